@@ -1,0 +1,70 @@
+// swift-tools-version: 6.1
+// SPDX-License-Identifier: Apache-2.0
+// The two pipelines of README.md as targets, each importing only what stands left of it.
+import PackageDescription
+
+let strict: [SwiftSetting] = [.unsafeFlags(["-warnings-as-errors"])]
+
+func step(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["TestSupport"], exclude: exclude, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "xdpguard",
+    products: [.executable(name: "xdpguard", targets: ["xdpguard"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // Libraries of the field and the layout shared with the XDP program.
+        .systemLibrary(
+            name: "CBPF", path: "Sources/CLibraries/CBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+        .systemLibrary(
+            name: "CPcap", path: "Sources/CLibraries/CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+        .systemLibrary(
+            name: "CYAML", path: "Sources/CLibraries/CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "GuardABI", path: "xdp/abi"),
+
+        // The XDP program, compiled by the toolchain's clang and embedded.
+        .executableTarget(name: "bpfembed", path: "Sources/Plugins/bpfembed", swiftSettings: strict),
+        .plugin(
+            name: "BPFBuild", capability: .buildTool(), dependencies: ["bpfembed"], path: "Sources/Plugins/BPFBuild"),
+
+        // policy text -> AST -> checked policy -> map image -> kernel
+        step("NetworkTypes"),
+        step("Diagnostics"),
+        step("PolicyLanguage", ["Diagnostics", "NetworkTypes", "CYAML"]),
+        step("ReferenceFirewall", ["PolicyLanguage", "NetworkTypes"]),
+        step("PolicyAnalysis", ["PolicyLanguage", "ReferenceFirewall", "NetworkTypes", "Diagnostics"]),
+        step("MapCompiler", ["PolicyLanguage", "NetworkTypes", "Diagnostics", "GuardABI"]),
+        .target(
+            name: "Dataplane", dependencies: ["NetworkTypes", "GuardABI", "CBPF"], swiftSettings: strict,
+            plugins: ["BPFBuild"]),
+
+        // packet -> stages -> verdict + reason
+        step("Capture", ["NetworkTypes", "CPcap"]),
+        step(
+            "Replay",
+            ["Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane", "NetworkTypes", "GuardABI"]),
+
+        step(
+            "Service",
+            [
+                "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane", "ReferenceFirewall", "NetworkTypes",
+                "Diagnostics", "GuardABI",
+            ]),
+        .executableTarget(
+            name: "xdpguard",
+            dependencies: [
+                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "Dataplane", "Capture", "NetworkTypes",
+                "Diagnostics", "GuardABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+
+        .target(name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support", swiftSettings: strict),
+        tests("NetworkTypesTests", ["NetworkTypes"]),
+    ]
+)

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Source texts and positions in them: what every diagnostic points at.
+
+/// One file's text, kept whole for the lines that diagnostics quote.
+public final class SourceText: Sendable, Hashable {
+    /// The path as the user gave it.
+    public let path: String
+    public let bytes: [UInt8]
+    /// Byte offset of each line's first byte.
+    let lineStarts: [Int]
+
+    public init(path: String, bytes: [UInt8]) {
+        self.path = path
+        self.bytes = bytes
+        var starts = [0]
+        for (index, byte) in bytes.enumerated() where byte == UInt8(ascii: "\n") { starts.append(index + 1) }
+        lineStarts = starts
+    }
+
+    public convenience init(path: String, text: String) { self.init(path: path, bytes: Array(text.utf8)) }
+
+    /// The 1-based line's text without its line break; empty beyond the end.
+    public func line(_ number: Int) -> String {
+        guard (1...lineStarts.count).contains(number) else { return "" }
+        let start = lineStarts[number - 1]
+        var end = number < lineStarts.count ? lineStarts[number] - 1 : bytes.count
+        if end > start, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
+        return String(decoding: bytes[start..<max(start, end)], as: UTF8.self)
+    }
+
+    /// 1-based line and column (in characters) of a byte offset.
+    public func position(ofByte offset: Int) -> (line: Int, column: Int) {
+        let clamped = min(max(offset, 0), bytes.count)
+        var low = 0
+        var high = lineStarts.count
+        while low + 1 < high {
+            let middle = (low + high) / 2
+            if lineStarts[middle] <= clamped { low = middle } else { high = middle }
+        }
+        let prefix = String(decoding: bytes[lineStarts[low]..<clamped], as: UTF8.self)
+        return (low + 1, prefix.count + 1)
+    }
+
+    public static func == (a: SourceText, b: SourceText) -> Bool { a === b }
+    public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+}
+
+/// A run of bytes in a source text; never reversed.
+public struct SourceRange: Hashable, Sendable {
+    public let source: SourceText
+    public let start: Int
+    public let end: Int
+
+    public init(_ source: SourceText, _ start: Int, _ end: Int) {
+        self.source = source
+        self.start = start
+        self.end = max(start, end)
+    }
+
+    public var line: Int { source.position(ofByte: start).line }
+    public var column: Int { source.position(ofByte: start).column }
+}
