@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every evaluator answers for a packet.
+
+public enum Verdict: String, Sendable, CaseIterable { case pass, drop, reject }
+
+/// Why a packet met its verdict; raw values are the printable names.
+public enum Reason: String, Sendable, CaseIterable {
+    case rule, `default`, ban, limit, malformed, spoofed, fragment, failsafe, essential, established, flow
+    case synCookie = "syn-cookie"
+    case outbound
+    case nonIP = "non-ip"
+}
+
+/// A packet's verdict and all that explains it.
+public struct Judgement: Hashable, Sendable {
+    public var verdict: Verdict
+    public var reason: Reason
+    /// Which check (malformed, spoofed, also where the policy let the packet on), which essential traffic; else empty.
+    public var detail = ""
+    /// The rule that decided; nil where none did.
+    public var rule: String?
+    /// The rule in monitor mode that would have dropped it; under a policy in monitor mode also the deciding rule, or
+    /// without one the reason's name.
+    public var wouldDrop: String?
+
+    public init(_ verdict: Verdict, _ reason: Reason, detail: String = "", rule: String? = nil, wouldDrop: String? = nil) {
+        self.verdict = verdict
+        self.reason = reason
+        self.detail = detail
+        self.rule = rule
+        self.wouldDrop = wouldDrop
+    }
+}
