@@ -66,5 +66,6 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support", swiftSettings: strict),
         tests("NetworkTypesTests", ["NetworkTypes"]),
+        tests("ReferenceFirewallTests", ["ReferenceFirewall", "PolicyLanguage", "NetworkTypes", "Diagnostics"]),
     ]
 )
