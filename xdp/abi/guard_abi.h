@@ -136,4 +136,257 @@ static inline const char *guard_detail_name(enum guard_detail detail)
 	}
 }
 
+/* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does not use. */
+
+enum guard_config_flags {
+	GUARD_CFG_VIRTUAL_CLOCK = 1 << 0, /* replay: time and interface come from guard_trace, the answer goes there */
+	GUARD_CFG_MONITOR = 1 << 1, /* the policy's mode: everything passes */
+	GUARD_CFG_MALFORMED_PASS = 1 << 2,
+	GUARD_CFG_SPOOFED_PASS = 1 << 3,
+	GUARD_CFG_FRAGMENTS_PASS = 1 << 4, /* else every fragment is dropped */
+	GUARD_CFG_DEFAULT_DROP = 1 << 5,
+	GUARD_CFG_ESSENTIAL_ND = 1 << 6,
+	GUARD_CFG_ESSENTIAL_RA = 1 << 7,
+	GUARD_CFG_ESSENTIAL_PMTU = 1 << 8,
+	GUARD_CFG_ESSENTIAL_DHCP = 1 << 9,
+	GUARD_CFG_FAILSAFE = 1 << 10, /* row heads hold failsafe bits */
+	GUARD_CFG_NEVER_BAN = 1 << 11, /* source rows' heads hold GUARD_HEAD_NEVER_BAN */
+	GUARD_CFG_OWN_ADDRESSES = 1 << 12, /* source rows' heads hold GUARD_HEAD_OWN */
+	GUARD_CFG_PAYLOAD = 1 << 13, /* some rule looks into the payload */
+};
+
+/* Sources (0) and destinations (1) of a family: the class of an address is that of the last interval boundary not above
+ * it. All offsets are bytes from the start of guard_tables. */
+struct guard_address_table {
+	__u32 enabled; /* 0: every address is of class 0 */
+	__u32 root; /* IPv4: __u32[65537], index of the first boundary of each /16; IPv6: unused */
+	__u32 keys; /* boundaries, ascending. IPv4: __u16, the low half; IPv6: struct guard_address6 */
+	__u32 count; /* number of keys */
+	__u32 classes; /* __u16[count + 1]: class of the interval before key i */
+	__u32 top_step; /* greatest power of two not above the longest run that is searched; 0: none */
+	__u32 rows; /* rows of the classes */
+	__u32 row_count;
+};
+
+/* An IPv6 address as two numbers in host order. */
+struct guard_address6 {
+	__u64 high;
+	__u64 low;
+};
+
+/* Keys whose value is an index: class = classes[value]. Value 0 is "not read" in every table. */
+enum guard_dimension {
+	GUARD_DIM_SERVICE = 0, /* service_base[protocol] (+ 1 + port or type, where read) */
+	GUARD_DIM_SOURCE_PORT, /* 1 + port */
+	GUARD_DIM_TCP_FLAGS, /* 1 + flags */
+	GUARD_DIM_INTERFACE, /* 1 + position in guard_config.interfaces */
+	GUARD_DIM_VLAN, /* 1: no tag, 2 + id */
+	GUARD_DIM_INNER_VLAN, /* likewise */
+	GUARD_DIM_LENGTH, /* 1 + bytes, at most 65535 */
+	GUARD_DIM_TTL, /* 1 + TTL or hop limit */
+	GUARD_DIM_DSCP, /* 1 + DSCP */
+	GUARD_DIM_IP_OPTIONS, /* 1: none, 2: some */
+	GUARD_DIM_FRAGMENT, /* 1: none, 2: first, 3: later */
+	GUARD_DIMS,
+};
+
+struct guard_index_table {
+	__u32 enabled;
+	__u32 domain; /* number of values */
+	__u32 classes; /* __u16[domain] */
+	__u32 rows;
+	__u32 row_count;
+};
+
+/* A row: one bit for each rule that can still match. */
+enum guard_row_words {
+	GUARD_ROW_HEAD = 0, /* failsafe entries, and in source rows the flags below */
+	GUARD_ROW_SUMMARY = 1, /* bit w: word w is not zero */
+	GUARD_ROW_WORDS = 2, /* the first of guard_config.words words: rule 64 * w + b is bit b of word w */
+};
+
+#define GUARD_HEAD_NEVER_BAN (1ULL << 63)
+#define GUARD_HEAD_OWN (1ULL << 62)
+#define GUARD_FAILSAFE_MAX 62
+#define GUARD_FAILSAFE_MASK ((1ULL << 62) - 1)
+#define GUARD_RULES_MAX 4096 /* 64 words of 64 bits under one summary */
+#define GUARD_INTERFACES_MAX 64
+#define GUARD_PAYLOAD_WINDOW 64 /* bytes of L4 payload that patterns may look at */
+#define GUARD_PATTERNS_MAX 16 /* patterns of one rule */
+
+struct guard_config {
+	__u32 abi_version;
+	__u32 flags; /* enum guard_config_flags */
+	__u32 tables_size; /* bytes */
+	__u32 rule_count;
+	__u32 words; /* words of a row after the summary */
+	__u32 rules; /* struct guard_rule[rule_count] */
+	__u32 patterns; /* struct guard_pattern[pattern_count] */
+	__u32 pattern_count;
+	__u32 service_base; /* __u32[256]: where a protocol's values begin in the service table */
+	__u32 unread_row; /* the row for source and destination where no IP header was read */
+	__u32 interface_count;
+	__u32 loopback; /* ifindex of the loopback interface among those attached to; 0: none */
+	__u32 interfaces[GUARD_INTERFACES_MAX]; /* ifindexes */
+	struct guard_address_table ipv4[2];
+	struct guard_address_table ipv6[2];
+	struct guard_index_table index[GUARD_DIMS];
+	__u32 padding;
+};
+
+enum guard_rule_action {
+	GUARD_ACTION_PASS = 0,
+	GUARD_ACTION_DROP = 1,
+	GUARD_ACTION_REJECT = 2,
+	GUARD_ACTION_CONTINUE = 3,
+};
+
+#define GUARD_RULE_MONITOR 1 /* what it would drop goes on */
+#define GUARD_RULE_EXPIRES 2
+
+/* What a rule does once its row bits match, and what the rows cannot say. */
+struct guard_rule {
+	__u64 expires_ns; /* with GUARD_RULE_EXPIRES: the rule ends at this time of the program's clock */
+	__u32 slot; /* its counters */
+	__u32 log_every; /* 0: no log */
+	__u32 pattern_first;
+	__u16 pattern_count; /* any one of these must match; 0: no payload key */
+	__u8 action; /* enum guard_rule_action */
+	__u8 flags; /* GUARD_RULE_* */
+};
+
+/* Bytes at an offset of the L4 payload, as two words in memory order; bytes behind `length` are zero in both. */
+struct guard_pattern {
+	__u64 value[2];
+	__u64 mask[2];
+	__u8 offset;
+	__u8 length;
+	__u8 padding[6];
+};
+
+/* ---- State that all generations share. */
+
+/* A pair of per-CPU counters. Bytes are those of the frame up to the end of its IP packet. */
+struct guard_counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* The counters' verdict position for packets that passed only because of monitor mode. They are counted there beside
+ * their own verdict, not instead of it. */
+#define GUARD_COUNT_WOULD_DROP 3
+#define GUARD_NO_SLOT 0xffffffffU
+#define GUARD_SLOTS 16384 /* rules that ever had a counter */
+#define GUARD_NAME_SIZE 128 /* bytes of a rule name with its terminating zero */
+
+struct guard_rule_counters {
+	struct guard_counter decided;
+	struct guard_counter would_drop;
+};
+
+struct guard_rule_name {
+	char text[GUARD_NAME_SIZE];
+};
+
+#define GUARD_BANS_MAX 65536
+#define GUARD_BAN_REASON_SIZE 64
+#define GUARD_FOREVER 0xffffffffffffffffULL
+
+struct guard_ban_key {
+	__u32 family; /* 4 or 6 */
+	__u32 length; /* of the prefix, in bits */
+	__u64 high; /* host order; IPv4 in the low 32 bits of `low` */
+	__u64 low;
+};
+
+struct guard_ban {
+	__u64 ends_ns; /* CLOCK_MONOTONIC; GUARD_FOREVER: never */
+	__u64 since_ns; /* CLOCK_MONOTONIC */
+	__u64 packets; /* dropped by it */
+	__u64 bytes;
+	__u32 origin; /* enum guard_ban_origin */
+	__u32 padding;
+	char reason[GUARD_BAN_REASON_SIZE];
+};
+
+enum guard_ban_origin {
+	GUARD_BAN_MANUAL = 0,
+};
+
+/* Which prefix lengths bans have: bit n of ipv4, bit n % 64 of ipv6[n / 64]. A bit may outlive its last ban. */
+struct guard_ban_lengths {
+	__u64 ipv4;
+	__u64 ipv6[3];
+};
+
+#define GUARD_TALKERS 512
+#define GUARD_TALKER_EVERY 64 /* one packet in so many of each reason and verdict is noted */
+
+struct guard_talker {
+	__u64 high;
+	__u64 low;
+	__u32 bytes;
+	__u8 family; /* 4, 6 or 0 */
+	__u8 verdict;
+	__u8 reason;
+	__u8 padding;
+};
+
+/* The last sources noted on one CPU; `cursor` counts all ever noted. */
+struct guard_talkers {
+	__u64 cursor;
+	struct guard_talker ring[GUARD_TALKERS];
+};
+
+/* A logged packet. */
+struct guard_event {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 source_high;
+	__u64 source_low;
+	__u64 destination_high;
+	__u64 destination_low;
+	__u32 ifindex;
+	__u32 slot; /* the deciding rule's; GUARD_NO_SLOT: none */
+	__u16 source_port;
+	__u16 key; /* destination port or ICMP type */
+	__u16 vlan;
+	__u16 inner_vlan;
+	__u32 length; /* of the IP packet */
+	__u8 family; /* 4, 6 or 0 */
+	__u8 protocol;
+	__u8 tcp_flags;
+	__u8 fragment; /* 0 none, 1 first, 2 later */
+	__u8 verdict;
+	__u8 reason;
+	__u8 detail;
+	__u8 key_read; /* ports, type and flags were read */
+	__u8 ttl;
+	__u8 dscp;
+	__u8 would_drop;
+	__u8 padding[5];
+};
+
+#define GUARD_EVENTS_BYTES (1 << 20)
+
+/* Replay: the question and the answer of one run. */
+struct guard_trace {
+	__u64 now_ns;
+	__u32 ifindex;
+	__u32 rule_slot; /* GUARD_NO_SLOT: none */
+	__u32 would_drop_slot; /* GUARD_NO_SLOT: none, or no rule */
+	__u8 verdict;
+	__u8 reason;
+	__u8 detail;
+	__u8 would_drop; /* it would have been dropped but for monitor mode */
+};
+
+_Static_assert(sizeof(struct guard_address_table) == 32, "layout");
+_Static_assert(sizeof(struct guard_rule) == 24, "layout");
+_Static_assert(sizeof(struct guard_pattern) == 40, "layout");
+_Static_assert(sizeof(struct guard_ban_key) == 24, "layout");
+_Static_assert(sizeof(struct guard_ban) == 104, "layout");
+_Static_assert(sizeof(struct guard_talker) == 24, "layout");
+_Static_assert(sizeof(struct guard_event) == 80, "layout");
+_Static_assert(sizeof(struct guard_trace) == 24, "layout");
+
 #endif

@@ -6,3 +6,5 @@
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// This network namespace's instance: apply a generation, adopt what runs, say what is attached, detach.
+import CBPF
+import Glibc
+import GuardABI
+
+/// How to attach where nothing of ours is attached yet.
+public enum AttachRequest: String, Sendable { case auto, native, generic }
+
+/// One interface with our program on it.
+public struct Attachment: Sendable {
+    public var interface: NetworkInterface
+    public var programID: UInt32
+    public var mode: AttachMode
+}
+
+/// What an apply did, for the user.
+public struct AppliedGeneration: Sendable {
+    public var attachments: [Attachment]
+    /// Interfaces that had our program and are not in the policy any more.
+    public var detached: [String]
+    /// Remarks, as that bpffs was mounted or native mode was refused.
+    public var remarks: [String]
+}
+
+/// The instance of a network namespace. All changes take its lock.
+public struct Datapath {
+    public let pins: PinDirectory
+
+    public init() throws(KernelError) { pins = try PinDirectory() }
+
+    /// Everything of ours that is attached. Links whose interface is gone are left out.
+    public func attachments() throws(KernelError) -> [Attachment] {
+        var found: [Attachment] = []
+        for interface in try NetworkInterface.all() {
+            guard let link = try XDPLink.pinned(interface, in: pins) else { continue }
+            let program = try link.information().program
+            let mode = try interface.attachedProgram()?.mode ?? .native
+            found.append(Attachment(interface: interface, programID: program, mode: mode))
+        }
+        return found
+    }
+
+    /// Checks that every interface can take our program, before anything is loaded.
+    public func preflight(_ interfaces: [NetworkInterface], attach: AttachRequest) throws(KernelError) {
+        for interface in interfaces {
+            guard interface.isUp else {
+                throw KernelError(
+                    "attach to \(interface.name)", code: 0,
+                    help: "it is down: bring it up with 'ip link set \(interface.name) up'")
+            }
+            guard let running = try interface.attachedProgram() else { continue }
+            guard let link = try XDPLink.pinned(interface, in: pins), try link.information().program == running.id else {
+                throw KernelError(
+                    "attach to \(interface.name)", code: 0,
+                    help: "the XDP program '\(try programName(running.id))' (id \(running.id)) holds it: detach it first, "
+                        + "with the tool that attached it or 'ip link set \(interface.name) xdp off'")
+            }
+            if attach != .auto, attach.rawValue != running.mode.rawValue {
+                throw KernelError(
+                    "change \(interface.name) from \(running.mode.rawValue) to \(attach.rawValue) mode", code: 0,
+                    help: "that cannot be done without a gap: run 'xdpguard detach --dev \(interface.name)' first")
+            }
+        }
+    }
+
+    /// Loads a generation and makes it the one on all `interfaces`, or changes nothing.
+    /// - Parameter build: makes the image once counter slots are known.
+    public func apply<Failure: Error>(
+        to interfaces: [NetworkInterface], attach: AttachRequest, ruleNames: [String],
+        build: ([String: UInt32]) throws(Failure) -> GenerationImage
+    ) throws -> AppliedGeneration {
+        try preflight(interfaces, attach: attach)
+        let mounted = try pins.create()
+        let isFirst = try SharedState.open(pins) == nil
+        do {
+            guard let lock = try pins.lock() else { throw DatapathBusy() }
+            defer { _ = lock }
+            var applied = try applyLocked(to: interfaces, attach: attach, ruleNames: ruleNames, build: build)
+            if mounted { applied.remarks.insert("mounted bpffs at \(PinDirectory.bpffs)", at: 0) }
+            return applied
+        } catch {
+            if isFirst, try attachments().isEmpty { removePins() }
+            throw error
+        }
+    }
+
+    private func applyLocked<Failure: Error>(
+        to interfaces: [NetworkInterface], attach: AttachRequest, ruleNames: [String],
+        build: ([String: UInt32]) throws(Failure) -> GenerationImage
+    ) throws -> AppliedGeneration {
+        let generation = try load(ruleNames: ruleNames, build: build)
+        var change = GenerationChange(program: generation.program, pins: pins)
+        do {
+            for interface in interfaces { try change.bring(interface, attach: attach) }
+            try change.commit()
+        } catch {
+            change.undo()
+            throw error
+        }
+        let kept = Set(interfaces.map(\.index))
+        let dropped = try attachments().filter { !kept.contains($0.interface.index) }
+        for attachment in dropped { unlink(pins.link(attachment.interface.index)) }
+        removeDeadLinks()
+        return AppliedGeneration(
+            attachments: try attachments(), detached: dropped.map(\.interface.name), remarks: change.remarks)
+    }
+
+    /// Loads a generation over the pinned shared maps; the first one makes and pins them.
+    private func load<Failure: Error>(
+        ruleNames: [String], build: ([String: UInt32]) throws(Failure) -> GenerationImage
+    ) throws -> GuardObject {
+        if let state = try SharedState.open(pins) {
+            return try GuardObject(try build(try state.assignSlots(to: ruleNames)), reusing: state.maps)
+        }
+        let slots = Dictionary(zip(ruleNames, UInt32(0)...), uniquingKeysWith: { first, _ in first })
+        let generation = try GuardObject(try build(slots), reusing: [:])
+        var maps: [SharedMap: FileDescriptor] = [:]
+        for map in SharedMap.allCases {
+            let descriptor = try generation.descriptor(map.rawValue)
+            try check(bpf_obj_pin(descriptor, pins.map(map)), "pin the map \(map.rawValue)")
+            maps[map] = FileDescriptor(owning: dup(descriptor))
+        }
+        _ = try SharedState(maps: maps).assignSlots(to: ruleNames)
+        return generation
+    }
+
+    /// Detaches from the named interfaces, or from all; with the last one all pins go.
+    /// - Returns: the names of the interfaces that were detached.
+    public func detach(_ names: Set<String>?) throws -> [String] {
+        guard pins.exists else { return [] }
+        guard let lock = try pins.lock() else { throw DatapathBusy() }
+        defer { _ = lock }
+        let attached = try attachments()
+        let chosen = attached.filter { names?.contains($0.interface.name) ?? true }
+        for attachment in chosen {
+            let path = pins.link(attachment.interface.index)
+            if unlink(path) != 0 { throw KernelError("remove \(path)") }
+            try waitUntilDetached(attachment)
+        }
+        removeDeadLinks()
+        if pins.linkIndexes().isEmpty { removePins() }
+        return chosen.map(\.interface.name)
+    }
+
+    /// The kernel drops an unpinned link's last reference a moment later: asks until the program is gone.
+    private func waitUntilDetached(_ attachment: Attachment) throws(KernelError) {
+        for _ in 0..<2000 {
+            guard try attachment.interface.attachedProgram()?.id == attachment.programID else { return }
+            usleep(1000)
+        }
+        throw KernelError(
+            "detach from \(attachment.interface.name)", code: 0, help: "something else still holds the program's link")
+    }
+
+    private func removeDeadLinks() {
+        let alive = Set((try? attachments())?.map(\.interface.index) ?? pins.linkIndexes())
+        for index in pins.linkIndexes() where !alive.contains(index) { unlink(pins.link(index)) }
+    }
+
+    private func removePins() {
+        for entry in pins.entries() { unlink(pins.path + "/" + entry) }
+        pins.removeIfEmpty()
+    }
+}
+
+/// Another process is changing the instance: try again.
+public struct DatapathBusy: Error, Sendable, CustomStringConvertible {
+    public let description = "another xdpguard is changing this host's policy; try again"
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bringing one program to several interfaces: all of them, or none.
+import CBPF
+import Glibc
+
+/// New links are attached but only pinned at the end; links in use are replaced last, and put back when one refuses.
+struct GenerationChange {
+    let program: Int32
+    let pins: PinDirectory
+    private(set) var remarks: [String] = []
+    private var created: [XDPLink] = []
+    private var adopted: [XDPLink] = []
+    private var replaced: [(link: XDPLink, old: FileDescriptor)] = []
+    private var pinned: [XDPLink] = []
+
+    init(program: Int32, pins: PinDirectory) {
+        self.program = program
+        self.pins = pins
+    }
+
+    /// Attaches where nothing of ours is; adopts the link where there is one.
+    mutating func bring(_ interface: NetworkInterface, attach: AttachRequest) throws(KernelError) {
+        if let link = try XDPLink.pinned(interface, in: pins) { return adopted.append(link) }
+        unlink(pins.link(interface.index))
+        switch attach {
+        case .native: created.append(try .attach(program, to: interface, mode: .native))
+        case .generic: created.append(try .attach(program, to: interface, mode: .generic))
+        case .auto:
+            do {
+                created.append(try .attach(program, to: interface, mode: .native))
+            } catch {
+                created.append(try .attach(program, to: interface, mode: .generic))
+                remarks.append("\(interface.name) runs in generic mode: \(error)")
+            }
+        }
+    }
+
+    mutating func commit() throws(KernelError) {
+        for link in created {
+            try link.pin(in: pins)
+            pinned.append(link)
+        }
+        for link in adopted {
+            let old = try link.program()
+            try link.replace(old, with: program)
+            replaced.append((link, old))
+        }
+    }
+
+    /// Puts everything back. The descriptors of the replaced programs have kept them alive.
+    mutating func undo() {
+        for (link, old) in replaced.reversed() { _ = bpf_link_update(link.descriptor.raw, old.raw, nil) }
+        for link in pinned { unlink(pins.link(link.interface.index)) }
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// One loaded XDP program with its maps: a generation. Image in, file descriptors out.
+import CBPF
+import Foundation
+import Glibc
+import GuardABI
+
+/// The maps that all generations share, by their names in the object and as pins.
+enum SharedMap: String, CaseIterable {
+    case reasons = "guard_reasons"
+    case rules = "guard_rules"
+    case slots = "guard_slots"
+    case bans = "guard_bans"
+    case banLengths = "guard_ban_lengths"
+    case talkers = "guard_talkers"
+    case events = "guard_events"
+    case lost = "guard_lost"
+}
+
+/// What a generation is loaded from: the compiled policy and its description for `status`.
+public struct GenerationImage: Sendable {
+    public var config: guard_config
+    public var tables: [UInt8]
+    /// JSON text that stays with the program.
+    public var info: [UInt8]
+    public init(config: guard_config, tables: [UInt8], info: [UInt8]) {
+        self.config = config
+        self.tables = tables
+        self.info = info
+    }
+}
+
+/// A loaded program. It lives as long as this object, a link or a pin holds it.
+final class GuardObject {
+    private let object: OpaquePointer
+    private(set) var program: Int32 = -1
+
+    /// Loads the program for an image.
+    /// - Parameter reusing: shared maps that exist already; the others are made anew.
+    init(_ image: GenerationImage, reusing shared: [SharedMap: FileDescriptor]) throws(KernelError) {
+        libbpf_set_print(captureLog)
+        LogBuffer.shared.reset()
+        // From here on a throw runs deinit, which closes the object.
+        object = try Self.open()
+        try configure(image)
+        for (map, descriptor) in shared {
+            try check(bpf_map__reuse_fd(try self.map(map.rawValue), descriptor.raw), "share \(map.rawValue)")
+        }
+        try load()
+        try fill(image)
+    }
+
+    deinit { bpf_object__close(object) }
+
+    func descriptor(_ name: String) throws(KernelError) -> Int32 { bpf_map__fd(try map(name)) }
+
+    private static func open() throws(KernelError) -> OpaquePointer {
+        guard let bytes = Data(base64Encoded: guardObjectBase64) else {
+            throw KernelError("decode the embedded XDP program", code: EINVAL)
+        }
+        var options = bpf_object_open_opts()
+        options.sz = MemoryLayout<bpf_object_open_opts>.size
+        let opened = bytes.withUnsafeBytes { buffer in
+            "xdpguard".withCString { name -> OpaquePointer? in
+                options.object_name = name
+                return bpf_object__open_mem(buffer.baseAddress, buffer.count, &options)
+            }
+        }
+        guard let opened else { throw KernelError("open the embedded XDP program", log: LogBuffer.shared.text) }
+        return opened
+    }
+
+    private func map(_ name: String) throws(KernelError) -> OpaquePointer {
+        guard let map = bpf_object__find_map_by_name(object, name) else {
+            throw KernelError("find the map \(name) in the XDP program", code: ENOENT)
+        }
+        return map
+    }
+
+    private func configure(_ image: GenerationImage) throws(KernelError) {
+        var config = image.config
+        let result = bpf_map__set_initial_value(
+            try map(".rodata.config"), &config, MemoryLayout<guard_config>.size)
+        try check(result, "configure the XDP program")
+        try check(bpf_map__set_value_size(try map("guard_tables"), UInt32(image.tables.count)), "size the tables")
+        let infoSize = UInt32(max(8, (image.info.count + 7) & ~7))
+        try check(bpf_map__set_value_size(try map("guard_info"), infoSize), "size the description")
+    }
+
+    private func load() throws(KernelError) {
+        let result = bpf_object__load(object)
+        if result < 0 {
+            throw KernelError("load the XDP program", code: -result, log: LogBuffer.shared.text)
+        }
+        guard let found = bpf_object__find_program_by_name(object, "xdpguard") else {
+            throw KernelError("find the XDP program", code: ENOENT)
+        }
+        program = bpf_program__fd(found)
+    }
+
+    private func fill(_ image: GenerationImage) throws(KernelError) {
+        let memory = try MapMemory(map: descriptor("guard_tables"), length: image.tables.count)
+        image.tables.withUnsafeBytes { memory.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        var info = image.info
+        while info.count % 8 != 0 || info.isEmpty { info.append(0) }
+        var zero: UInt32 = 0
+        try check(bpf_map_update_elem(descriptor("guard_info"), &zero, &info, 0), "store the description")
+    }
+}
+
+/// libbpf's messages of the last load: where the verifier says why.
+final class LogBuffer: @unchecked Sendable {
+    static let shared = LogBuffer()
+    private let lock = NSLock()
+    private var lines: [String] = []
+
+    var text: String { lock.withLock { lines.joined() } }
+    func reset() { lock.withLock { lines = [] } }
+    func append(_ line: String) {
+        lock.withLock {
+            lines.append(line)
+            if lines.count > 4000 { lines.removeFirst(1000) }
+        }
+    }
+}
+
+private let captureLog: libbpf_print_fn_t = { level, format, arguments in
+    guard level != LIBBPF_DEBUG, let format, let arguments else { return 0 }
+    var buffer = [CChar](repeating: 0, count: 1 << 20)
+    let count = vsnprintf(&buffer, buffer.count, format, arguments)
+    LogBuffer.shared.append(String(decoding: buffer.prefix(Int(max(0, min(count, 1 << 20 - 1)))).map(UInt8.init(bitPattern:)), as: UTF8.self))
+    return count
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interfaces of this network namespace, their XDP programs and this host's addresses.
+import CBPF
+import Glibc
+import NetworkTypes
+
+/// How a program is attached: in the driver, or behind it in the stack.
+public enum AttachMode: String, Sendable { case native, generic }
+
+/// An interface as the kernel knows it now.
+public struct NetworkInterface: Sendable, Hashable {
+    public let name: String
+    public let index: UInt32
+    public let isUp: Bool
+
+    /// All interfaces of this network namespace, by index.
+    public static func all() throws(KernelError) -> [NetworkInterface] {
+        guard let list = if_nameindex() else { throw KernelError("list the network interfaces") }
+        defer { if_freenameindex(list) }
+        var found: [NetworkInterface] = []
+        var entry = list
+        while entry.pointee.if_index != 0, let name = entry.pointee.if_name {
+            let text = String(cString: name)
+            found.append(NetworkInterface(name: text, index: entry.pointee.if_index, isUp: flagsAreUp(text)))
+            entry += 1
+        }
+        return found.sorted { $0.index < $1.index }
+    }
+
+    /// IFF_UP by SIOCGIFFLAGS: sysfs may show another namespace's interfaces.
+    private static func flagsAreUp(_ name: String) -> Bool {
+        let fd = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard fd >= 0 else { return false }
+        defer { close(fd) }
+        var request = ifreq()
+        withUnsafeMutableBytes(of: &request.ifr_ifrn) { $0.copyBytes(from: name.utf8.prefix(15)) }
+        guard ioctl(fd, UInt(SIOCGIFFLAGS), &request) == 0 else { return false }
+        return request.ifr_ifru.ifru_flags & Int16(truncatingIfNeeded: IFF_UP) != 0
+    }
+
+    /// The XDP program on the interface and how it is attached; nil where there is none.
+    public func attachedProgram() throws(KernelError) -> (id: UInt32, mode: AttachMode)? {
+        var options = bpf_xdp_query_opts()
+        options.sz = MemoryLayout<bpf_xdp_query_opts>.size
+        try check(bpf_xdp_query(Int32(index), 0, &options), "ask for the XDP program of \(name)")
+        if options.drv_prog_id != 0 { return (options.drv_prog_id, .native) }
+        if options.hw_prog_id != 0 { return (options.hw_prog_id, .native) }
+        if options.skb_prog_id != 0 { return (options.skb_prog_id, .generic) }
+        return nil
+    }
+}
+
+/// The addresses of all interfaces of this network namespace; loopback's are left out.
+public func hostAddresses() throws(KernelError) -> [IPAddress] {
+    var list: UnsafeMutablePointer<ifaddrs>?
+    guard getifaddrs(&list) == 0 else { throw KernelError("list this host's addresses") }
+    defer { freeifaddrs(list) }
+    var found: Set<IPAddress> = []
+    var next = list
+    while let entry = next {
+        next = entry.pointee.ifa_next
+        guard let address = entry.pointee.ifa_addr, let value = IPAddress(address) else { continue }
+        let flags = entry.pointee.ifa_flags
+        if flags & UInt32(IFF_LOOPBACK) == 0 { found.insert(value) }
+    }
+    return found.sorted()
+}
+
+extension IPAddress {
+    /// The address of a socket address; nil for families other than IPv4 and IPv6.
+    init?(_ address: UnsafePointer<sockaddr>) {
+        let raw = UnsafeRawPointer(address)
+        switch Int32(address.pointee.sa_family) {
+        case AF_INET:
+            let bits = raw.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+            self.init(v4: UInt32(bigEndian: bits))
+        case AF_INET6:
+            let bits = raw.loadUnaligned(fromByteOffset: 8, as: UInt128.self)
+            self.init(v6: UInt128(bigEndian: bits))
+        default:
+            return nil
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The very XDP program run on single frames by BPF_PROG_TEST_RUN: no interface is touched.
+import CBPF
+import Glibc
+import GuardABI
+
+/// A frame's fate as the program tells it.
+public struct ProgramAnswer: Sendable {
+    public var verdict: guard_verdict
+    public var reason: guard_reason
+    public var detail: guard_detail
+    /// Rule slots; nil where there is none.
+    public var ruleSlot: UInt32?
+    public var wouldDropSlot: UInt32?
+    public var wouldDrop: Bool
+}
+
+/// A generation loaded for replay, with state of its own.
+public final class ReplayProgram {
+    private let object: GuardObject
+    private let trace: MapMemory
+    public let state: SharedState
+
+    /// - Parameter image: compiled for a replay target.
+    public init(_ image: GenerationImage) throws(KernelError) {
+        object = try GuardObject(image, reusing: [:])
+        trace = try MapMemory(map: object.descriptor("guard_trace"), length: MemoryLayout<guard_trace>.size)
+        var maps: [SharedMap: FileDescriptor] = [:]
+        for map in SharedMap.allCases {
+            maps[map] = FileDescriptor(owning: dup(try object.descriptor(map.rawValue)))
+        }
+        state = SharedState(maps: maps)
+    }
+
+    /// - Parameters:
+    ///   - frame: at least 14 bytes; what is behind the first 65,557 cannot matter and is not run.
+    ///   - nanoseconds: the program's clock.
+    ///   - interface: the index given to the frame's interface; 0: none.
+    public func run(
+        _ frame: UnsafeRawBufferPointer, nanoseconds: UInt64, interface: UInt32
+    ) throws(KernelError) -> ProgramAnswer {
+        let question = trace.base.assumingMemoryBound(to: guard_trace.self)
+        question.pointee = guard_trace()
+        question.pointee.now_ns = nanoseconds
+        question.pointee.ifindex = interface
+        var options = bpf_test_run_opts()
+        options.sz = MemoryLayout<bpf_test_run_opts>.size
+        options.data_in = frame.baseAddress
+        options.data_size_in = UInt32(min(frame.count, 14 + 8 + 65535))
+        options.repeat = 1
+        try check(bpf_prog_test_run_opts(object.program, &options), "run a frame of \(frame.count) bytes")
+        let answer = question.pointee
+        return ProgramAnswer(
+            verdict: guard_verdict(rawValue: UInt32(answer.verdict)), reason: guard_reason(rawValue: UInt32(answer.reason)),
+            detail: guard_detail(rawValue: UInt32(answer.detail)),
+            ruleSlot: answer.rule_slot == GUARD_NO_SLOT ? nil : answer.rule_slot,
+            wouldDropSlot: answer.would_drop_slot == GUARD_NO_SLOT ? nil : answer.would_drop_slot,
+            wouldDrop: answer.would_drop != 0)
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The maps that all generations share: opened from pins, or made by the first generation and pinned.
+import CBPF
+import Glibc
+import GuardABI
+
+/// The pinned maps of an instance.
+public final class SharedState {
+    let maps: [SharedMap: FileDescriptor]
+
+    init(maps: [SharedMap: FileDescriptor]) { self.maps = maps }
+
+    /// Opens what is pinned; nil where nothing is.
+    public static func open(_ pins: PinDirectory) throws(KernelError) -> SharedState? {
+        var maps: [SharedMap: FileDescriptor] = [:]
+        for map in SharedMap.allCases {
+            if let descriptor = try FileDescriptor.pinned(pins.map(map)) { maps[map] = descriptor }
+        }
+        if maps.isEmpty { return nil }
+        guard maps.count == SharedMap.allCases.count else {
+            throw KernelError(
+                "use the pins in \(pins.path)", code: 0, help: "some maps are missing: run 'xdpguard detach' and apply again")
+        }
+        return SharedState(maps: maps)
+    }
+
+    func descriptor(_ map: SharedMap) throws(KernelError) -> Int32 {
+        guard let descriptor = maps[map] else { throw KernelError("find the map \(map.rawValue)", code: ENOENT) }
+        return descriptor.raw
+    }
+}
+
+/// The number of CPUs that per-CPU maps have values for.
+func possibleCPUs() throws(KernelError) -> Int {
+    Int(try check(libbpf_num_possible_cpus(), "count the CPUs"))
+}
+
+/// Reads one key's values of a per-CPU array: one element a CPU. `T`'s stride must be a multiple of 8, as the kernel's is.
+func perCPUValues<T: BitwiseCopyable>(_ map: Int32, key: UInt32, of zero: T) throws(KernelError) -> [T] {
+    var key = key
+    var values = [T](repeating: zero, count: try possibleCPUs())
+    try check(bpf_map_lookup_elem(map, &key, &values), "read counters")
+    return values
+}

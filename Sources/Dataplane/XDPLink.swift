@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program on an interface: attach, replace in one step, adopt by pin, detach.
+import CBPF
+import Glibc
+
+/// A BPF link of type XDP. While the link is pinned the program stays, whatever becomes of this process.
+struct XDPLink {
+    let descriptor: FileDescriptor
+    let interface: NetworkInterface
+
+    /// Attaches a program in one mode; nothing is pinned yet, so that the link goes with this process.
+    static func attach(_ program: Int32, to interface: NetworkInterface, mode: AttachMode) throws(KernelError) -> XDPLink {
+        var options = bpf_link_create_opts()
+        options.sz = MemoryLayout<bpf_link_create_opts>.size
+        options.flags = mode == .native ? UInt32(XDP_FLAGS_DRV_MODE) : UInt32(XDP_FLAGS_SKB_MODE)
+        let fd = bpf_link_create(program, Int32(interface.index), BPF_XDP, &options)
+        let operation = "attach to \(interface.name) in \(mode.rawValue) mode"
+        if fd < 0 { throw KernelError(operation, code: -fd, help: help(for: -fd, mode)) }
+        return XDPLink(descriptor: FileDescriptor(owning: fd), interface: interface)
+    }
+
+    /// The link pinned for an interface; nil where there is none or it no longer holds the interface.
+    static func pinned(_ interface: NetworkInterface, in pins: PinDirectory) throws(KernelError) -> XDPLink? {
+        guard let descriptor = try FileDescriptor.pinned(pins.link(interface.index)) else { return nil }
+        let link = XDPLink(descriptor: descriptor, interface: interface)
+        return try link.information().ifindex == interface.index ? link : nil
+    }
+
+    /// Puts another program in the place of `old`, between two packets; refused where `old` is not what runs.
+    func replace(_ old: FileDescriptor, with program: Int32) throws(KernelError) {
+        var options = bpf_link_update_opts()
+        options.sz = MemoryLayout<bpf_link_update_opts>.size
+        options.flags = UInt32(BPF_F_REPLACE)
+        options.old_prog_fd = UInt32(old.raw)
+        try check(bpf_link_update(descriptor.raw, program, &options), "replace the program on \(interface.name)")
+    }
+
+    /// The program that runs.
+    func program() throws(KernelError) -> FileDescriptor {
+        let id = try information().program
+        return FileDescriptor(owning: try check(bpf_prog_get_fd_by_id(id), "open the running program \(id)"))
+    }
+
+    /// The interface's index (0 once it is gone) and the id of the program.
+    func information() throws(KernelError) -> (ifindex: UInt32, program: UInt32) {
+        var info = bpf_link_info()
+        var size = UInt32(MemoryLayout<bpf_link_info>.size)
+        try check(bpf_obj_get_info_by_fd(descriptor.raw, &info, &size), "ask about the link of \(interface.name)")
+        return (info.xdp.ifindex, info.prog_id)
+    }
+
+    func pin(in pins: PinDirectory) throws(KernelError) {
+        try check(bpf_obj_pin(descriptor.raw, pins.link(interface.index)), "pin the link of \(interface.name)")
+    }
+
+    private static func help(for code: Int32, _ mode: AttachMode) -> String {
+        switch code {
+        case EOPNOTSUPP:
+            mode == .native
+                ? "its driver has no native XDP: use --attach generic" : "the kernel has no generic XDP for it"
+        case EBUSY, EEXIST: "another XDP program holds it: see 'ip link show' and detach it first"
+        case EINVAL, ERANGE:
+            "the driver refuses its MTU or its offloads (LRO): lower the MTU, switch LRO off, or use --attach generic"
+        default: ""
+        }
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Source and destination tables of both families: addresses to classes to rows.
+import GuardABI
+import NetworkTypes
+import PolicyLanguage
+
+extension PolicyCompiler {
+    /// Fills the four address tables and the row for packets without an IP header.
+    mutating func writeAddressTables() {
+        config.ipv4.0 = writeIPv4(.source)
+        config.ipv4.1 = writeIPv4(.destination)
+        config.ipv6.0 = writeIPv6(.source)
+        config.ipv6.1 = writeIPv6(.destination)
+        let unread = matches.row { $0.source == nil && $0.destination == nil && $0.families == nil }
+        config.unread_row = writer.append(rows: [unread])
+    }
+
+    enum Side {
+        case source, destination
+        func key(_ match: RuleMatch) -> AddressSet? { self == .source ? match.source : match.destination }
+    }
+
+    private mutating func writeIPv4(_ side: Side) -> guard_address_table {
+        let classes: Classes<UInt32> = classes(side, .ipv4, \.v4)
+        var table = guard_address_table()
+        guard writeRows(classes.rows, of: classes, "IPv4 \(side) addresses", into: &table) else { return table }
+        // The root tells for each /16 which boundaries lie in it; only their low halves are searched.
+        let keys = classes.starts.dropFirst()
+        var root = [UInt32](repeating: 0, count: 65537)
+        for key in keys { root[Int(key >> 16) + 1] += 1 }
+        let longest = root.max() ?? 0
+        for index in 1...65536 { root[index] += root[index - 1] }
+        table.root = writer.append(root)
+        table.keys = writer.append(keys.map { UInt16(truncatingIfNeeded: $0) })
+        table.top_step = topStep(longest)
+        return table
+    }
+
+    private mutating func writeIPv6(_ side: Side) -> guard_address_table {
+        let classes: Classes<UInt128> = classes(side, .ipv6, \.v6)
+        var table = guard_address_table()
+        guard writeRows(classes.rows, of: classes, "IPv6 \(side) addresses", into: &table) else { return table }
+        let keys = classes.starts.dropFirst().map {
+            guard_address6(high: UInt64(truncatingIfNeeded: $0 >> 64), low: UInt64(truncatingIfNeeded: $0))
+        }
+        table.keys = writer.append(keys)
+        table.top_step = topStep(table.count)
+        return table
+    }
+
+    /// Writes rows and classes; false where one row serves all addresses and nothing needs to be searched.
+    private mutating func writeRows<Bound>(
+        _ rows: [Row], of classes: Classes<Bound>, _ what: String, into table: inout guard_address_table
+    ) -> Bool {
+        table.rows = writer.append(rows: rows)
+        table.row_count = UInt32(rows.count)
+        table.count = UInt32(classes.starts.count - 1)
+        guard classes.starts.count > 1 else { return false }
+        table.enabled = 1
+        table.classes = writer.append(classNumbers(classes.classes, what))
+        return true
+    }
+
+    private func classes<Bound>(
+        _ side: Side, _ family: AddressFamily, _ part: (AddressSet) -> IntervalSet<Bound>
+    ) -> Classes<Bound> {
+        func admits(_ match: RuleMatch) -> Bool { match.families?.contains(family) ?? true }
+        var constraints = matches.constraints(where: admits) { side.key($0).map(part) }
+        if side == .source {
+            constraints += [
+                Constraint(bit: 63, values: part(policy.neverBan)), Constraint(bit: 62, values: part(ownAddresses)),
+            ]
+        }
+        return Classes(base: matches.row { admits($0) && side.key($0) == nil }, constraints: constraints)
+    }
+
+    private var ownAddresses: AddressSet {
+        let v4 = target.ownAddresses.compactMap(\.v4Bits).map { $0...$0 }
+        let v6 = target.ownAddresses.filter { $0.family == .ipv6 }.map { $0.bits...$0.bits }
+        return AddressSet(v4: IntervalSet(v4), v6: IntervalSet(v6))
+    }
+}
+
+/// The greatest power of two not above `count`; 0 for 0.
+private func topStep(_ count: UInt32) -> UInt32 {
+    count == 0 ? 0 : 1 << UInt32(31 - count.leadingZeroBitCount)
+}

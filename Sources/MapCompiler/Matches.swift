@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The matches that share one search: failsafe entries as bits of the head word, then the rules.
+import GuardABI
+import NetworkTypes
+import PolicyLanguage
+
+/// A match and its bit in every row.
+struct NumberedMatch {
+    var bit: Int
+    var match: RuleMatch
+}
+
+/// All matches of a policy and the size of the rows that hold them.
+struct Matches {
+    var all: [NumberedMatch]
+    /// Words of a row: the head and one for each 64 rules.
+    var wordCount: Int
+    var hasFailsafe: Bool
+
+    init(_ policy: CheckedPolicy) {
+        let failsafe = policy.failsafe.flatMap(failsafeMatches)
+        let rules = policy.rules.map(\.match)
+        all = failsafe.enumerated().map { NumberedMatch(bit: $0.offset, match: $0.element) }
+        all += rules.enumerated().map { NumberedMatch(bit: 64 + $0.offset, match: $0.element) }
+        wordCount = 1 + (rules.count + 63) / 64
+        hasFailsafe = !failsafe.isEmpty
+    }
+
+    /// The row of all bits for which `holds` says so.
+    func row(where holds: (RuleMatch) -> Bool) -> Row {
+        var row = Row(words: wordCount)
+        for numbered in all where holds(numbered.match) { row[numbered.bit] = true }
+        return row
+    }
+
+    /// The constraints of the matches that have a key, over those that `holds` admits.
+    func constraints<Bound>(
+        where holds: (RuleMatch) -> Bool = { _ in true }, _ values: (RuleMatch) -> IntervalSet<Bound>?
+    ) -> [Constraint<Bound>] {
+        all.compactMap { numbered in
+            guard holds(numbered.match), let set = values(numbered.match) else { return nil }
+            return Constraint(bit: numbered.bit, values: set)
+        }
+    }
+}
+
+/// How many head bits a failsafe entry takes.
+func failsafeMatches(_ entry: FailsafeEntry) -> [RuleMatch] {
+    var forward = RuleMatch()
+    forward.source = entry.source
+    forward.service = entry.service
+    return [forward] + replies(entry)
+}
+
+/// Matches of the replies to an entry's sources: its source as destination, its ports as source ports, the answering
+/// ICMP types, or the bare protocol. One match for each kind of answer.
+private func replies(_ entry: FailsafeEntry) -> [RuleMatch] {
+    var reply = RuleMatch()
+    reply.destination = entry.source
+    guard let service = entry.service else { return [reply] }
+    var matches: [RuleMatch] = []
+    var bare = ServiceSet(others: service.others)
+    for (proto, keys) in service.exceptions {
+        if keys.unread || (keys.values.isAll && !proto.hasPorts && !proto.hasTypes) {
+            bare.exceptions[proto] = .all
+        } else {
+            bare.exceptions[proto] = ServiceSet.Keys.none
+            matches += keyedReplies(reply, proto, keys)
+        }
+    }
+    let holdsAny = bare.others || bare.exceptions.values.contains { $0.unread }
+    reply.service = bare
+    return (holdsAny ? [reply] : []) + matches
+}
+
+private func keyedReplies(_ reply: RuleMatch, _ proto: IPProtocol, _ keys: ServiceSet.Keys) -> [RuleMatch] {
+    var match = reply
+    if proto.hasPorts {
+        match.service = ServiceSet(others: false, exceptions: [proto: .all])
+        match.sourcePort = keys.values
+        return keys.values.isEmpty ? [] : [match]
+    }
+    let pairs: [(request: UInt16, reply: UInt16)] = proto == .icmp ? [(8, 0), (13, 14)] : [(128, 129)]
+    let answers = pairs.filter { keys.values.contains($0.request) }.map { $0.reply...$0.reply }
+    guard !answers.isEmpty else { return [] }
+    match.service = ServiceSet(
+        others: false, exceptions: [proto: .init(values: IntervalSet(answers), unread: false)])
+    return [match]
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checked policy to map image: pure, deterministic, the same policy gives the same bytes.
+import Diagnostics
+import GuardABI
+import NetworkTypes
+import PolicyLanguage
+
+/// Compiles a policy for a target.
+/// - Throws: `CompileError` where the policy is beyond a limit of the datapath.
+public func compile(_ policy: CheckedPolicy, for target: CompileTarget) throws(CompileError) -> MapImage {
+    var compiler = PolicyCompiler(policy, target)
+    return try compiler.compile()
+}
+
+/// The state of one compilation.
+struct PolicyCompiler {
+    let policy: CheckedPolicy
+    let target: CompileTarget
+    let matches: Matches
+    var config = guard_config()
+    var writer = TableWriter()
+    var problems: [Diagnostic] = []
+
+    init(_ policy: CheckedPolicy, _ target: CompileTarget) {
+        self.policy = policy
+        self.target = target
+        matches = Matches(policy)
+    }
+
+    mutating func compile() throws(CompileError) -> MapImage {
+        checkLimits()
+        guard problems.isEmpty else { throw CompileError(diagnostics: problems) }
+        config.abi_version = UInt32(GUARD_ABI_VERSION)
+        config.flags = flags
+        config.rule_count = UInt32(policy.rules.count)
+        config.words = UInt32(matches.wordCount - 1)
+        writeAddressTables()
+        writeIndexTables()
+        writeRules()
+        writeInterfaces()
+        config.tables_size = UInt32(writer.bytes.count)
+        guard problems.isEmpty else { throw CompileError(diagnostics: problems) }
+        return MapImage(config: config, tables: writer.bytes)
+    }
+
+    /// Class numbers as the tables hold them; more than 65,536 classes are a limit.
+    mutating func classNumbers(_ classes: [Int], _ what: String) -> [UInt16] {
+        if let most = classes.max(), most > Int(UInt16.max), let rule = policy.rules.first {
+            problems.append(
+                limit("\(what) fall into \(most + 1) classes", "at most 65536 are possible", at: rule.range))
+        }
+        return classes.map { UInt16(truncatingIfNeeded: $0) }
+    }
+
+    private mutating func checkLimits() {
+        if policy.rules.count > Int(GUARD_RULES_MAX) {
+            let rule = policy.rules[Int(GUARD_RULES_MAX)]
+            problems.append(
+                limit("the policy has \(policy.rules.count) rules", "at most \(GUARD_RULES_MAX) are possible", at: rule.range))
+        }
+        let bits = policy.failsafe.map { failsafeMatches($0).count }.reduce(0, +)
+        if bits > Int(GUARD_FAILSAFE_MAX), let entry = policy.failsafe.last {
+            problems.append(
+                limit(
+                    "the failsafe entries need \(bits) matches with their replies",
+                    "at most \(GUARD_FAILSAFE_MAX) are possible", at: entry.range))
+        }
+        for rule in policy.rules where (rule.match.payload?.count ?? 0) > Int(GUARD_PATTERNS_MAX) {
+            problems.append(
+                limit(
+                    "rule '\(rule.name)' has \(rule.match.payload?.count ?? 0) payload patterns",
+                    "at most \(GUARD_PATTERNS_MAX) are possible", at: rule.range))
+        }
+        if target.interfaces.count > Int(GUARD_INTERFACES_MAX), let rule = policy.rules.first {
+            problems.append(
+                limit(
+                    "\(target.interfaces.count) interfaces", "at most \(GUARD_INTERFACES_MAX) are possible",
+                    at: rule.range))
+        }
+    }
+
+    private func limit(_ message: String, _ bound: String, at range: SourceRange) -> Diagnostic {
+        Diagnostic(id: "datapath-limit", message + ", but " + bound, at: range, help: "split or merge what it names")
+    }
+
+    private var flags: UInt32 {
+        var flags: UInt32 = 0
+        func set(_ flag: guard_config_flags, _ condition: Bool) { if condition { flags |= UInt32(flag.rawValue) } }
+        set(GUARD_CFG_VIRTUAL_CLOCK, target.isReplay)
+        set(GUARD_CFG_MONITOR, policy.mode == .monitor)
+        set(GUARD_CFG_MALFORMED_PASS, policy.malformed == .pass)
+        set(GUARD_CFG_SPOOFED_PASS, policy.spoofed == .pass)
+        set(GUARD_CFG_FRAGMENTS_PASS, policy.fragments == .pass)
+        set(GUARD_CFG_DEFAULT_DROP, policy.defaultVerdict == .drop)
+        set(GUARD_CFG_ESSENTIAL_ND, policy.essential.contains(.nd))
+        set(GUARD_CFG_ESSENTIAL_RA, policy.essential.contains(.ra))
+        set(GUARD_CFG_ESSENTIAL_PMTU, policy.essential.contains(.pmtu))
+        set(GUARD_CFG_ESSENTIAL_DHCP, policy.essential.contains(.dhcp))
+        set(GUARD_CFG_FAILSAFE, matches.hasFailsafe)
+        set(GUARD_CFG_NEVER_BAN, !policy.neverBan.isEmpty)
+        set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty)
+        set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
+        return flags
+    }
+
+    private mutating func writeRules() {
+        var rules: [guard_rule] = []
+        var patterns: [guard_pattern] = []
+        for rule in policy.rules {
+            var entry = guard_rule()
+            entry.slot = target.slots[rule.name] ?? GUARD_NO_SLOT
+            entry.log_every = rule.logEvery ?? 0
+            entry.action = UInt8(rule.action.abi.rawValue)
+            if rule.monitor { entry.flags |= UInt8(GUARD_RULE_MONITOR) }
+            if let expires = rule.expires {
+                entry.flags |= UInt8(GUARD_RULE_EXPIRES)
+                entry.expires_ns = programTime(ofSeconds: expires)
+            }
+            entry.pattern_first = UInt32(patterns.count)
+            entry.pattern_count = UInt16(rule.match.payload?.count ?? 0)
+            patterns += (rule.match.payload ?? []).map(pattern)
+            rules.append(entry)
+        }
+        config.pattern_count = UInt32(patterns.count)
+        config.rules = writer.append(rules)
+        config.patterns = writer.append(patterns)
+    }
+
+    /// A wall-clock second on the program's clock; 0 for times before its start, the far end for those beyond it.
+    private func programTime(ofSeconds seconds: Int64) -> UInt64 {
+        let (nanoseconds, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        guard !overflow else { return seconds < 0 ? 0 : UInt64.max }
+        let (time, beyond) = nanoseconds.subtractingReportingOverflow(target.clockOffsetNanoseconds)
+        guard !beyond else { return nanoseconds < 0 ? 0 : UInt64.max }
+        return UInt64(max(0, time))
+    }
+
+    private func pattern(_ pattern: PayloadPattern) -> guard_pattern {
+        var entry = guard_pattern()
+        entry.offset = UInt8(pattern.offset)
+        entry.length = UInt8(pattern.bytes.count)
+        withUnsafeMutableBytes(of: &entry.mask) { $0.copyBytes(from: pattern.mask) }
+        withUnsafeMutableBytes(of: &entry.value) { value in
+            value.copyBytes(from: zip(pattern.bytes, pattern.mask).map { $0 & $1 })
+        }
+        return entry
+    }
+
+    private mutating func writeInterfaces() {
+        config.interface_count = UInt32(target.interfaces.count)
+        withUnsafeMutableBytes(of: &config.interfaces) { bytes in
+            let indexes = bytes.bindMemory(to: UInt32.self)
+            for (position, interface) in target.interfaces.enumerated() { indexes[position] = interface.index }
+        }
+        config.loopback = target.interfaces.first { $0.name == "lo" }?.index ?? 0
+    }
+}
+
+extension RuleAction {
+    var abi: guard_rule_action {
+        switch self {
+        case .pass: GUARD_ACTION_PASS
+        case .drop: GUARD_ACTION_DROP
+        case .reject: GUARD_ACTION_REJECT
+        case .continue: GUARD_ACTION_CONTINUE
+        }
+    }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiles xdp/guard.bpf.c with the toolchain's clang and embeds the object: `swift build` gives one binary.
+import PackagePlugin
+
+@main
+struct BPFBuild: BuildToolPlugin {
+    func createBuildCommands(context: PluginContext, target: Target) throws -> [Command] {
+        let xdp = context.package.directoryURL.appending(path: "xdp")
+        let output = context.pluginWorkDirectoryURL.appending(path: "BPFImages.swift")
+        let clang = try context.tool(named: "clang").url
+        let names = [
+            "guard.bpf.c", "maps.bpf.h", "abi/guard_abi.h", "stages/bans.bpf.h", "stages/classify.bpf.h",
+            "stages/count.bpf.h", "stages/essential.bpf.h", "stages/packet.bpf.h", "stages/parse.bpf.h",
+            "stages/spoofed.bpf.h", "stages/tables.bpf.h", "stages/transport.bpf.h",
+        ]
+        return [
+            .buildCommand(
+                displayName: "Compiling the XDP program",
+                executable: try context.tool(named: "bpfembed").url,
+                arguments: [clang.path(), xdp.path(), output.path()],
+                inputFiles: names.map { xdp.appending(path: $0) },
+                outputFiles: [output])
+        ]
+    }
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The packet filter: one XDP program for a generation of a policy.
+ *
+ * Stages in order (docs/policy.md has the fine print, docs/performance.md what each costs):
+ *   1 parse, sanity   Ethernet to L4; what cannot be right is malformed
+ *   2 spoofed         sources that no wire can bring
+ *   3 failsafe        the way back in, above everything that drops
+ *   4 bans            by prefix, ended by the clock
+ *   5 fragments, essential
+ *   6 rules           bit vectors; the first match decides
+ *   7 default
+ * One exit, finish(), counts every packet exactly once. */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.bpf.h"
+#include "stages/parse.bpf.h"
+#include "stages/bans.bpf.h"
+#include "stages/classify.bpf.h"
+#include "stages/count.bpf.h"
+#include "stages/essential.bpf.h"
+#include "stages/spoofed.bpf.h"
+
+static __always_inline void decide(struct decision *decision, enum guard_reason reason, enum guard_verdict verdict)
+{
+	decision->reason = reason;
+	decision->verdict = verdict;
+}
+
+/* Copies the start of the payload to where patterns look for it. */
+static __always_inline void load_payload(struct xdp_md *ctx, const struct packet *packet, struct search *search)
+{
+	__u32 zero = 0, length;
+	struct guard_payload_window *window;
+
+	search->payload_length = 0;
+	if (!(packet->read & PACKET_PAYLOAD) || packet->payload >= packet->payload_end)
+		return;
+	window = bpf_map_lookup_elem(&guard_payload, &zero);
+	if (!window)
+		return;
+	length = packet->payload_end - packet->payload;
+	if (length > GUARD_PAYLOAD_WINDOW)
+		length = GUARD_PAYLOAD_WINDOW;
+	/* The verifier wants to see both bounds on the register that is passed. */
+	asm volatile("" : "+r"(length));
+	if (length < 1 || length > GUARD_PAYLOAD_WINDOW)
+		return;
+	if (!bpf_xdp_load_bytes(ctx, packet->payload, window->bytes, length))
+		search->payload_length = length;
+}
+
+static __always_inline int on_loopback(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct guard_trace *trace;
+
+	if (!guard_config.loopback)
+		return 0;
+	if (!(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK))
+		return ctx->ingress_ifindex == guard_config.loopback;
+	trace = bpf_map_lookup_elem(&guard_trace, &zero);
+	return trace && trace->ifindex == guard_config.loopback;
+}
+
+/* Sanity of the headers: 1 where it decides. */
+static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *packet, struct decision *decision, __u64 head)
+{
+	enum guard_detail detail;
+
+	if (packet->detail != GUARD_DETAIL_NONE && !(guard_config.flags & GUARD_CFG_MALFORMED_PASS)) {
+		decide(decision, GUARD_REASON_MALFORMED, GUARD_DROP);
+		return 1;
+	}
+	if (!packet->family) {
+		/* Ethernet was read and it is neither IPv4 nor IPv6. */
+		if (packet->read & PACKET_TAGS && packet->ethertype != ETH_P_IP && packet->ethertype != ETH_P_IPV6) {
+			decide(decision, GUARD_REASON_NON_IP, GUARD_PASS);
+			return 1;
+		}
+		return 0;
+	}
+	if (on_loopback(ctx))
+		return 0;
+	detail = spoofed(packet, head);
+	if (detail == GUARD_DETAIL_NONE)
+		return 0;
+	packet_fault(packet, detail);
+	if (guard_config.flags & GUARD_CFG_SPOOFED_PASS)
+		return 0;
+	/* Under malformed: pass the packet may have a detail already; this one decided. */
+	packet->detail = detail;
+	decide(decision, GUARD_REASON_SPOOFED, GUARD_DROP);
+	return 1;
+}
+
+/* Stages 5 to 7, for a packet that nothing above the rules decided. */
+static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, struct packet *packet,
+					struct search *search, struct decision *decision)
+{
+	enum guard_detail detail;
+
+	if (packet->fragment != FRAGMENT_NONE && !(guard_config.flags & GUARD_CFG_FRAGMENTS_PASS))
+		return decide(decision, GUARD_REASON_FRAGMENT, GUARD_DROP);
+	detail = essential(ctx, packet);
+	if (detail != GUARD_DETAIL_NONE) {
+		packet->detail = detail;
+		return decide(decision, GUARD_REASON_ESSENTIAL, GUARD_PASS);
+	}
+	if (guard_config.flags & GUARD_CFG_PAYLOAD)
+		load_payload(ctx, packet, search);
+	classify(tables, search);
+	decision->log = search->log;
+	decision->would_drop_slot = search->would_drop_slot;
+	if (search->slot == GUARD_NO_SLOT)
+		return decide(decision, GUARD_REASON_DEFAULT,
+			      guard_config.flags & GUARD_CFG_DEFAULT_DROP ? GUARD_DROP : GUARD_PASS);
+	decision->slot = search->slot;
+	decide(decision, GUARD_REASON_RULE, search->verdict);
+}
+
+static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, struct decision *decision)
+{
+	struct search search = { .slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT };
+	const void *t = tables();
+	__u64 head = 0;
+
+	parse(ctx, packet);
+	if (!t)
+		return decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
+	search.source = source_row(packet);
+	if (guard_config.flags & (GUARD_CFG_OWN_ADDRESSES | GUARD_CFG_NEVER_BAN))
+		head = table_u64(t, search.source);
+	if (judge_headers(ctx, packet, decision, head))
+		return;
+	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
+	if (guard_config.flags & GUARD_CFG_FAILSAFE) {
+		find_rows(ctx, t, packet, &search);
+		if (rows_word(t, &search, GUARD_ROW_HEAD) & GUARD_FAILSAFE_MASK)
+			return decide(decision, GUARD_REASON_FAILSAFE, GUARD_PASS);
+	}
+	if (packet->family && !(head & GUARD_HEAD_NEVER_BAN) && banned(packet))
+		return decide(decision, GUARD_REASON_BAN, GUARD_DROP);
+	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
+		find_rows(ctx, t, packet, &search);
+	judge_rules(ctx, t, packet, &search, decision);
+}
+
+/* The policy's monitor mode: what was decided is told, and the packet passes. */
+static __always_inline void apply_mode(struct decision *decision)
+{
+	if (guard_config.flags & GUARD_CFG_MONITOR && decision->verdict != GUARD_PASS) {
+		decision->verdict = GUARD_PASS;
+		decision->would_drop = 1;
+		decision->would_drop_slot = decision->slot;
+	} else if (decision->would_drop_slot != GUARD_NO_SLOT) {
+		decision->would_drop = 1;
+	}
+}
+
+SEC("xdp.frags")
+int xdpguard(struct xdp_md *ctx)
+{
+	struct packet packet = {};
+	struct decision decision = { .slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT };
+
+	judge(ctx, &packet, &decision);
+	apply_mode(&decision);
+	decision.detail = packet.detail;
+	return finish(ctx, &packet, &decision);
+}
+
+/* Helpers that are GPL-only are not used, but the kernel asks for a licence it knows. */
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every map: who writes it, who reads it, why this size. Maps of a generation come and go with its program; shared maps
+ * are pinned and outlive every program. */
+#ifndef GUARD_MAPS_BPF_H
+#define GUARD_MAPS_BPF_H
+
+#include "abi/guard_abi.h"
+
+/* ---- of a generation */
+
+/* What the policy says: constant after loading, so that the verifier removes stages that are not used. */
+const volatile struct guard_config guard_config SEC(".rodata.config") = {};
+
+/* The compiled policy. Written once through mmap before the program is attached, then only read. One element whose size
+ * the controller sets to what this policy needs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(key_size, 4);
+	__uint(value_size, 8);
+	__uint(max_entries, 1);
+} guard_tables SEC(".maps");
+
+/* Who applied which policy: JSON text for status, found through the program. Never read in the kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(key_size, 4);
+	__uint(value_size, 8);
+	__uint(max_entries, 1);
+} guard_info SEC(".maps");
+
+/* Replay's question and answer, written and read through mmap. One run at a time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct guard_trace);
+	__uint(max_entries, 1);
+} guard_trace SEC(".maps");
+
+/* The window of L4 payload that patterns look at: scratch space, as the stack cannot be read at a variable offset from
+ * a bpf_loop callback. 16 bytes more than the window, so that a pattern is always read as two words. */
+struct guard_payload_window {
+	__u8 bytes[GUARD_PAYLOAD_WINDOW + 16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_payload_window);
+	__uint(max_entries, 1);
+} guard_payload SEC(".maps");
+
+/* ---- shared by all generations, pinned under these names */
+
+/* Packets by reason and verdict. The program adds; the controller reads. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_counter);
+	__uint(max_entries, GUARD_REASONS * GUARD_VERDICTS);
+} guard_reasons SEC(".maps");
+
+/* Packets by rule slot. A slot belongs to a rule name for good, so that counts survive every apply. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_rule_counters);
+	__uint(max_entries, GUARD_SLOTS);
+} guard_rules SEC(".maps");
+
+/* Rule names to slots: the controller's; never read in the kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct guard_rule_name);
+	__type(value, __u32);
+	__uint(max_entries, GUARD_SLOTS);
+} guard_slots SEC(".maps");
+
+/* Banned prefixes. The controller adds and removes; the program checks the end time and counts. Preallocated, never
+ * evicted: a full table is an error for whoever bans. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct guard_ban_key);
+	__type(value, struct guard_ban);
+	__uint(max_entries, GUARD_BANS_MAX);
+} guard_bans SEC(".maps");
+
+/* The prefix lengths that bans have: without bans, one load a packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_ban_lengths);
+	__uint(max_entries, 1);
+} guard_ban_lengths SEC(".maps");
+
+/* Sources lately seen, for top. Written by the program on its own CPU, overwritten round and round. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_talkers);
+	__uint(max_entries, 1);
+} guard_talkers SEC(".maps");
+
+/* Logged packets, read by `events`. Full when nobody reads: what does not fit is counted in guard_lost. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, GUARD_EVENTS_BYTES);
+} guard_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1);
+} guard_lost SEC(".maps");
+
+#endif

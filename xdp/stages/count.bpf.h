@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The one exit: counts the packet by reason and rule, notes its source now and then, logs it, answers replay. */
+#ifndef GUARD_COUNT_BPF_H
+#define GUARD_COUNT_BPF_H
+
+#include "stages/classify.bpf.h"
+
+/* A packet's fate. */
+struct decision {
+	__u32 slot; /* GUARD_NO_SLOT: no rule decided */
+	__u32 would_drop_slot;
+	__u8 verdict; /* enum guard_verdict */
+	__u8 reason; /* enum guard_reason */
+	__u8 detail; /* enum guard_detail */
+	__u8 log;
+	__u8 would_drop; /* it passes because of monitor mode */
+};
+
+static __always_inline void count(struct guard_counter *counter, __u32 bytes)
+{
+	counter->packets++;
+	counter->bytes += bytes;
+}
+
+static __always_inline void note_talker(const struct packet *packet, const struct decision *decision, __u32 bytes)
+{
+	__u32 zero = 0;
+	struct guard_talkers *talkers = bpf_map_lookup_elem(&guard_talkers, &zero);
+	struct guard_talker *talker;
+
+	if (!talkers)
+		return;
+	talker = &talkers->ring[talkers->cursor % GUARD_TALKERS];
+	talker->high = packet->source.high;
+	talker->low = packet->source.low;
+	talker->bytes = bytes;
+	talker->family = packet->family;
+	talker->verdict = decision->verdict;
+	talker->reason = decision->reason;
+	talkers->cursor++;
+}
+
+static __always_inline void count_reason(const struct packet *packet, const struct decision *decision, __u32 bytes)
+{
+	__u32 index = decision->reason * GUARD_VERDICTS + decision->verdict;
+	struct guard_counter *counter = bpf_map_lookup_elem(&guard_reasons, &index);
+
+	if (!counter)
+		return;
+	count(counter, bytes);
+	if (counter->packets % GUARD_TALKER_EVERY == 0)
+		note_talker(packet, decision, bytes);
+	if (decision->would_drop) {
+		index = decision->reason * GUARD_VERDICTS + GUARD_COUNT_WOULD_DROP;
+		counter = bpf_map_lookup_elem(&guard_reasons, &index);
+		if (counter)
+			count(counter, bytes);
+	}
+}
+
+static __always_inline void count_rules(const struct decision *decision, __u32 bytes)
+{
+	struct guard_rule_counters *counters;
+
+	if (decision->slot != GUARD_NO_SLOT) {
+		counters = bpf_map_lookup_elem(&guard_rules, &decision->slot);
+		if (counters)
+			count(&counters->decided, bytes);
+	}
+	if (decision->would_drop_slot != GUARD_NO_SLOT) {
+		counters = bpf_map_lookup_elem(&guard_rules, &decision->would_drop_slot);
+		if (counters)
+			count(&counters->would_drop, bytes);
+	}
+}
+
+static __always_inline void answer(const struct decision *decision)
+{
+	__u32 zero = 0;
+	struct guard_trace *trace = bpf_map_lookup_elem(&guard_trace, &zero);
+
+	if (!trace)
+		return;
+	trace->rule_slot = decision->slot;
+	trace->would_drop_slot = decision->would_drop_slot;
+	trace->verdict = decision->verdict;
+	trace->reason = decision->reason;
+	trace->detail = decision->detail;
+	trace->would_drop = decision->would_drop;
+}
+
+static __always_inline void log_lost(void)
+{
+	__u32 zero = 0;
+	__u64 *lost = bpf_map_lookup_elem(&guard_lost, &zero);
+
+	if (lost)
+		(*lost)++;
+}
+
+static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *packet, const struct decision *decision)
+{
+	struct guard_event *event = bpf_ringbuf_reserve(&guard_events, sizeof(*event), 0);
+
+	if (!event)
+		return log_lost();
+	__builtin_memset(event, 0, sizeof(*event));
+	event->time_ns = now_ns();
+	event->source_high = packet->source.high;
+	event->source_low = packet->source.low;
+	event->destination_high = packet->destination.high;
+	event->destination_low = packet->destination.low;
+	event->ifindex = ctx->ingress_ifindex;
+	event->slot = decision->slot;
+	event->source_port = packet->source_port;
+	event->key = packet->key;
+	event->vlan = packet->vlan;
+	event->inner_vlan = packet->inner_vlan;
+	event->length = packet->length;
+	event->family = packet->family;
+	event->protocol = packet->protocol;
+	event->tcp_flags = packet->tcp_flags;
+	event->fragment = packet->fragment;
+	event->verdict = decision->verdict;
+	event->reason = decision->reason;
+	event->detail = decision->detail;
+	event->key_read = !!(packet->read & PACKET_L4);
+	event->ttl = packet->ttl;
+	event->dscp = packet->dscp;
+	event->would_drop = decision->would_drop;
+	bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline int finish(struct xdp_md *ctx, const struct packet *packet, const struct decision *decision)
+{
+	__u32 bytes = packet->read & PACKET_IP ? packet->network + packet->length : packet->available;
+
+	count_reason(packet, decision, bytes);
+	count_rules(decision, bytes);
+	if (decision->log)
+		log_packet(ctx, packet, decision);
+	if (guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK)
+		answer(decision);
+	return decision->verdict == GUARD_PASS ? XDP_PASS : XDP_DROP;
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the stages know of a packet, and the one way to read its bytes. */
+#ifndef GUARD_PACKET_BPF_H
+#define GUARD_PACKET_BPF_H
+
+#include "abi/guard_abi.h"
+
+enum packet_read {
+	PACKET_TAGS = 1 << 0, /* all VLAN tags */
+	PACKET_IP = 1 << 1, /* addresses, TTL, DSCP, length */
+	PACKET_PROTOCOL = 1 << 2,
+	PACKET_OPTIONS = 1 << 3,
+	PACKET_L4 = 1 << 4, /* ports, or type and code, or TCP flags with ports */
+	PACKET_PAYLOAD = 1 << 5,
+};
+
+enum packet_fragment {
+	FRAGMENT_NONE = 0,
+	FRAGMENT_FIRST,
+	FRAGMENT_LATER,
+};
+
+struct packet {
+	/* host order; IPv4 in the low 32 bits of low */
+	struct guard_address6 source;
+	struct guard_address6 destination;
+	__u32 available; /* bytes of the frame known to be there; grows where the frame lies in several buffers */
+	__u32 network; /* offset of the IP header */
+	__u32 transport; /* offset behind the IP headers */
+	__u32 end; /* offset behind the IP packet, or what there is of it */
+	__u32 length; /* of the IP packet, as its header says */
+	__u32 payload; /* offsets of the L4 payload */
+	__u32 payload_end;
+	__u16 ethertype; /* behind the tags */
+	__u16 source_port;
+	__u16 key; /* destination port, or ICMP type */
+	__u16 vlan; /* 0: none */
+	__u16 inner_vlan;
+	__u8 read; /* enum packet_read */
+	__u8 family; /* 4 or 6 where the IP header was read, else 0 */
+	__u8 protocol;
+	__u8 fragment; /* enum packet_fragment */
+	__u8 ttl;
+	__u8 dscp;
+	__u8 has_options;
+	__u8 tcp_flags;
+	__u8 icmp_code;
+	__u8 detail; /* enum guard_detail: the first check that failed */
+};
+
+/* Header offsets stay below this: two tags, an IPv6 header and eight extension headers of at most 2048 bytes. It also
+ * bounds them for the verifier. */
+#define PACKET_OFFSET_MAX 0x7fff
+
+static __always_inline void packet_fault(struct packet *packet, enum guard_detail detail)
+{
+	if (packet->detail == GUARD_DETAIL_NONE)
+		packet->detail = detail;
+}
+
+/* Whether the frame has `end` bytes. What lies behind the linear part is only counted when it is asked for. */
+static __always_inline int packet_has(struct xdp_md *ctx, struct packet *packet, __u32 end)
+{
+	if (end <= packet->available)
+		return 1;
+	packet->available = bpf_xdp_get_buff_len(ctx);
+	return end <= packet->available;
+}
+
+/* Copies `length` (a constant) bytes at `offset`; they may lie in several buffers. 0, or -1 where they are not there. */
+static __always_inline int packet_load(struct xdp_md *ctx, __u32 offset, void *to, const __u32 length)
+{
+	void *data = (void *)(long)ctx->data;
+	void *data_end = (void *)(long)ctx->data_end;
+
+	if (offset > PACKET_OFFSET_MAX)
+		return -1;
+	if (data + offset + length <= data_end) {
+		__builtin_memcpy(to, data + offset, length);
+		return 0;
+	}
+	return bpf_xdp_load_bytes(ctx, offset, to, length) ? -1 : 0;
+}
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Stage 1: Ethernet, up to two VLAN tags, IPv4 or IPv6 with its extension chain. Fills struct packet as far as the frame can be
+ * read; the first check that fails is packet->detail. The steps and their order are docs/policy.md's. */
+#ifndef GUARD_PARSE_BPF_H
+#define GUARD_PARSE_BPF_H
+
+#include "stages/transport.bpf.h"
+
+struct vlan_tag {
+	__be16 tci;
+	__be16 ethertype;
+};
+
+static __always_inline int is_vlan(__u16 ethertype)
+{
+	return ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD;
+}
+
+/* Ids of 0 are priority tags: they count as tags but are not kept. */
+static __always_inline void keep_vlan(struct packet *packet, __u16 id)
+{
+	if (!id)
+		return;
+	if (!packet->vlan)
+		packet->vlan = id;
+	else
+		packet->inner_vlan = id;
+}
+
+/* Reads the tags; 0, or -1 where the reading ends. */
+static __always_inline int parse_ethernet(struct xdp_md *ctx, struct packet *packet)
+{
+	__u32 offset = ETH_HLEN;
+	struct vlan_tag tag;
+	__be16 ethertype;
+
+	if (!packet_has(ctx, packet, ETH_HLEN) || packet_load(ctx, ETH_HLEN - 2, &ethertype, 2)) {
+		packet_fault(packet, GUARD_DETAIL_TRUNCATED_ETHERNET);
+		return -1;
+	}
+	packet->ethertype = bpf_ntohs(ethertype);
+	for (int i = 0; i < 2 && is_vlan(packet->ethertype); i++) {
+		if (!packet_has(ctx, packet, offset + sizeof(tag)) || packet_load(ctx, offset, &tag, sizeof(tag))) {
+			packet_fault(packet, GUARD_DETAIL_TRUNCATED_VLAN);
+			return -1;
+		}
+		keep_vlan(packet, bpf_ntohs(tag.tci) & 0xfff);
+		packet->ethertype = bpf_ntohs(tag.ethertype);
+		offset += sizeof(tag);
+	}
+	if (is_vlan(packet->ethertype)) {
+		packet_fault(packet, GUARD_DETAIL_TOO_MANY_TAGS);
+		return -1;
+	}
+	packet->read |= PACKET_TAGS;
+	packet->network = offset;
+	return 0;
+}
+
+/* Sets where the IP packet ends, by its own length or, where that is not there, by the frame. */
+static __always_inline void bound_packet(struct xdp_md *ctx, struct packet *packet)
+{
+	packet->end = packet->network + packet->length;
+	if (packet_has(ctx, packet, packet->end))
+		return;
+	packet_fault(packet, GUARD_DETAIL_TRUNCATED_PACKET);
+	packet->end = packet->available;
+}
+
+static __always_inline void parse_ipv4_fragment(struct packet *packet, __u16 frag_off)
+{
+	if (frag_off & 0x1fff) {
+		packet->fragment = FRAGMENT_LATER;
+		/* RFC 1858 3: a fragment at offset 8 overwrites the flags of a TCP header. */
+		if ((frag_off & 0x1fff) == 1 && packet->protocol == IPPROTO_TCP)
+			packet_fault(packet, GUARD_DETAIL_FRAGMENT_OFFSET_1);
+	} else if (frag_off & 0x2000) {
+		packet->fragment = FRAGMENT_FIRST;
+	}
+}
+
+static __always_inline void parse_ipv4(struct xdp_md *ctx, struct packet *packet)
+{
+	__u32 header_length;
+	struct iphdr ip;
+
+	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) || packet_load(ctx, packet->network, &ip, sizeof(ip)))
+		return packet_fault(packet, GUARD_DETAIL_TRUNCATED_IP);
+	if (ip.version != 4)
+		return packet_fault(packet, GUARD_DETAIL_IP_VERSION);
+	packet->source.low = bpf_ntohl(ip.saddr);
+	packet->destination.low = bpf_ntohl(ip.daddr);
+	packet->ttl = ip.ttl;
+	packet->dscp = ip.tos >> 2;
+	packet->length = bpf_ntohs(ip.tot_len);
+	packet->protocol = ip.protocol;
+	packet->family = 4;
+	packet->read |= PACKET_IP | PACKET_PROTOCOL;
+	header_length = ip.ihl * 4;
+	if (header_length < sizeof(ip))
+		return packet_fault(packet, GUARD_DETAIL_IP_HEADER_LENGTH);
+	if (packet->length == 0)
+		return packet_fault(packet, GUARD_DETAIL_IP_LENGTH_ZERO);
+	if (packet->length < header_length)
+		return packet_fault(packet, GUARD_DETAIL_IP_LENGTH);
+	bound_packet(ctx, packet);
+	if (packet->network + header_length > packet->end)
+		return;
+	packet->has_options = header_length > sizeof(ip);
+	packet->read |= PACKET_OPTIONS;
+	packet->transport = packet->network + header_length;
+	parse_ipv4_fragment(packet, bpf_ntohs(ip.frag_off));
+	parse_transport(ctx, packet);
+}
+
+/* The first bytes that all extension headers share, and those of a fragment header. */
+struct extension {
+	__u8 next;
+	__u8 length;
+	__be16 frag_off;
+	__be32 rest;
+};
+
+static __always_inline int is_extension(__u8 protocol)
+{
+	switch (protocol) {
+	case 0: /* hop-by-hop */
+	case 43: /* routing */
+	case 44: /* fragment */
+	case 51: /* AH */
+	case 60: /* destination options */
+	case 135: /* mobility */
+	case 139: /* HIP */
+	case 140: /* shim6 */
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+static __always_inline __u32 extension_length(__u8 protocol, __u8 length)
+{
+	if (protocol == 44)
+		return 8;
+	return protocol == 51 ? (length + 2) * 4 : (length + 1) * 8;
+}
+
+/* What the chain walk carries from header to header. */
+struct chain {
+	__u32 offset;
+	__u32 count;
+	__u8 protocol;
+	__u8 options;
+};
+
+#define CHAIN_MAX 8
+
+/* One extension header: 1 to go on, 0 at the protocol (or a later fragment), -1 where the reading ends. */
+static __always_inline int parse_extension(struct xdp_md *ctx, struct packet *packet, struct chain *chain)
+{
+	struct extension extension;
+	__u32 length;
+	__u8 protocol = chain->protocol;
+
+	if (!is_extension(protocol))
+		return 0;
+	if (chain->count == CHAIN_MAX) {
+		packet_fault(packet, GUARD_DETAIL_TOO_MANY_EXTENSIONS);
+		return -1;
+	}
+	if (protocol == 0 && chain->count > 0)
+		packet_fault(packet, GUARD_DETAIL_EXTENSION_ORDER);
+	if (chain->offset + sizeof(extension) > packet->end ||
+	    packet_load(ctx, chain->offset, &extension, sizeof(extension))) {
+		packet_fault(packet, GUARD_DETAIL_TRUNCATED_EXTENSION);
+		return -1;
+	}
+	if (protocol == 43 && (bpf_ntohs(extension.frag_off) >> 8) == 0)
+		packet_fault(packet, GUARD_DETAIL_ROUTING_TYPE_0);
+	length = extension_length(protocol, extension.length);
+	if (chain->offset + length > packet->end) {
+		packet_fault(packet, GUARD_DETAIL_TRUNCATED_EXTENSION);
+		return -1;
+	}
+	chain->count++;
+	chain->offset += length;
+	chain->protocol = extension.next;
+	if (protocol == 0 || protocol == 43 || protocol == 60)
+		chain->options = 1;
+	if (protocol == 44 && packet->fragment == FRAGMENT_NONE) {
+		if (bpf_ntohs(extension.frag_off) & 0xfff8) {
+			packet->fragment = FRAGMENT_LATER;
+			return 0;
+		}
+		if (bpf_ntohs(extension.frag_off) & 1)
+			packet->fragment = FRAGMENT_FIRST;
+	}
+	return 1;
+}
+
+static __always_inline void parse_ipv6_chain(struct xdp_md *ctx, struct packet *packet, __u8 next)
+{
+	struct chain chain = { .offset = packet->network + sizeof(struct ipv6hdr), .protocol = next };
+	int more = 1;
+
+	/* One step more than headers are allowed: the ninth is found and named. */
+	for (int i = 0; i <= CHAIN_MAX && more == 1; i++)
+		more = parse_extension(ctx, packet, &chain);
+	if (more < 0)
+		return;
+	packet->protocol = chain.protocol;
+	packet->has_options = chain.options;
+	packet->read |= PACKET_PROTOCOL | PACKET_OPTIONS;
+	packet->transport = chain.offset;
+	parse_transport(ctx, packet);
+}
+
+static __always_inline void parse_ipv6(struct xdp_md *ctx, struct packet *packet)
+{
+	struct ipv6hdr ip;
+
+	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) || packet_load(ctx, packet->network, &ip, sizeof(ip)))
+		return packet_fault(packet, GUARD_DETAIL_TRUNCATED_IP);
+	if (ip.version != 6)
+		return packet_fault(packet, GUARD_DETAIL_IP_VERSION);
+	packet->source.high = address_half(&ip.saddr, 0);
+	packet->source.low = address_half(&ip.saddr, 8);
+	packet->destination.high = address_half(&ip.daddr, 0);
+	packet->destination.low = address_half(&ip.daddr, 8);
+	packet->ttl = ip.hop_limit;
+	packet->dscp = (ip.priority << 2 | ip.flow_lbl[0] >> 6) & 0x3f;
+	packet->length = sizeof(ip) + bpf_ntohs(ip.payload_len);
+	packet->family = 6;
+	packet->read |= PACKET_IP;
+	if (ip.payload_len == 0 && ip.nexthdr == 0)
+		return packet_fault(packet, GUARD_DETAIL_JUMBOGRAM);
+	bound_packet(ctx, packet);
+	parse_ipv6_chain(ctx, packet, ip.nexthdr);
+}
+
+/* A global function: the verifier checks it once, for any packet, and the stages behind it know nothing of its paths. */
+__noinline int parse(struct xdp_md *ctx, struct packet *packet)
+{
+	if (!packet)
+		return 0;
+	packet->available = ctx->data_end - ctx->data;
+	if (parse_ethernet(ctx, packet))
+		return 0;
+	if (packet->ethertype == ETH_P_IP)
+		parse_ipv4(ctx, packet);
+	else if (packet->ethertype == ETH_P_IPV6)
+		parse_ipv6(ctx, packet);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Stage 2: sources that no packet from a wire can have (RFC 1122 3.2.1.3, RFC 4291 2.5, RFC 6890). */
+#ifndef GUARD_SPOOFED_BPF_H
+#define GUARD_SPOOFED_BPF_H
+
+#include "stages/packet.bpf.h"
+
+/* RFC 951: a client that has no address yet asks from 0.0.0.0, udp 68 > 67. */
+static __always_inline int is_dhcp_request(const struct packet *packet)
+{
+	return packet->source.low == 0 && packet->protocol == IPPROTO_UDP && packet->read & PACKET_L4 &&
+	       packet->source_port == 68 && packet->key == 67;
+}
+
+static __always_inline enum guard_detail spoofed_ipv4(const struct packet *packet)
+{
+	__u32 source = packet->source.low;
+
+	if (source >> 24 == 127)
+		return GUARD_DETAIL_SPOOF_LOOPBACK;
+	if (source >> 24 == 0 && !is_dhcp_request(packet))
+		return GUARD_DETAIL_SPOOF_THIS_NETWORK;
+	if (source >> 29 == 7)
+		return GUARD_DETAIL_SPOOF_MULTICAST;
+	return GUARD_DETAIL_NONE;
+}
+
+/* RFC 4862, RFC 3810: duplicate address detection and its listener reports come from ::. */
+static __always_inline int may_be_unspecified(const struct packet *packet)
+{
+	return packet->read & PACKET_L4 && packet->protocol == IPPROTO_ICMPV6_ &&
+	       (packet->key == 133 || packet->key == 135 || packet->key == 143);
+}
+
+static __always_inline enum guard_detail spoofed_ipv6(const struct packet *packet)
+{
+	__u64 high = packet->source.high, low = packet->source.low;
+
+	if (high >> 56 == 0xff)
+		return GUARD_DETAIL_SPOOF_MULTICAST;
+	if (high)
+		return GUARD_DETAIL_NONE;
+	if (low == 1)
+		return GUARD_DETAIL_SPOOF_LOOPBACK;
+	if (low >> 32 == 0xffff)
+		return GUARD_DETAIL_SPOOF_MAPPED;
+	if (low == 0 && !may_be_unspecified(packet))
+		return GUARD_DETAIL_SPOOF_UNSPECIFIED;
+	return GUARD_DETAIL_NONE;
+}
+
+/* `head` is that of the source's row. */
+static __always_inline enum guard_detail spoofed(const struct packet *packet, __u64 head)
+{
+	enum guard_detail detail = packet->family == 4 ? spoofed_ipv4(packet) : spoofed_ipv6(packet);
+
+	if (detail != GUARD_DETAIL_NONE)
+		return detail;
+	if (packet->source.low == packet->destination.low && packet->source.high == packet->destination.high)
+		return GUARD_DETAIL_SPOOF_SAME;
+	if (guard_config.flags & GUARD_CFG_OWN_ADDRESSES && head & GUARD_HEAD_OWN)
+		return GUARD_DETAIL_SPOOF_OWN;
+	return GUARD_DETAIL_NONE;
+}
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Stage 1, continued: TCP, UDP, SCTP, ICMP and ICMPv6 behind the IP headers. */
+#ifndef GUARD_TRANSPORT_BPF_H
+#define GUARD_TRANSPORT_BPF_H
+
+#include "stages/packet.bpf.h"
+
+#define IPPROTO_ICMPV6_ 58
+#define IPPROTO_SCTP_ 132
+
+/* The first 8 bytes of every L4 header that is read; TCP's flags lie behind them. */
+struct transport_head {
+	__be16 first; /* source port; ICMP type and code */
+	__be16 second; /* destination port */
+	__be16 third; /* UDP length */
+	__be16 fourth;
+};
+
+static __always_inline __u64 address_half(const void *address, int at)
+{
+	__be64 half;
+
+	__builtin_memcpy(&half, address + at, sizeof(half));
+	return bpf_be64_to_cpu(half);
+}
+
+static __always_inline __u32 fixed_length(__u8 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+		return 20;
+	case IPPROTO_SCTP_:
+		return 12;
+	case IPPROTO_UDP:
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6_:
+		return 8;
+	default:
+		return 0;
+	}
+}
+
+/* Of FIN SYN RST PSH ACK URG: combinations that no stack sends. */
+static __always_inline int impossible_flags(__u8 flags)
+{
+	const __u8 fin = 0x01, syn = 0x02, rst = 0x04, ack = 0x10;
+
+	flags &= 0x3f;
+	return flags == 0 || flags == 0x3f || (flags & (syn | fin)) == (syn | fin) ||
+	       (flags & (syn | rst)) == (syn | rst) || (flags & (fin | ack)) == fin;
+}
+
+static __always_inline void set_payload(struct packet *packet, __u32 header_length)
+{
+	packet->payload = packet->transport + header_length;
+	packet->payload_end = packet->end;
+	packet->read |= PACKET_PAYLOAD;
+}
+
+static __always_inline void parse_tcp(struct xdp_md *ctx, struct packet *packet)
+{
+	__u32 left = packet->end - packet->transport;
+	__u8 offset_flags[2];
+	__u32 header_length;
+
+	if (packet_load(ctx, packet->transport + 12, offset_flags, 2))
+		return;
+	header_length = (offset_flags[0] >> 4) * 4;
+	packet->tcp_flags = offset_flags[1];
+	if (header_length < 20 || header_length > left) {
+		if (packet->fragment == FRAGMENT_NONE)
+			packet_fault(packet, GUARD_DETAIL_TCP_HEADER_LENGTH);
+	} else {
+		set_payload(packet, header_length);
+	}
+	if (impossible_flags(packet->tcp_flags))
+		packet_fault(packet, GUARD_DETAIL_TCP_FLAGS);
+}
+
+static __always_inline void parse_udp(struct packet *packet, __u32 length)
+{
+	__u32 left = packet->end - packet->transport;
+
+	set_payload(packet, 8);
+	if (packet->fragment != FRAGMENT_NONE)
+		return;
+	if (length < 8 || length > left)
+		packet_fault(packet, GUARD_DETAIL_UDP_LENGTH);
+	else
+		packet->payload_end = packet->transport + length;
+}
+
+static __always_inline void parse_transport(struct xdp_md *ctx, struct packet *packet)
+{
+	__u32 fixed = fixed_length(packet->protocol);
+	struct transport_head head;
+
+	if (packet->fragment == FRAGMENT_LATER)
+		return;
+	if (!fixed)
+		return set_payload(packet, 0);
+	if (packet->transport + fixed > packet->end || packet_load(ctx, packet->transport, &head, sizeof(head)))
+		return packet_fault(packet, packet->fragment == FRAGMENT_FIRST ? GUARD_DETAIL_TINY_FRAGMENT :
+										 GUARD_DETAIL_TRUNCATED_L4);
+	packet->read |= PACKET_L4;
+	packet->source_port = bpf_ntohs(head.first);
+	packet->key = bpf_ntohs(head.second);
+	switch (packet->protocol) {
+	case IPPROTO_TCP:
+		return parse_tcp(ctx, packet);
+	case IPPROTO_UDP:
+		return parse_udp(packet, bpf_ntohs(head.third));
+	case IPPROTO_SCTP_:
+		return set_payload(packet, 12);
+	default:
+		packet->icmp_code = packet->source_port & 0xff;
+		packet->key = packet->source_port >> 8;
+		packet->source_port = 0;
+		return set_payload(packet, 8);
+	}
+}
+
+#endif
