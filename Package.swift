@@ -66,5 +66,7 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support", swiftSettings: strict),
         tests("NetworkTypesTests", ["NetworkTypes"]),
+        tests("DiagnosticsTests", ["Diagnostics"]),
+        tests("PolicyLanguageTests", ["PolicyLanguage", "NetworkTypes", "Diagnostics"]),
     ]
 )

@@ -56,10 +56,19 @@ public enum ICMPTypeNames {
         ("neighbour-advertisement", 136), ("redirect", 137), ("mld2-report", 143),
     ]
 
-    static func table(_ proto: IPProtocol) -> [(name: String, type: UInt8)] { proto == .icmp ? icmp : icmpv6 }
+    /// The protocol's types that have a name; none for protocols without types.
+    public static func table(_ proto: IPProtocol) -> [(name: String, type: UInt8)] {
+        switch proto {
+        case .icmp: icmp
+        case .icmpv6: icmpv6
+        default: []
+        }
+    }
 
+    /// Also with the American spelling, `neighbor-solicitation`.
     public static func type(named name: some StringProtocol, of proto: IPProtocol) -> UInt8? {
-        let spelt = name.replacing("neighbor", with: "neighbour")
+        let american = "neighbor-"
+        let spelt = name.hasPrefix(american) ? "neighbour-" + name.dropFirst(american.count) : String(name)
         return table(proto).first { $0.name == spelt }?.type
     }
 
