@@ -27,7 +27,8 @@ public struct Diagnostic: Sendable, Hashable {
     public let help: String?
 
     public init(
-        _ severity: Severity = .error, id: String, _ message: String, at range: SourceRange, label: String = "",
+        _ severity: Severity = .error, id: String, _ message: String, at range: SourceRange,
+        label: String = "",
         related: [Label] = [], help: String? = nil
     ) {
         self.id = id
@@ -41,10 +42,12 @@ public struct Diagnostic: Sendable, Hashable {
 }
 
 extension Diagnostic {
-    /// "path:line:column: severity: message [id]", the line with a caret under the text, related lines, and the help.
+    /// "path:line:column: severity: message [id]", the line with a caret under the text, related lines, and
+    /// the help.
     public func rendered() -> String {
         let (line, column) = range.source.position(ofByte: range.start)
-        var text = "\(printable(range.source.path)):\(line):\(column): \(severity.rawValue): \(printable(message)) [\(id)]\n"
+        var text = "\(printable(range.source.path)):\(line):\(column): "
+        text += "\(severity.rawValue): \(printable(message)) [\(id)]\n"
         let places = [Label(range, label)] + related
         let width = places.map { String($0.range.line).count }.max() ?? 1
         for place in places { text += Self.quote(place, gutter: width) }
@@ -82,7 +85,8 @@ extension Diagnostic {
     }
 }
 
-/// Text for a terminal or log: control characters other than tab become `?`, so that no input can move the cursor.
+/// Text for a terminal or log: control characters other than tab become `?`, so that no input can move the
+/// cursor.
 public func printable(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: isUnprintable) else { return text }
     var result = String.UnicodeScalarView()
@@ -98,8 +102,8 @@ private func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
     }
 }
 
-/// The nearest of `candidates` to a misspelt word, for "did you mean"; nil where none is near (edit distance at most a
-/// third of the word, and at most 3).
+/// The nearest of `candidates` to a misspelt word, for "did you mean"; nil where none is near (edit
+/// distance at most a third of the word, and at most 3).
 public func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
     let count = word.count
     let limit = min(3, max(1, count / 3))

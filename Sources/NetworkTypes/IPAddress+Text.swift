@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Address text as bytes in, addresses out. Lists of a million lines come through here, so nothing is allocated.
+// Address text as bytes in, addresses out. Lists of a million lines come through here, so nothing is
+// allocated.
 
 extension IPAddress {
-    /// From UTF-8 text: dotted-quad IPv4 (no leading zeros), or RFC 4291 IPv6, also with an embedded IPv4 tail.
+    /// From UTF-8 text: dotted-quad IPv4 (no leading zeros), or RFC 4291 IPv6, also with an embedded IPv4
+    /// tail.
     public init?(utf8 text: UnsafeBufferPointer<UInt8>) {
         if text.contains(UInt8(ascii: ":")) {
             guard let bits = parseV6(text) else { return nil }
@@ -65,7 +67,8 @@ private func parseV6(_ text: UnsafeBufferPointer<UInt8>) -> UInt128? {
     return groups.bits
 }
 
-/// One to four hexadecimal digits from `index` on, which moves behind them; nil where there are none or more.
+/// One to four hexadecimal digits from `index` on, which moves behind them; nil where there are none or
+/// more.
 private func hexGroup(_ text: UnsafeBufferPointer<UInt8>, _ index: inout Int) -> UInt16? {
     var value: UInt16 = 0
     let start = index

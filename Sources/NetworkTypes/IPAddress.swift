@@ -46,7 +46,8 @@ public struct IPAddress: Hashable, Sendable, Comparable {
 }
 
 extension IPAddress: CustomStringConvertible {
-    /// Parses dotted-quad IPv4 (no leading zeros, four parts) and RFC 4291 IPv6 text, also with an embedded IPv4 tail.
+    /// Parses dotted-quad IPv4 (no leading zeros, four parts) and RFC 4291 IPv6 text, also with an embedded
+    /// IPv4 tail.
     public init?(_ text: some StringProtocol) {
         var copy = String(text)
         guard let address = copy.withUTF8({ IPAddress(utf8: $0) }) else { return nil }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets of numbers as sorted closed intervals: the one representation of addresses, ports, lengths and tags.
 
-/// A set of numbers, kept as sorted, disjoint, non-adjacent closed intervals. Everything is inlinable, so that other
-/// modules get it specialised: generic code costs some 20 times as much on lists of a million addresses.
+/// A set of numbers, kept as sorted, disjoint, non-adjacent closed intervals. Everything is inlinable, so
+/// that other modules get it specialised: generic code costs some 20 times as much on lists of a million
+/// addresses.
 public struct IntervalSet<Bound: FixedWidthInteger & UnsignedInteger & Sendable>: Hashable, Sendable {
     @usableFromInline var storage: [ClosedRange<Bound>]
 
@@ -39,7 +40,9 @@ public struct IntervalSet<Bound: FixedWidthInteger & UnsignedInteger & Sendable>
         var result = IntervalSet()
         var next: Bound? = Bound.min
         for range in storage {
-            if let start = next, start < range.lowerBound { result.storage.append(start...(range.lowerBound - 1)) }
+            if let start = next, start < range.lowerBound {
+                result.storage.append(start...(range.lowerBound - 1))
+            }
             next = range.upperBound == Bound.max ? nil : range.upperBound + 1
         }
         if let start = next { result.storage.append(start...Bound.max) }
@@ -59,7 +62,9 @@ public struct IntervalSet<Bound: FixedWidthInteger & UnsignedInteger & Sendable>
         return result
     }
 
-    @inlinable public func subtracting(_ other: IntervalSet) -> IntervalSet { intersection(other.complement()) }
+    @inlinable public func subtracting(_ other: IntervalSet) -> IntervalSet {
+        intersection(other.complement())
+    }
 
     @inlinable public func isSubset(of other: IntervalSet) -> Bool { subtracting(other).isEmpty }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shell patterns for interface names: `*`, `?` and `[a-z]`, `[!a-z]`.
 
-/// Whether `name` matches a shell pattern as glob(7) describes it, without path rules. A `[` that no `]` closes stands
-/// for itself. Only the last star is ever tried again, so the time is at most name x pattern length.
+/// Whether `name` matches a shell pattern as glob(7) describes it, without path rules. A `[` that no `]`
+/// closes stands for itself. Only the last star is ever tried again, so the time is at most name x pattern
+/// length.
 public func glob(_ pattern: String, matches name: String) -> Bool {
     let (pattern, name) = (Array(pattern.utf8), Array(name.utf8))
     var (at, index) = (0, 0)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step "read": a policy file's bytes in, its one YAML document as nodes with positions and everything wrong with the text
-// out. Values that should have been quoted are told, read as they were meant, and the reading goes on.
+// Step "read": a policy file's bytes in, its one YAML document as nodes with positions and everything wrong
+// with the text out. Values that should have been quoted are told, read as they were meant, and the reading
+// goes on.
 import Diagnostics
 
 /// Reads one YAML document strictly; see docs/policy.md, "How a file is read".
-/// - Returns: `root` is nil where the text could not be read to its end. Beside errors in `diagnostics` it holds values as
-///   they were meant, so that more can be said about them in the same run.
+/// - Returns: `root` is nil where the text could not be read to its end. Beside errors in `diagnostics` it
+/// holds values as   they were meant, so that more can be said about them in the same run.
 public func readDocument(_ source: SourceText) -> (root: Node?, diagnostics: [Diagnostic]) {
     let badText = checkText(source)
     guard badText.isEmpty else { return (nil, badText) }

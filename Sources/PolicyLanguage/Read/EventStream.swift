@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// libyaml's event stream, owned: bytes in; events with byte offsets, or the place where the syntax ends, out.
+// libyaml's event stream, owned: bytes in; events with byte offsets, or the place where the syntax ends,
+// out.
 import CYAML
 
 /// What libyaml found next. Offsets are bytes of the whole file.
@@ -8,7 +9,8 @@ struct YAMLEvent {
         case streamStart, streamEnd, documentStart, documentEnd
         case scalar(String, style: ScalarStyle)
         /// `flow`: in `[ ]` or `{ }`, or a single pair inside `[ ]`.
-        case sequenceStart(flow: Bool), mappingStart(flow: Bool)
+        case sequenceStart(flow: Bool)
+        case mappingStart(flow: Bool)
         case collectionEnd
         case alias(String)
     }
@@ -74,7 +76,8 @@ struct EventStream: ~Copyable {
         let context = state.context.map { String(cString: $0) } ?? ""
         return YAMLFailure(
             problem: state.problem.map { String(cString: $0) } ?? "", context: context, offset: offset,
-            contextOffset: context.isEmpty ? offset : offsets.byte(ofCharacter: Int(state.context_mark.index)),
+            contextOffset: context.isEmpty
+                ? offset : offsets.byte(ofCharacter: Int(state.context_mark.index)),
             inFlow: state.flow_level > 0)
     }
 
@@ -84,17 +87,20 @@ struct EventStream: ~Copyable {
         case YAML_SCALAR_EVENT:
             let scalar = event.data.scalar
             let bytes = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
-            let kind = YAMLEvent.Kind.scalar(String(decoding: bytes, as: UTF8.self), style: style(scalar.style))
+            let kind = YAMLEvent.Kind.scalar(
+                String(decoding: bytes, as: UTF8.self), style: style(scalar.style))
             let anchor = text(scalar.anchor)
             return YAMLEvent(kind: kind, anchor: anchor, tag: text(scalar.tag), start: start, end: end)
         case YAML_SEQUENCE_START_EVENT:
             let data = event.data.sequence_start
             let kind = YAMLEvent.Kind.sequenceStart(flow: data.style == YAML_FLOW_SEQUENCE_STYLE)
-            return YAMLEvent(kind: kind, anchor: text(data.anchor), tag: text(data.tag), start: start, end: end)
+            return YAMLEvent(
+                kind: kind, anchor: text(data.anchor), tag: text(data.tag), start: start, end: end)
         case YAML_MAPPING_START_EVENT:
             let data = event.data.mapping_start
             let kind = YAMLEvent.Kind.mappingStart(flow: data.style == YAML_FLOW_MAPPING_STYLE)
-            return YAMLEvent(kind: kind, anchor: text(data.anchor), tag: text(data.tag), start: start, end: end)
+            return YAMLEvent(
+                kind: kind, anchor: text(data.anchor), tag: text(data.tag), start: start, end: end)
         case YAML_ALIAS_EVENT: return plain(.alias(text(event.data.alias.anchor) ?? ""))
         case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT: return plain(.collectionEnd)
         case YAML_DOCUMENT_START_EVENT: return plain(.documentStart)
@@ -117,8 +123,8 @@ struct EventStream: ~Copyable {
     }
 }
 
-/// libyaml's marks count characters; this finds their bytes. Marks move forward but for short steps back, so that a
-/// cursor makes the whole file linear.
+/// libyaml's marks count characters; this finds their bytes. Marks move forward but for short steps back,
+/// so that a cursor makes the whole file linear.
 private struct CharacterOffsets {
     private let bytes: UnsafeBufferPointer<UInt8>
     private let base: Int

@@ -29,7 +29,8 @@ extension NodeBuilder {
         event.tag != nil || event.start < source.bytes.count && source.bytes[event.start] == UInt8(ascii: "!")
     }
 
-    /// `!$office` and `&office` with nothing behind them, `!a b`: text that is meant, not a tag or an anchor.
+    /// `!$office` and `&office` with nothing behind them, `!a b`: text that is meant, not a tag or an
+    /// anchor.
     private func looksUnquoted(_ event: YAMLEvent, _ text: String, _ style: YAMLEvent.ScalarStyle) -> Bool {
         guard style == .plain, event.start < event.end else { return false }
         guard hasTag(event) else { return event.anchor != nil && text.isEmpty }
@@ -75,7 +76,9 @@ extension NodeBuilder {
 
     private mutating func acceptKey(_ node: Node) -> Key {
         guard case .scalar(let text, let quoted) = node.kind else {
-            report("key-not-text", "a key must be text, not a list or a mapping", node.range, "write a word as the key")
+            report(
+                "key-not-text", "a key must be text, not a list or a mapping", node.range,
+                "write a word as the key")
             return .refused
         }
         if text == "<<", !quoted {
@@ -108,13 +111,15 @@ extension NodeBuilder {
     /// `{ tcp-flags: syn, !ack }`: YAML sees a key `!ack` without a value; the value `syn, !ack` was meant.
     private mutating func tailOfCommaValue(_ key: Node, _ value: Node) -> Bool {
         let top = open.count - 1
-        guard open[top].flow, value.text == "", value.range.start == value.range.end, !colonFollows(key) else {
+        guard open[top].flow, value.text == "", value.range.start == value.range.end, !colonFollows(key)
+        else {
             return false
         }
         guard let before = open[top].entries.last, before.value.text != nil,
             range(before.value.range.start, key.range.end).line == key.range.line
         else {
-            report("missing-value", "key '\(key.text ?? "")' has no value", key.range, "write a value behind it")
+            report(
+                "missing-value", "key '\(key.text ?? "")' has no value", key.range, "write a value behind it")
             return true
         }
         let whole = MeantValue(range(before.value.range.start, key.range.end))
@@ -131,17 +136,21 @@ extension NodeBuilder {
         source.bytes[key.range.end...].first { $0 > 0x20 } == UInt8(ascii: ":")
     }
 
-    /// `- 2001:db8::` reads as the key `2001:db8:` without a value; the text was meant. Nil for all other mappings.
+    /// `- 2001:db8::` reads as the key `2001:db8:` without a value; the text was meant. Nil for all other
+    /// mappings.
     mutating func keyWithoutValue(_ closed: Open) -> Node? {
         guard closed.isMapping, closed.entries.count == 1, let entry = closed.entries.first,
             case .scalar(let key, quoted: false) = entry.key.kind, entry.value.text == "",
             entry.value.range.start == entry.value.range.end, let parent = open.last,
             !parent.isMapping || key.hasSuffix(":"), entry.key.range.end < source.bytes.count,
-            source.bytes[entry.key.range.end] == UInt8(ascii: ":"), source.bytes[closed.start] != UInt8(ascii: "{")
+            source.bytes[entry.key.range.end] == UInt8(ascii: ":"),
+            source.bytes[closed.start] != UInt8(ascii: "{")
         else { return nil }
         let value = MeantValue(range(entry.key.range.start, entry.key.range.end + 1))
         let other = key.hasSuffix(":") ? "" : ", or give '\(key)' a value"
-        report(value.id, "'\(value.text)' must be quoted", value.range, "write \(quotedForm(value.text))" + other)
+        report(
+            value.id, "'\(value.text)' must be quoted", value.range, "write \(quotedForm(value.text))" + other
+        )
         return Node(.scalar(value.text, quoted: true), value.range)
     }
 }

@@ -94,7 +94,8 @@ struct NodeBuilder {
         reading.diagnostics.append(
             Diagnostic(
                 id: "second-document", "a policy is one YAML document; a second one starts here",
-                at: range(event.start, event.end), help: "remove the line '---' or move what follows to a file of its own"))
+                at: range(event.start, event.end),
+                help: "remove the line '---' or move what follows to a file of its own"))
         isDone = true
     }
 
@@ -109,11 +110,13 @@ struct NodeBuilder {
         if event.tag != nil || source.bytes[event.start] == UInt8(ascii: "!") { refuseTag(event) }
         guard open.count < Self.deepest else {
             return stop(
-                "too-deep", "values are nested more than \(Self.deepest) levels deep", at: range(event.start, event.end))
+                "too-deep", "values are nested more than \(Self.deepest) levels deep",
+                at: range(event.start, event.end))
         }
         open.append(
             Open(
-                start: event.start, isMapping: isMapping, flow: flow, anchor: event.anchor, expandedBefore: expanded))
+                start: event.start, isMapping: isMapping, flow: flow, anchor: event.anchor,
+                expandedBefore: expanded))
     }
 
     private mutating func endCollection(_ event: YAMLEvent) {
@@ -135,14 +138,17 @@ struct NodeBuilder {
         expanded += anchored.weight
         guard source.bytes.count + expanded <= Self.mostExpansion * source.bytes.count else {
             return stop(
-                "alias-expansion", "aliases make this file more than \(Self.mostExpansion) times as long", at: place)
+                "alias-expansion", "aliases make this file more than \(Self.mostExpansion) times as long",
+                at: place)
         }
         add(Node(anchored.node.kind, place))
     }
 
     private mutating func undefinedAlias(_ name: String, _ place: SourceRange) {
         if open.contains(where: { $0.anchor == name }) {
-            report("alias-cycle", "alias '*\(name)' stands inside the value that it means", place, "remove the alias")
+            report(
+                "alias-cycle", "alias '*\(name)' stands inside the value that it means", place,
+                "remove the alias")
         } else {
             report(
                 "undefined-alias", "alias '*\(name)' has no anchor '&\(name)' before it", place,

@@ -10,7 +10,8 @@ func syntaxDiagnostic(_ failure: YAMLFailure, in source: SourceText) -> Diagnost
         related = [.init(SourceRange(source, failure.contextOffset, failure.contextOffset + 1), started)]
     }
     return Diagnostic(
-        id: "yaml-syntax", wording.message, at: SourceRange(source, offset, min(offset + 1, source.bytes.count)),
+        id: "yaml-syntax", wording.message,
+        at: SourceRange(source, offset, min(offset + 1, source.bytes.count)),
         related: related, help: wording.help)
 }
 
@@ -48,17 +49,24 @@ private let wordings: [String: Wording] = [
     ),
     "did not find expected ',' or ']'": ("',' or ']' was expected here", "close the list with ']'"),
     "did not find expected ',' or '}'": ("',' or '}' was expected here", "close the mapping with '}'"),
-    "did not find expected node content": ("a value was expected here", "write a value, or remove what asks for it"),
-    "mapping values are not allowed in this context": (
-        "a key cannot stand here", "indent it like the keys around it, or quote the value if ': ' is part of it"
+    "did not find expected node content": (
+        "a value was expected here", "write a value, or remove what asks for it"
     ),
-    "mapping keys are not allowed in this context": ("a key cannot stand here", "indent it like the keys around it"),
+    "mapping values are not allowed in this context": (
+        "a key cannot stand here",
+        "indent it like the keys around it, or quote the value if ': ' is part of it"
+    ),
+    "mapping keys are not allowed in this context": (
+        "a key cannot stand here", "indent it like the keys around it"
+    ),
     "block sequence entries are not allowed in this context": (
         "a list item cannot stand here", "start the list on a line of its own"
     ),
     "could not find expected ':'": ("':' is missing behind a key", "write it as 'key: value'"),
     "found unexpected end of stream": ("a quote is never closed", "close it with the mark that opened it"),
-    "found unexpected document indicator": ("a quote is never closed", "close it with the mark that opened it"),
+    "found unexpected document indicator": (
+        "a quote is never closed", "close it with the mark that opened it"
+    ),
     "found unknown escape character": (
         "unknown escape in a quoted value", "write '\\\\' for a backslash, or use single quotes"
     ),

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Before YAML: bytes in, and out every place that is not text, or not the text that a reader of the file would see.
+// Before YAML: bytes in, and out every place that is not text, or not the text that a reader of the file
+// would see.
 import Diagnostics
 
-/// Errors for invalid UTF-8 and for control characters; a byte-order mark at the start is no error. At most 20.
+/// Errors for invalid UTF-8 and for control characters; a byte-order mark at the start is no error. At most
+/// 20.
 func checkText(_ source: SourceText) -> [Diagnostic] {
     var found: [Diagnostic] = []
     source.bytes.withUnsafeBufferPointer { bytes in
@@ -23,7 +25,8 @@ func checkText(_ source: SourceText) -> [Diagnostic] {
                 let end = endOfInvalidRun(bytes, index)
                 found.append(
                     Diagnostic(
-                        id: "invalid-utf8", "the file is not UTF-8 text here (byte 0x\(hex(UInt32(byte), 2)))",
+                        id: "invalid-utf8",
+                        "the file is not UTF-8 text here (byte 0x\(hex(UInt32(byte), 2)))",
                         at: SourceRange(source, index, end), help: "save the file as UTF-8"))
                 index = end
             }

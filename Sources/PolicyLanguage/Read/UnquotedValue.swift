@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where YAML's syntax ends: the place in, and out the value that stands there, if quotes are all that it lacks.
+// Where YAML's syntax ends: the place in, and out the value that stands there, if quotes are all that it
+// lacks.
 import Diagnostics
 
 extension NodeBuilder {
@@ -36,15 +37,16 @@ extension NodeBuilder {
         }
     }
 
-    /// Where the unquoted value starts that `offset` stands behind on the same line: `[e]th0`, `*wan x`, `a: b`.
+    /// Where the unquoted value starts that `offset` stands behind on the same line: `[e]th0`, `*wan x`,
+    /// `a: b`.
     private func lastStart(before offset: Int) -> Int? {
         guard !last.quoted, last.start < last.end, last.end <= offset else { return nil }
         let between = source.bytes[last.start..<offset]
         return between.contains(0x0a) ? nil : last.start
     }
 
-    /// The start of a block value on the line of `offset`: behind its "- " marks and the first "key: ". Nil where no key
-    /// stands before `offset`, and for quoted values.
+    /// The start of a block value on the line of `offset`: behind its "- " marks and the first "key: ". Nil
+    /// where no key stands before `offset`, and for quoted values.
     private func blockValueStart(before offset: Int) -> Int? {
         var index = offset
         while index > 0, source.bytes[index - 1] != 0x0a { index -= 1 }
@@ -67,7 +69,8 @@ extension NodeBuilder {
         byte(index) == UInt8(ascii: "\"") || byte(index) == UInt8(ascii: "'") ? byte(index) : nil
     }
 
-    /// Behind a value that goes on to the end of its line or to a comment; in flow to a comma or bracket of the flow.
+    /// Behind a value that goes on to the end of its line or to a comment; in flow to a comma or bracket of
+    /// the flow.
     private func valueEnd(from start: Int, inFlow: Bool) -> Int {
         var index = start
         var depth = 0

@@ -73,7 +73,8 @@ private func parseAddressRange(_ text: String, dash: String.Index) throws(ValueE
     }
     guard low <= high else {
         throw ValueError(
-            id: "range-reversed", "address range '\(text)' ends before it starts", help: "write \(high)-\(low)")
+            id: "range-reversed", "address range '\(text)' ends before it starts",
+            help: "write \(high)-\(low)")
     }
     return AddressSet(low, high)
 }

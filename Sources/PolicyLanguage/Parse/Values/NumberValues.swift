@@ -20,7 +20,8 @@ public func parseNumberRange(
         let high = parts[1].isEmpty ? limits.upperBound : try parseNumber(parts[1], in: limits, named: what)
         guard low <= high else {
             throw ValueError(
-                id: "range-reversed", "\(what) range '\(text)' ends before it starts", help: "write \(high)-\(low)")
+                id: "range-reversed", "\(what) range '\(text)' ends before it starts",
+                help: "write \(high)-\(low)")
         }
         return low...high
     } catch {
@@ -51,7 +52,8 @@ func parseNumber(
 
 func leadingZero(_ text: some StringProtocol, what: String) -> ValueError {
     ValueError(
-        id: "leading-zero", "\(what) '\(text)' has a leading zero", help: "write \(withoutLeadingZeros(text))")
+        id: "leading-zero", "\(what) '\(text)' has a leading zero", help: "write \(withoutLeadingZeros(text))"
+    )
 }
 
 /// The text with each run of digits freed of its leading zeros: "192.0.02.7/024" gives "192.0.2.7/24".

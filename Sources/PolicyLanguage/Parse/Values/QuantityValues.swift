@@ -71,14 +71,16 @@ public func parseSize(_ text: String) throws(ValueError) -> UInt64 {
     return try scaled(wholeNumber(number, text, what: "size"), by: unit.1, text, what: "size")
 }
 
-/// The digits that a text starts with and the unit behind them, blanks between dropped; nil where no digit leads.
+/// The digits that a text starts with and the unit behind them, blanks between dropped; nil where no digit
+/// leads.
 private func splitUnit(_ text: String) -> (number: Substring, unit: String)? {
     let number = text.prefix { $0.isASCII && $0.isNumber }
     guard !number.isEmpty else { return nil }
     return (number, String(text[number.endIndex...].drop { $0 == " " }))
 }
 
-/// As `splitUnit`, with the `k` or `M` of a count kept at the number: "50k pps", "5k/s", but "5kbit/s" is 5 `kbit/s`.
+/// As `splitUnit`, with the `k` or `M` of a count kept at the number: "50k pps", "5k/s", but "5kbit/s" is 5
+/// `kbit/s`.
 private func splitRateUnit(_ text: String) -> (number: Substring, unit: String)? {
     guard let (number, unit) = splitUnit(text) else { return nil }
     let rest = text[number.endIndex...]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Service texts in, a protocol and its ports or types out: "tcp/22", "udp/8000-8080", "icmp/echo-request", "proto/47".
+// Service texts in, a protocol and its ports or types out: "tcp/22", "udp/8000-8080", "icmp/echo-request",
+// "proto/47".
 import NetworkTypes
 
 /// One protocol, as a whole or with destination ports or ICMP types.
@@ -43,7 +44,9 @@ public func parseServiceItem(_ text: String) throws(ValueError) -> ServiceItem {
 }
 
 private func protoWithoutNumber(_ text: String) -> ValueError {
-    ValueError(id: "service-syntax", "service '\(text)' names no protocol", help: "write proto/N with N from 0 to 255")
+    ValueError(
+        id: "service-syntax", "service '\(text)' names no protocol",
+        help: "write proto/N with N from 0 to 255")
 }
 
 private func parseProtocol(_ word: some StringProtocol, in text: String) throws(ValueError) -> IPProtocol {
@@ -65,7 +68,8 @@ private func parseKeys(
 ) throws(ValueError) -> ClosedRange<UInt16> {
     guard proto.hasPorts || proto.hasTypes else {
         let name = proto.name ?? "this protocol"
-        throw ValueError(id: "service-syntax", "service '\(text)': \(name) has no ports", help: "write \(name)")
+        throw ValueError(
+            id: "service-syntax", "service '\(text)': \(name) has no ports", help: "write \(name)")
     }
     guard !keys.isEmpty else {
         let what = proto.hasPorts ? "port" : "type"

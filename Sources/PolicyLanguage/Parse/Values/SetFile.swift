@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A set file's text in, its addresses and what is wrong with it out. Bytes all the way: lists have a million lines.
+// A set file's text in, its addresses and what is wrong with it out. Bytes all the way: lists have a
+// million lines.
 import Diagnostics
 import NetworkTypes
 
-/// Reads a list of addresses: the first word of a line is an address, prefix or range; what follows white space, `#` or
-/// `;` is ignored, and so are lines without a word. Bits beyond a prefix's length are masked, with a warning.
+/// Reads a list of addresses: the first word of a line is an address, prefix or range; what follows white
+/// space, `#` or `;` is ignored, and so are lines without a word. Bits beyond a prefix's length are masked,
+/// with a warning.
 /// - Returns: `entries` counts the lines that gave addresses.
 public func parseSetFile(
     _ source: SourceText
@@ -62,9 +64,12 @@ private struct SetFileReader {
         }
     }
 
-    /// An address or a prefix without host bits, which nearly all lines are; nil for what takes a closer look.
+    /// An address or a prefix without host bits, which nearly all lines are; nil for what takes a closer
+    /// look.
     private func simplePrefix(_ word: UnsafeBufferPointer<UInt8>) -> Prefix? {
-        guard let slash = word.lastIndex(of: UInt8(ascii: "/")) else { return IPAddress(utf8: word).map { Prefix($0) } }
+        guard let slash = word.lastIndex(of: UInt8(ascii: "/")) else {
+            return IPAddress(utf8: word).map { Prefix($0) }
+        }
         guard let address = IPAddress(utf8: UnsafeBufferPointer(rebasing: word[..<slash])),
             let length = smallNumber(word[(slash + 1)...]),
             let prefix = Prefix(masking: address, length: length), prefix.address == address

@@ -24,7 +24,8 @@ public func parseTimestamp(_ text: String) throws(ValueError) -> Int64 {
     }
     guard hour < 24, minute < 60, second < 60 else {
         throw ValueError(
-            id: "out-of-range", "'\(text)' is at no time of a day", help: "use 00:00 to 23:59 and seconds 00 to 59")
+            id: "out-of-range", "'\(text)' is at no time of a day",
+            help: "use 00:00 to 23:59 and seconds 00 to 59")
     }
     return Int64(daysSince1970(year, month, day) * 86400 + hour * 3600 + minute * 60 + second)
 }
@@ -38,7 +39,8 @@ private func fits(_ bytes: [UInt8], _ shape: String) -> Bool {
         guard expected == UInt8(ascii: "d") ? isDigit : byte == expected else { return false }
     }
     guard bytes.count > shape.count else { return true }
-    return [UInt8(ascii: "Z"), UInt8(ascii: "z"), UInt8(ascii: "+"), UInt8(ascii: "-")].contains(bytes[shape.count])
+    return [UInt8(ascii: "Z"), UInt8(ascii: "z"), UInt8(ascii: "+"), UInt8(ascii: "-")].contains(
+        bytes[shape.count])
 }
 
 private func daysIn(_ month: Int, of year: Int) -> Int {

@@ -31,15 +31,21 @@ public func parseHexBytes(_ text: String) throws(ValueError) -> [UInt8] {
         }
         guard digits.count.isMultiple(of: 2) else {
             throw ValueError(
-                id: "hex-syntax", "'\(Substring(group))' in '\(text)' has an odd number of digits", help: expected)
+                id: "hex-syntax", "'\(Substring(group))' in '\(text)' has an odd number of digits",
+                help: expected)
         }
-        for index in stride(from: 0, to: digits.count, by: 2) { result.append(digits[index] << 4 | digits[index + 1]) }
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            result.append(digits[index] << 4 | digits[index + 1])
+        }
     }
-    guard !result.isEmpty else { throw ValueError(id: "hex-syntax", "'\(text)' holds no byte", help: expected) }
+    guard !result.isEmpty else {
+        throw ValueError(id: "hex-syntax", "'\(text)' holds no byte", help: expected)
+    }
     return result
 }
 
-/// Flags that must be set, and with "!" those that must not be: ["syn", "!ack"]. An item may hold several, after commas.
+/// Flags that must be set, and with "!" those that must not be: ["syn", "!ack"]. An item may hold several,
+/// after commas.
 public func parseTCPFlags(items: [String]) throws(ValueError) -> TCPFlagsMatch {
     var match = TCPFlagsMatch(mustBeSet: [], mustBeClear: [])
     let words = items.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }
@@ -77,7 +83,8 @@ public func parseLogRate(_ text: String) throws(ValueError) -> UInt32? {
             id: "log-syntax", "'\(text)' is no log rate", help: "write true, or 1/N for one packet in N")
     }
     do throws(ValueError) {
-        return UInt32(clamping: try parseNumber(text.dropFirst(2), in: 1...UInt64(UInt32.max), named: "log rate"))
+        return UInt32(
+            clamping: try parseNumber(text.dropFirst(2), in: 1...UInt64(UInt32.max), named: "log rate"))
     } catch {
         guard error.id == "leading-zero" else { throw error }
         throw leadingZero(text, what: "log rate")
