@@ -37,6 +37,7 @@ let package = Package(
         // policy text -> AST -> checked policy -> map image -> kernel
         step("NetworkTypes"),
         step("Diagnostics"),
+        step("JSONOutput"),
         step("PolicyLanguage", ["Diagnostics", "NetworkTypes", "CYAML"]),
         step("ReferenceFirewall", ["PolicyLanguage", "NetworkTypes"]),
         step("PolicyAnalysis", ["PolicyLanguage", "ReferenceFirewall", "NetworkTypes", "Diagnostics"]),
@@ -49,23 +50,28 @@ let package = Package(
         step("Capture", ["NetworkTypes", "CPcap"]),
         step(
             "Replay",
-            ["Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane", "NetworkTypes", "GuardABI"]),
+            [
+                "Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane", "NetworkTypes",
+                "Diagnostics", "JSONOutput", "GuardABI",
+            ]),
 
         step(
             "Service",
             [
                 "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane", "ReferenceFirewall", "NetworkTypes",
-                "Diagnostics", "GuardABI",
+                "Diagnostics", "JSONOutput",
             ]),
         .executableTarget(
             name: "xdpguard",
             dependencies: [
                 "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "Dataplane", "Capture", "NetworkTypes",
-                "Diagnostics", "GuardABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Diagnostics", "JSONOutput", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
         .target(name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support", swiftSettings: strict),
         tests("NetworkTypesTests", ["NetworkTypes"]),
-        tests("ReferenceFirewallTests", ["ReferenceFirewall", "PolicyLanguage", "NetworkTypes", "Diagnostics"]),
+        tests("DiagnosticsTests", ["Diagnostics"]),
+        tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"]),
+        tests("ReferenceFirewallTests", ["ReferenceFirewall", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
     ]
 )

@@ -27,7 +27,8 @@ public struct Diagnostic: Sendable, Hashable {
     public let help: String?
 
     public init(
-        _ severity: Severity = .error, id: String, _ message: String, at range: SourceRange, label: String = "",
+        _ severity: Severity = .error, id: String, _ message: String, at range: SourceRange,
+        label: String = "",
         related: [Label] = [], help: String? = nil
     ) {
         self.id = id
@@ -41,10 +42,12 @@ public struct Diagnostic: Sendable, Hashable {
 }
 
 extension Diagnostic {
-    /// "path:line:column: severity: message [id]", the line with a caret under the text, related lines, and the help.
+    /// "path:line:column: severity: message [id]", the line with a caret under the text, related lines, and
+    /// the help.
     public func rendered() -> String {
         let (line, column) = range.source.position(ofByte: range.start)
-        var text = "\(printable(range.source.path)):\(line):\(column): \(severity.rawValue): \(printable(message)) [\(id)]\n"
+        var text = "\(printable(range.source.path)):\(line):\(column): "
+        text += "\(severity.rawValue): \(printable(message)) [\(id)]\n"
         let places = [Label(range, label)] + related
         let width = places.map { String($0.range.line).count }.max() ?? 1
         for place in places { text += Self.quote(place, gutter: width) }
@@ -52,25 +55,38 @@ extension Diagnostic {
         return text
     }
 
+    /// Characters of a line that are shown before and behind the caret's start.
+    private static let shown = (before: 100, behind: 140)
+
     private static func quote(_ place: Label, gutter: Int) -> String {
         let source = place.range.source
-        let (line, column) = source.position(ofByte: place.range.start)
-        let (endLine, endColumn) = source.position(ofByte: place.range.end)
-        let content = source.line(line)
-        guard !content.isEmpty else { return "" }
+        let line = source.position(ofByte: place.range.start).line
+        let bounds = source.lineBounds(line)
+        let start = min(max(place.range.start, bounds.lowerBound), bounds.upperBound)
+        let end = min(max(place.range.end, start), bounds.upperBound)
+        guard !bounds.isEmpty else { return "" }
+        func text(_ from: Int, _ to: Int) -> String {
+            printable(String(decoding: source.bytes[from..<to], as: UTF8.self))
+        }
+        // Long lines are cut to what stands around the caret.
+        var before = text(bounds.lowerBound, start)
+        if before.count > shown.before { before = "..." + before.suffix(shown.before) }
+        var behind = text(start, bounds.upperBound)
+        let length = min(text(start, end).count, shown.behind)
+        if behind.count > shown.behind { behind = behind.prefix(shown.behind) + "..." }
         let number = String(line)
         let padding = String(repeating: " ", count: gutter - number.count)
         // Tabs stay tabs in the padding, so that the caret stands under the text whatever a tab is worth.
-        let indent = String(content.prefix(column - 1).map { $0 == "\t" ? "\t" : " " })
-        let length = endLine == line ? endColumn - column : content.count - column + 1
-        let caret = String(repeating: "^", count: max(1, min(length, max(1, content.count - column + 1))))
+        let indent = String(before.map { $0 == "\t" ? "\t" : " " })
+        let caret = String(repeating: "^", count: max(1, length))
         let remark = place.text.isEmpty ? "" : " " + printable(place.text)
-        return " \(padding)\(number) | \(printable(content))\n"
+        return " \(padding)\(number) | \(before)\(behind)\n"
             + " \(String(repeating: " ", count: gutter)) | \(indent)\(caret)\(remark)\n"
     }
 }
 
-/// Text for a terminal or log: control characters other than tab become `?`, so that no input can move the cursor.
+/// Text for a terminal or log: control characters other than tab become `?`, so that no input can move the
+/// cursor.
 public func printable(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: isUnprintable) else { return text }
     var result = String.UnicodeScalarView()
@@ -86,11 +102,15 @@ private func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
     }
 }
 
-/// The nearest of `candidates` to a misspelt word, for "did you mean"; nil where none is near (edit distance at most a
-/// third of the word, and at most 3).
+/// The nearest of `candidates` to a misspelt word, for "did you mean"; nil where none is near (edit
+/// distance at most a third of the word, and at most 3).
 public func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
-    let limit = min(3, max(1, word.count / 3))
-    let scored = candidates.map { ($0, editDistance(Array(word.lowercased()), Array($0.lowercased()))) }
+    let count = word.count
+    let limit = min(3, max(1, count / 3))
+    let spelt = Array(word.lowercased())
+    // Words of another length cannot be near: with many candidates this is what keeps it cheap.
+    let near = candidates.filter { abs($0.count - count) <= limit }
+    let scored = near.map { ($0, editDistance(spelt, Array($0.lowercased()))) }
     return scored.filter { $0.1 <= limit }.min { $0.1 < $1.1 }?.0
 }
 

@@ -12,8 +12,11 @@ public final class SourceText: Sendable, Hashable {
     public init(path: String, bytes: [UInt8]) {
         self.path = path
         self.bytes = bytes
-        var starts = [0]
-        for (index, byte) in bytes.enumerated() where byte == UInt8(ascii: "\n") { starts.append(index + 1) }
+        // A byte-order mark is no character of the first line.
+        var starts = [bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0]
+        bytes.withUnsafeBufferPointer { bytes in
+            for index in bytes.indices where bytes[index] == UInt8(ascii: "\n") { starts.append(index + 1) }
+        }
         lineStarts = starts
     }
 
@@ -21,16 +24,21 @@ public final class SourceText: Sendable, Hashable {
 
     /// The 1-based line's text without its line break; empty beyond the end.
     public func line(_ number: Int) -> String {
-        guard (1...lineStarts.count).contains(number) else { return "" }
+        String(decoding: bytes[lineBounds(number)], as: UTF8.self)
+    }
+
+    /// The bytes of the 1-based line without its line break; empty beyond the end.
+    func lineBounds(_ number: Int) -> Range<Int> {
+        guard (1...lineStarts.count).contains(number) else { return bytes.count..<bytes.count }
         let start = lineStarts[number - 1]
         var end = number < lineStarts.count ? lineStarts[number] - 1 : bytes.count
         if end > start, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
-        return String(decoding: bytes[start..<max(start, end)], as: UTF8.self)
+        return start..<end
     }
 
     /// 1-based line and column (in characters) of a byte offset.
     public func position(ofByte offset: Int) -> (line: Int, column: Int) {
-        let clamped = min(max(offset, 0), bytes.count)
+        let clamped = min(max(offset, lineStarts[0]), bytes.count)
         var low = 0
         var high = lineStarts.count
         while low + 1 < high {

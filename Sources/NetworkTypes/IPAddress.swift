@@ -46,15 +46,12 @@ public struct IPAddress: Hashable, Sendable, Comparable {
 }
 
 extension IPAddress: CustomStringConvertible {
-    /// Parses dotted-quad IPv4 (no leading zeros, four parts) and RFC 4291 IPv6 text, also with an embedded IPv4 tail.
+    /// Parses dotted-quad IPv4 (no leading zeros, four parts) and RFC 4291 IPv6 text, also with an embedded
+    /// IPv4 tail.
     public init?(_ text: some StringProtocol) {
-        if text.utf8.contains(UInt8(ascii: ":")) {
-            guard let bits = Self.parseV6(text) else { return nil }
-            self.init(v6: bits)
-        } else {
-            guard let bits = Self.parseV4(text) else { return nil }
-            self.init(v4: bits)
-        }
+        var copy = String(text)
+        guard let address = copy.withUTF8({ IPAddress(utf8: $0) }) else { return nil }
+        self = address
     }
 
     /// RFC 5952 for IPv6; dotted quad for IPv4 and for the tail of IPv4-mapped addresses.
@@ -85,53 +82,6 @@ extension IPAddress: CustomStringConvertible {
             start = max(end, start + 1)
         }
         return best
-    }
-
-    private static func parseV4(_ text: some StringProtocol) -> UInt32? {
-        let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 4 else { return nil }
-        var bits: UInt32 = 0
-        for part in parts {
-            guard let value = decimalNumber(part), value <= 255 else { return nil }
-            bits = bits << 8 | UInt32(value)
-        }
-        return bits
-    }
-
-    private static func parseV6(_ text: some StringProtocol) -> UInt128? {
-        let halves = splitAtDoubleColon(Array(text.utf8))
-        guard let halves, let head = groups(halves.head), let tail = groups(halves.tail ?? []) else { return nil }
-        let count = head.count + tail.count
-        guard halves.tail == nil ? count == 8 : count <= 7 else { return nil }
-        let all = head + Array(repeating: 0, count: 8 - count) + tail
-        return all.reduce(0) { $0 << 16 | UInt128($1) }
-    }
-
-    /// The text before and after "::"; `tail` nil where there is none. Nil for a second "::".
-    private static func splitAtDoubleColon(_ text: [UInt8]) -> (head: [UInt8], tail: [UInt8]?)? {
-        let colon = UInt8(ascii: ":")
-        let found = text.indices.dropLast().filter { text[$0] == colon && text[$0 + 1] == colon }
-        guard let first = found.first else { return (text, nil) }
-        guard found.count == 1 else { return nil }
-        return (Array(text[..<first]), Array(text[(first + 2)...]))
-    }
-
-    private static func groups(_ text: [UInt8]) -> [UInt16]? {
-        if text.isEmpty { return [] }
-        var result: [UInt16] = []
-        let parts = text.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-        for (index, part) in parts.enumerated() {
-            if index == parts.count - 1, part.contains(UInt8(ascii: ".")) {
-                guard let v4 = parseV4(String(decoding: part, as: UTF8.self)) else { return nil }
-                result += [UInt16(v4 >> 16), UInt16(truncatingIfNeeded: v4)]
-            } else {
-                guard (1...4).contains(part.count),
-                    let value = UInt16(String(decoding: part, as: UTF8.self), radix: 16), part.first != 0x2b
-                else { return nil }
-                result.append(value)
-            }
-        }
-        return result
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// IP protocol numbers (IANA), ICMP type names and TCP flags, by the words that policies and packet text use.
+// IP protocol numbers (IANA), ICMP type names and TCP flags, by the words that policies and packet text
+// use.
 
 /// An IP protocol number, as in IPv4's protocol field and the last IPv6 next-header field.
 public struct IPProtocol: RawRepresentable, Hashable, Sendable {
@@ -31,7 +32,8 @@ public struct IPProtocol: RawRepresentable, Hashable, Sendable {
     /// ICMP and ICMPv6: a type is read.
     public var hasTypes: Bool { self == .icmp || self == .icmpv6 }
 
-    /// Bytes of the L4 header's fixed part (RFC 9293, 768, 9260, 792, 4443); 0 for protocols that are not read.
+    /// Bytes of the L4 header's fixed part (RFC 9293, 768, 9260, 792, 4443); 0 for protocols that are not
+    /// read.
     public var fixedHeaderLength: Int {
         switch self {
         case .tcp: 20
@@ -51,7 +53,8 @@ public enum ICMPTypeNames {
     ]
     public static let icmpv6: [(name: String, type: UInt8)] = [
         ("destination-unreachable", 1), ("packet-too-big", 2), ("time-exceeded", 3), ("parameter-problem", 4),
-        ("echo-request", 128), ("echo-reply", 129), ("mld-query", 130), ("mld-report", 131), ("mld-done", 132),
+        ("echo-request", 128), ("echo-reply", 129), ("mld-query", 130), ("mld-report", 131),
+        ("mld-done", 132),
         ("router-solicitation", 133), ("router-advertisement", 134), ("neighbour-solicitation", 135),
         ("neighbour-advertisement", 136), ("redirect", 137), ("mld2-report", 143),
     ]
@@ -92,7 +95,8 @@ public struct TCPFlags: OptionSet, Hashable, Sendable {
     public static let cwr = TCPFlags(rawValue: 0x80)
 
     public static let names: [(name: String, flag: TCPFlags)] = [
-        ("fin", .fin), ("syn", .syn), ("rst", .rst), ("psh", .psh), ("ack", .ack), ("urg", .urg), ("ece", .ece),
+        ("fin", .fin), ("syn", .syn), ("rst", .rst), ("psh", .psh), ("ack", .ack), ("urg", .urg),
+        ("ece", .ece),
         ("cwr", .cwr),
     ]
 

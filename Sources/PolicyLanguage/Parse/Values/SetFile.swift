@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// A set file's text in, its addresses and what is wrong with it out. Bytes all the way: lists have a
+// million lines.
+import Diagnostics
+import NetworkTypes
+
+/// Reads a list of addresses: the first word of a line is an address, prefix or range; what follows white
+/// space, `#` or `;` is ignored, and so are lines without a word. Bits beyond a prefix's length are masked,
+/// with a warning.
+/// - Returns: `entries` counts the lines that gave addresses.
+public func parseSetFile(
+    _ source: SourceText
+) -> (addresses: AddressSet, entries: Int, diagnostics: [Diagnostic]) {
+    var reader = SetFileReader(source: source)
+    source.bytes.withUnsafeBufferPointer { reader.read($0) }
+    let addresses = AddressSet(v4: IntervalSet(reader.v4), v6: IntervalSet(reader.v6))
+    return (addresses, reader.entries, reader.allDiagnostics)
+}
+
+private struct SetFileReader {
+    /// Of either kind this many are told one by one, then only counted.
+    static let told = 5
+    let source: SourceText
+    var v4: [ClosedRange<UInt32>] = []
+    var v6: [ClosedRange<UInt128>] = []
+    var entries = 0
+    var diagnostics: [Diagnostic] = []
+    var masked = (count: 0, firstUntold: 0...0)
+    var bad = (count: 0, firstUntold: 0...0)
+
+    mutating func read(_ bytes: UnsafeBufferPointer<UInt8>) {
+        let hasMark = bytes.starts(with: [0xef, 0xbb, 0xbf])
+        var index = hasMark ? 3 : 0
+        while index < bytes.count {
+            while index < bytes.count, isBlank(bytes[index]) { index += 1 }
+            let start = index
+            while index < bytes.count, !endsWord(bytes[index]) { index += 1 }
+            if index > start { entry(bytes, start, index) }
+            while index < bytes.count, bytes[index] != 0x0a { index += 1 }
+            index += 1
+        }
+    }
+
+    private func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0d }
+    private func endsWord(_ byte: UInt8) -> Bool {
+        byte <= 0x20 ? isBlank(byte) || byte == 0x0a : byte == UInt8(ascii: "#") || byte == UInt8(ascii: ";")
+    }
+
+    private mutating func entry(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int) {
+        let word = UnsafeBufferPointer(rebasing: bytes[start..<end])
+        if let prefix = simplePrefix(word) {
+            entries += 1
+            return append(prefix)
+        }
+        let text = String(decoding: word, as: UTF8.self)
+        do {
+            let item = try parseAddressItem(text, lenientHostBits: true)
+            entries += 1
+            v4 += item.addresses.v4.ranges
+            v6 += item.addresses.v6.ranges
+            if let prefix = item.maskedHostBits { noteMasked(text, prefix, start, end) }
+        } catch {
+            noteBad(error, start, end)
+        }
+    }
+
+    /// An address or a prefix without host bits, which nearly all lines are; nil for what takes a closer
+    /// look.
+    private func simplePrefix(_ word: UnsafeBufferPointer<UInt8>) -> Prefix? {
+        guard let slash = word.lastIndex(of: UInt8(ascii: "/")) else {
+            return IPAddress(utf8: word).map { Prefix($0) }
+        }
+        guard let address = IPAddress(utf8: UnsafeBufferPointer(rebasing: word[..<slash])),
+            let length = smallNumber(word[(slash + 1)...]),
+            let prefix = Prefix(masking: address, length: length), prefix.address == address
+        else { return nil }
+        return prefix
+    }
+
+    /// Up to three digits without leading zeros.
+    private func smallNumber(_ digits: Slice<UnsafeBufferPointer<UInt8>>) -> Int? {
+        guard (1...3).contains(digits.count), digits.count == 1 || digits.first != 0x30 else { return nil }
+        var value = 0
+        for digit in digits {
+            guard digit >= 0x30, digit <= 0x39 else { return nil }
+            value = value * 10 + Int(digit - 0x30)
+        }
+        return value
+    }
+
+    private mutating func append(_ prefix: Prefix) {
+        let bounds = prefix.bounds
+        if let low = prefix.address.v4Bits {
+            v4.append(low...max(low, UInt32(truncatingIfNeeded: bounds.upperBound)))
+        } else {
+            v6.append(bounds)
+        }
+    }
+
+    private mutating func noteMasked(_ text: String, _ prefix: Prefix, _ start: Int, _ end: Int) {
+        masked.count += 1
+        if masked.count == Self.told + 1 { masked.firstUntold = start...end }
+        guard masked.count <= Self.told else { return }
+        diagnostics.append(
+            Diagnostic(
+                .warning, id: "host-bits", "prefix '\(text)' has host bits set; read as \(prefix)",
+                at: SourceRange(source, start, end), help: "write \(prefix) in the list"))
+    }
+
+    private mutating func noteBad(_ error: ValueError, _ start: Int, _ end: Int) {
+        bad.count += 1
+        if bad.count == Self.told + 1 { bad.firstUntold = start...end }
+        guard bad.count <= Self.told else { return }
+        diagnostics.append(
+            Diagnostic(id: error.id, error.message, at: SourceRange(source, start, end), help: error.help))
+    }
+
+    var allDiagnostics: [Diagnostic] {
+        var all = diagnostics
+        let (moreMasked, moreBad) = (masked.count - Self.told, bad.count - Self.told)
+        if moreMasked > 0 {
+            let range = SourceRange(source, masked.firstUntold.lowerBound, masked.firstUntold.upperBound)
+            let message = "\(moreMasked) more from here on with host bits set, read without them"
+            all.append(Diagnostic(.warning, id: "host-bits", message, at: range))
+        }
+        if moreBad > 0 {
+            let range = SourceRange(source, bad.firstUntold.lowerBound, bad.firstUntold.upperBound)
+            all.append(Diagnostic(id: "address-syntax", "\(moreBad) more bad lines from here on", at: range))
+        }
+        return all
+    }
+}
