@@ -79,14 +79,18 @@ extension SharedState {
         return Ban(key, value) ?? ban
     }
 
-    /// - Returns: whether there was such a ban.
-    public func remove(_ prefix: Prefix) throws(KernelError) -> Bool {
-        var key = guard_ban_key(prefix)
-        let result = bpf_map_delete_elem(try descriptor(.bans), &key)
-        if result == -ENOENT { return false }
-        try check(result, "remove the ban of \(prefix)")
+    /// - Returns: the prefixes of `prefixes` that were banned.
+    public func remove(_ prefixes: [Prefix]) throws(KernelError) -> [Prefix] {
+        var removed: [Prefix] = []
+        for prefix in prefixes {
+            var key = guard_ban_key(prefix)
+            let result = bpf_map_delete_elem(try descriptor(.bans), &key)
+            if result == -ENOENT { continue }
+            try check(result, "remove the ban of \(prefix)")
+            removed.append(prefix)
+        }
         try refreshLengths()
-        return true
+        return removed
     }
 
     public func clearEndedBans(now: UInt64) throws(KernelError) {

@@ -35,6 +35,15 @@ public struct ReasonCount: Sendable, Hashable {
     /// Of those that passed, the ones that monitor mode let through.
     public var wouldDrop = Count()
 
+    public init() {}
+
+    init(pass: Count, drop: Count, reject: Count, wouldDrop: Count) {
+        self.pass = pass
+        self.drop = drop
+        self.reject = reject
+        self.wouldDrop = wouldDrop
+    }
+
     public static func + (a: ReasonCount, b: ReasonCount) -> ReasonCount {
         ReasonCount(
             pass: a.pass + b.pass, drop: a.drop + b.drop, reject: a.reject + b.reject, wouldDrop: a.wouldDrop + b.wouldDrop)

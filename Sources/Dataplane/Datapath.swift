@@ -21,6 +21,8 @@ public struct AppliedGeneration: Sendable {
     public var detached: [String]
     /// Remarks, as that bpffs was mounted or native mode was refused.
     public var remarks: [String]
+    /// Size of the generation's tables.
+    public var tableBytes: Int
 }
 
 /// The instance of a network namespace. All changes take its lock.
@@ -64,6 +66,11 @@ public struct Datapath {
         }
     }
 
+    /// Loads a generation and lets it go again: the verifier's word without a change.
+    public static func verify(_ image: GenerationImage) throws(KernelError) {
+        _ = try GuardObject(image, reusing: [:])
+    }
+
     /// Loads a generation and makes it the one on all `interfaces`, or changes nothing.
     /// - Parameter build: makes the image once counter slots are known.
     public func apply<Failure: Error>(
@@ -103,7 +110,8 @@ public struct Datapath {
         for attachment in dropped { unlink(pins.link(attachment.interface.index)) }
         removeDeadLinks()
         return AppliedGeneration(
-            attachments: try attachments(), detached: dropped.map(\.interface.name), remarks: change.remarks)
+            attachments: try attachments(), detached: dropped.map(\.interface.name), remarks: change.remarks,
+            tableBytes: generation.tableBytes)
     }
 
     /// Loads a generation over the pinned shared maps; the first one makes and pins them.
@@ -166,5 +174,6 @@ public struct Datapath {
 
 /// Another process is changing the instance: try again.
 public struct DatapathBusy: Error, Sendable, CustomStringConvertible {
+    public init() {}
     public let description = "another xdpguard is changing this host's policy; try again"
 }

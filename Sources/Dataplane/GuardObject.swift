@@ -34,12 +34,14 @@ public struct GenerationImage: Sendable {
 final class GuardObject {
     private let object: OpaquePointer
     private(set) var program: Int32 = -1
+    let tableBytes: Int
 
     /// Loads the program for an image.
     /// - Parameter reusing: shared maps that exist already; the others are made anew.
     init(_ image: GenerationImage, reusing shared: [SharedMap: FileDescriptor]) throws(KernelError) {
         libbpf_set_print(captureLog)
         LogBuffer.shared.reset()
+        tableBytes = image.tables.count
         // From here on a throw runs deinit, which closes the object.
         object = try Self.open()
         try configure(image)

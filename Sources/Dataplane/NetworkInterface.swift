@@ -52,18 +52,27 @@ public struct NetworkInterface: Sendable, Hashable {
 
 /// The addresses of all interfaces of this network namespace; loopback's are left out.
 public func hostAddresses() throws(KernelError) -> [IPAddress] {
+    Set(try interfaceAddresses().map(\.address)).sorted()
+}
+
+/// The interface that has an address of this host; nil where none has it.
+public func interfaceName(of address: IPAddress) throws(KernelError) -> String? {
+    try interfaceAddresses().first { $0.address == address }?.interface
+}
+
+private func interfaceAddresses() throws(KernelError) -> [(interface: String, address: IPAddress)] {
     var list: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&list) == 0 else { throw KernelError("list this host's addresses") }
     defer { freeifaddrs(list) }
-    var found: Set<IPAddress> = []
+    var found: [(String, IPAddress)] = []
     var next = list
     while let entry = next {
         next = entry.pointee.ifa_next
         guard let address = entry.pointee.ifa_addr, let value = IPAddress(address) else { continue }
-        let flags = entry.pointee.ifa_flags
-        if flags & UInt32(IFF_LOOPBACK) == 0 { found.insert(value) }
+        let isLoopback = entry.pointee.ifa_flags & UInt32(IFF_LOOPBACK) != 0
+        if !isLoopback, let name = entry.pointee.ifa_name { found.append((String(cString: name), value)) }
     }
-    return found.sorted()
+    return found
 }
 
 extension IPAddress {

@@ -56,7 +56,7 @@ public struct PinDirectory: Sendable {
     }
 
     /// The one lock for every change: held until the returned object goes; nil where another process has it.
-    func lock() throws(KernelError) -> FileDescriptor? {
+    public func lock() throws(KernelError) -> FileDescriptor? {
         let fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard fd >= 0 else { throw KernelError("open \(path)") }
         let owned = FileDescriptor(owning: fd)

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// `--engine model`: the reference evaluator. No privileges.
+import Capture
+import NetworkTypes
+import PolicyLanguage
+import ReferenceFirewall
+
+public struct ModelReplayEngine: ReplayEngine {
+    private let firewall: ReferenceFirewall
+
+    /// - Parameter bans: banned from the first packet on, without an end.
+    public init(policy: CheckedPolicy, bans: [Prefix]) {
+        let bans = bans.map { ReferenceBan(prefix: $0, endsNanoseconds: nil) }
+        firewall = ReferenceFirewall(policy: policy, bans: bans)
+    }
+
+    public mutating func judge(_ frame: CapturedFrame) -> Judgement {
+        firewall.judge(
+            ReferenceFrame(bytes: frame.bytes, timeNanoseconds: frame.timeNanoseconds, interface: frame.interface))
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Captures through an engine: one result for each packet, then the sums.
+import Capture
+import NetworkTypes
+import PolicyLanguage
+
+/// One packet of a replay.
+public struct ReplayedPacket: Sendable {
+    /// From 1, in its capture.
+    public var number: Int
+    /// Since 1970-01-01T00:00Z.
+    public var timeNanoseconds: Int64
+    /// The frame's original length in bytes, as the capture has it.
+    public var length: Int
+    /// The headers in text; empty where no IP header could be read.
+    public var flow: String
+    public var judgement: Judgement
+    /// It comes from one of `hosts`: this host sent it.
+    public var isOutbound: Bool
+}
+
+/// The sums over all packets.
+public struct ReplaySummary: Sendable, Hashable {
+    public var packets = 0
+    public var verdicts: [Verdict: Int] = [:]
+    public var reasons: [Reason: Int] = [:]
+    /// Packets by the rule that decided.
+    public var rules: [String: Int] = [:]
+
+    public mutating func add(_ judgement: Judgement) {
+        packets += 1
+        verdicts[judgement.verdict, default: 0] += 1
+        reasons[judgement.reason, default: 0] += 1
+        if judgement.reason == .rule || judgement.reason == .limit, let rule = judgement.rule {
+            rules[rule, default: 0] += 1
+        }
+    }
+}
+
+/// Judges frames as this host would meet them.
+public struct ReplayRun<Engine: ReplayEngine> {
+    public private(set) var summary = ReplaySummary()
+    private var engine: Engine
+    private let hosts: [Prefix]
+    private let device: String?
+    private let decoder = PacketDecoder()
+
+    /// - Parameters:
+    ///   - hosts: addresses that are this host's: packets from them are outbound. Empty: all are inbound.
+    ///   - device: the interface that packets come in on, in place of what the capture says; nil: as it says.
+    public init(engine: Engine, hosts: [Prefix] = [], device: String? = nil) {
+        self.engine = engine
+        self.hosts = hosts
+        self.device = device
+    }
+
+    public mutating func judge(_ captured: CapturedFrame) throws -> ReplayedPacket {
+        var frame = captured
+        if let device { frame.interface = device }
+        let headers = frame.bytes.withUnsafeBytes { decoder.describe($0) }
+        let isOutbound = headers.map { headers in hosts.contains { $0.contains(headers.source) } } ?? false
+        let judgement = isOutbound ? Judgement(.pass, .outbound) : try engine.judge(frame)
+        summary.add(judgement)
+        return ReplayedPacket(
+            number: frame.number, timeNanoseconds: frame.timeNanoseconds, length: frame.originalLength,
+            flow: headers?.flowText ?? "", judgement: judgement, isOutbound: isOutbound)
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ban`, `unban`, `bans`: what an operator asks, as changes of the pinned ban table.
+import Dataplane
+import NetworkTypes
+
+/// A ban as it is shown: times on the wall clock.
+public struct BanEntry: Sendable {
+    public var prefix: Prefix
+    /// Nanoseconds since 1970-01-01T00:00Z.
+    public var sinceNanoseconds: Int64
+    /// Nil: for ever.
+    public var endsNanoseconds: Int64?
+    public var reason: String
+    public var dropped: Count
+}
+
+/// The instance whose bans are asked about.
+public struct BanService {
+    private let datapath: Datapath
+    private let state: SharedState
+    private let now: UInt64
+    private let wall: Int64
+
+    public init(for command: String) throws {
+        try requirePrivileges(for: command)
+        datapath = try Datapath()
+        guard let state = try SharedState.open(datapath.pins) else {
+            throw ServiceError(.unavailable, "no policy runs here: apply one first, then \(command)")
+        }
+        self.state = state
+        now = programClock()
+        wall = wallClock()
+    }
+
+    /// - Parameter durationNanoseconds: nil: for ever.
+    public func ban(_ prefix: Prefix, durationNanoseconds: Int64?, reason: String) throws -> BanEntry {
+        try locked {
+            let ends = durationNanoseconds.map { now &+ UInt64(max(0, $0)) }
+            return entry(try state.add(Ban(prefix, since: now, ends: ends, reason: reason), now: now))
+        }
+    }
+
+    /// - Returns: the prefixes whose bans were lifted; of `prefixes`, or all for nil.
+    public func unban(_ prefixes: [Prefix]?) throws -> [Prefix] {
+        try locked {
+            let chosen = try prefixes ?? state.bans().map(\.prefix)
+            return try state.remove(chosen)
+        }
+    }
+
+    /// Those that hold now, by prefix.
+    public func list() throws -> [BanEntry] {
+        try state.bans().filter { $0.endsNanoseconds.map { $0 > now } ?? true }.map(entry)
+    }
+
+    /// Whether some address of a prefix is in the running policy's `never-ban`, where a ban does not hold.
+    public func touchesNeverBan(_ prefix: Prefix) throws -> Bool {
+        guard let ranges = try runningInfo(datapath)?.neverBan else { return false }
+        return ranges.contains { $0.touches(prefix) }
+    }
+
+    private func locked<Result>(_ change: () throws -> Result) throws -> Result {
+        guard let lock = try datapath.pins.lock() else { throw DatapathBusy() }
+        defer { _ = lock }
+        return try change()
+    }
+
+    private func entry(_ ban: Ban) -> BanEntry {
+        let offset = wall - Int64(clamping: now)
+        return BanEntry(
+            prefix: ban.prefix, sinceNanoseconds: Int64(clamping: ban.sinceNanoseconds) &+ offset,
+            endsNanoseconds: ban.endsNanoseconds.map { Int64(clamping: $0) &+ offset }, reason: ban.reason,
+            dropped: ban.dropped)
+    }
+}
+
+/// The description of the generation that runs; nil where nothing is attached.
+func runningInfo(_ datapath: Datapath) throws -> GenerationInfo? {
+    guard let attachment = try datapath.attachments().first else { return nil }
+    return try programDescription(attachment.programID).flatMap(GenerationInfo.decoded)
+}

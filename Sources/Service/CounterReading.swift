@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// One reading of all counters: what `top` compares two of.
+import Dataplane
+import NetworkTypes
+
+public struct CounterReading: Sendable {
+    public struct RuleReading: Sendable {
+        public var name: String
+        public var decided: Count
+        public var wouldDrop: Count
+    }
+
+    /// CLOCK_MONOTONIC.
+    public var nanoseconds: UInt64
+    public var policy: String
+    /// By CPU, then by reason's name.
+    public var cpus: [[String: ReasonCount]]
+    /// In the policy's order.
+    public var rules: [RuleReading]
+    /// By CPU: how many sources were noted so far, and the last ones.
+    public var noted: [(cursor: UInt64, packets: [NotedPacket])]
+
+    public init(
+        nanoseconds: UInt64, policy: String, cpus: [[String: ReasonCount]], rules: [RuleReading],
+        noted: [(cursor: UInt64, packets: [NotedPacket])]
+    ) {
+        self.nanoseconds = nanoseconds
+        self.policy = policy
+        self.cpus = cpus
+        self.rules = rules
+        self.noted = noted
+    }
+}
+
+/// Reads the running policy's counters.
+public struct CounterReader {
+    private let datapath: Datapath
+    private let state: SharedState
+
+    public init() throws {
+        try requirePrivileges(for: "top")
+        datapath = try Datapath()
+        guard let state = try SharedState.open(datapath.pins), try !datapath.attachments().isEmpty else {
+            throw ServiceError(.unavailable, "no policy runs here: apply one first")
+        }
+        self.state = state
+    }
+
+    public func read() throws -> CounterReading {
+        let info = try runningInfo(datapath)
+        let rules = try (info?.rules ?? []).map { rule in
+            let counts = try state.ruleCounts(slot: rule.slot)
+            return CounterReading.RuleReading(name: rule.name, decided: counts.decided, wouldDrop: counts.wouldDrop)
+        }
+        return CounterReading(
+            nanoseconds: programClock(), policy: info?.policy ?? "", cpus: try state.reasonCounts(), rules: rules,
+            noted: try state.notedPackets())
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// `apply`: a policy file becomes the running generation, or nothing changes.
+import Dataplane
+import Diagnostics
+import Foundation
+import MapCompiler
+import NetworkTypes
+import PolicyAnalysis
+import PolicyLanguage
+
+/// What to apply and how.
+public struct ApplyRequest: Sendable {
+    public var policyPath: String
+    public var devices: [String] = []
+    public var attach = AttachRequest.auto
+    public var dryRun = false
+    /// Apply even a policy that would cut the SSH session it is applied from.
+    public var force = false
+    /// SSH_CONNECTION's text; nil outside of an SSH session.
+    public var sshConnection: String?
+    public init(policyPath: String) { self.policyPath = policyPath }
+}
+
+/// What came of it.
+public struct ApplyOutcome: Sendable {
+    public var policy: String
+    public var ruleCount: Int
+    public var attachments: [Attachment]
+    public var detached: [String]
+    public var remarks: [String]
+    public var tableBytes: Int
+    public var isDryRun: Bool
+}
+
+/// A checked policy whose own tests pass and that needs nothing the datapath lacks.
+/// - Parameter warn: takes rendered warnings and notes.
+public func loadRunnablePolicy(_ path: String, warn: (String) -> Void) throws -> CheckedPolicy {
+    let report = loadPolicy(path: path)
+    guard let policy = report.policy else {
+        throw ServiceError(
+            ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)
+    }
+    let unsupported = policy.unsupported.map(notYetSupported)
+    guard unsupported.isEmpty else {
+        throw ServiceError(.unavailable, unsupported.map { $0.rendered() }.joined(), isDiagnostics: true)
+    }
+    warn(report.rendered())
+    return policy
+}
+
+/// Runs the policy's own tests.
+/// - Throws: `ServiceError` with exit 1 and every failed test.
+public func requireTests(_ policy: CheckedPolicy, nowNanoseconds: Int64) throws {
+    let failed = runPolicyTests(policy, now: nowNanoseconds).compactMap(\.failure)
+    guard failed.isEmpty else {
+        throw ServiceError(.failed, failed.map { $0.rendered() }.joined(), isDiagnostics: true)
+    }
+}
+
+/// Nanoseconds since 1970-01-01T00:00Z.
+public func wallClock() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+}
+
+/// Applies a policy.
+/// - Parameter warn: takes rendered warnings and notes.
+public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> ApplyOutcome {
+    let policy = try loadRunnablePolicy(request.policyPath, warn: warn)
+    try requireTests(policy, nowNanoseconds: wallClock())
+    try requirePrivileges(for: "apply")
+    let interfaces = try selectInterfaces(policy, devices: request.devices, available: try NetworkInterface.all())
+    try guardSession(policy, request, interfaces)
+    let datapath = try Datapath()
+    let build = { (slots: [String: UInt32]) throws -> GenerationImage in
+        try generation(policy, request.policyPath, slots, interfaces)
+    }
+    let names = policy.rules.map(\.name)
+    if request.dryRun {
+        try datapath.preflight(interfaces, attach: request.attach)
+        let image = try build(Dictionary(zip(names, UInt32(0)...), uniquingKeysWith: { first, _ in first }))
+        try Datapath.verify(image)
+        return ApplyOutcome(
+            policy: policy.name, ruleCount: names.count, attachments: [], detached: [], remarks: [],
+            tableBytes: image.tables.count, isDryRun: true)
+    }
+    let applied = try datapath.apply(to: interfaces, attach: request.attach, ruleNames: names, build: build)
+    return ApplyOutcome(
+        policy: policy.name, ruleCount: names.count, attachments: applied.attachments, detached: applied.detached,
+        remarks: applied.remarks, tableBytes: applied.tableBytes, isDryRun: false)
+}
+
+private func guardSession(_ policy: CheckedPolicy, _ request: ApplyRequest, _ interfaces: [NetworkInterface]) throws {
+    guard !request.force, let text = request.sshConnection, let session = SSHSession(text) else { return }
+    guard let reason = try lockoutReason(policy, session, on: interfaces, nowNanoseconds: wallClock()) else { return }
+    throw ServiceError(
+        .failed,
+        "policy '\(policy.name)' would cut this SSH session: \(reason); let it pass by a rule or 'failsafe:', or use --force")
+}
+
+private func generation(
+    _ policy: CheckedPolicy, _ path: String, _ slots: [String: UInt32], _ interfaces: [NetworkInterface]
+) throws -> GenerationImage {
+    var target = CompileTarget()
+    target.interfaces = interfaces.map { .init(name: $0.name, index: $0.index) }
+    target.ownAddresses = try hostAddresses()
+    target.slots = slots
+    let now = wallClock()
+    target.clockOffsetNanoseconds = now - Int64(clamping: programClock())
+    let image = try compile(policy, for: target)
+    let info = GenerationInfo(
+        policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue, appliedNanoseconds: now,
+        user: UInt32(getuid()), version: xdpguardVersion,
+        rules: policy.rules.map { .init(name: $0.name, slot: slots[$0.name] ?? 0) },
+        neverBan: GenerationInfo.ranges(policy.neverBan))
+    return GenerationImage(config: image.config, tables: image.tables, info: try info.encoded())
+}
+
+private func absolutePath(_ path: String) -> String {
+    guard let resolved = realpath(path, nil) else { return path }
+    defer { free(resolved) }
+    return String(cString: resolved)
+}
+
+/// An error for a key that is checked but that the datapath does not have yet.
+private func notYetSupported(_ use: UnsupportedUse) -> Diagnostic {
+    Diagnostic(
+        id: "not-yet-supported", "'\(use.key)' is not yet supported by the datapath", at: use.range,
+        help: "the policy is checked, but cannot be applied or replayed with it")
+}

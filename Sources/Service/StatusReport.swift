@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// `status`: what is attached where, in which mode, since when, which policy, how full the maps are, what a packet costs.
+import Dataplane
+import GuardABI
+
+public struct StatusReport: Sendable {
+    public struct Interface: Sendable {
+        public var name: String
+        public var index: UInt32
+        public var mode: AttachMode
+        public var programID: UInt32
+        /// Of the program, over the measuring time; nil where no packet came.
+        public var nanosecondsPerPacket: Double?
+    }
+
+    /// Entries and room of a table.
+    public struct Fill: Sendable {
+        public var name: String
+        public var used: Int
+        public var capacity: Int
+    }
+
+    /// Nil where nothing runs.
+    public var policy: GenerationInfo?
+    public var interfaces: [Interface]
+    public var tableBytes: UInt64
+    public var fills: [Fill]
+    public var lostEvents: UInt64
+    /// Total packets since the pins were made: passed, dropped, rejected.
+    public var totals: ReasonCount
+}
+
+/// - Parameter measureMilliseconds: how long program run time is measured; 0: not at all.
+public func status(measureMilliseconds: UInt32) throws -> StatusReport {
+    try requirePrivileges(for: "status")
+    let datapath = try Datapath()
+    let attachments = try datapath.attachments()
+    var report = StatusReport(
+        policy: try runningInfo(datapath), interfaces: [], tableBytes: 0, fills: [], lostEvents: 0, totals: ReasonCount())
+    var costs: [UInt32: Double?] = [:]
+    for attachment in attachments {
+        let id = attachment.programID
+        if costs[id] == nil, measureMilliseconds > 0 {
+            let runs = try measureRuns(of: id, milliseconds: measureMilliseconds)
+            costs[id] = .some(runs.count == 0 ? nil : Double(runs.nanoseconds) / Double(runs.count))
+        }
+        report.interfaces.append(
+            .init(
+                name: attachment.interface.name, index: attachment.interface.index, mode: attachment.mode,
+                programID: id, nanosecondsPerPacket: costs[id] ?? nil))
+    }
+    if let id = attachments.first?.programID { report.tableBytes = try programTableBytes(id) }
+    guard let state = try SharedState.open(datapath.pins) else { return report }
+    report.fills = [
+        .init(name: "bans", used: try state.bans().count, capacity: Int(GUARD_BANS_MAX)),
+        .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
+    ]
+    report.lostEvents = try state.lostEvents()
+    report.totals = try state.reasonCounts().flatMap(\.values).reduce(ReasonCount(), +)
+    return report
+}
+
+/// Removes our programs from the named interfaces, or from all, and with the last one everything that was pinned.
+/// - Throws: `ServiceError` naming an interface that has none of our programs.
+/// - Returns: the interfaces that were detached.
+public func detach(_ names: [String]) throws -> [String] {
+    try requirePrivileges(for: "detach")
+    let datapath = try Datapath()
+    let attached = Set(try datapath.attachments().map(\.interface.name))
+    if let unknown = names.first(where: { !attached.contains($0) }) {
+        let list = attached.isEmpty ? "nothing is attached here" : "attached: " + attached.sorted().joined(separator: ", ")
+        throw ServiceError(.unavailable, "no policy runs on interface '\(unknown)'; \(list)")
+    }
+    return try datapath.detach(names.isEmpty ? nil : Set(names))
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// `apply POLICY`: the policy becomes the running one, or nothing changes.
+import ArgumentParser
+import Dataplane
+import Diagnostics
+import Glibc
+import JSONOutput
+import Service
+
+struct Apply: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Make a policy the running one, in one step.")
+
+    enum Attach: String, ExpressibleByArgument, CaseIterable { case auto, native, generic, shared }
+
+    @Argument(help: "The policy file.") var policy: String
+    @Option(name: .long, help: "Interface (repeatable); replaces the policy's 'interfaces'.") var dev: [String] = []
+    @Option(name: .long, help: "Where the program runs: in the driver (native), behind it (generic), or what works.")
+    var attach: Attach = .auto
+    @Flag(name: .long, help: "Do everything but change what runs.") var dryRun = false
+    @Flag(name: .long, help: "Apply even a policy that would cut the SSH session this runs in.") var force = false
+    @Option(name: .long, help: .hidden) var confirm: String?
+    @OptionGroup var format: OutputOption
+
+    func run() throws {
+        try reporting { output in
+            if confirm != nil { throw ServiceError(.unavailable, "--confirm is not supported by this version") }
+            let outcome = try Service.apply(try request()) { StandardError.write($0) }
+            for remark in outcome.remarks { StandardError.write("xdpguard: note: \(printable(remark))\n") }
+            switch format.output {
+            case .json: try output.json(outcome.json)
+            case .text: for line in outcome.lines { try output.line(printable(line)) }
+            }
+        }
+    }
+
+    private func request() throws -> ApplyRequest {
+        guard let mode = AttachRequest(rawValue: attach.rawValue) else {
+            throw ServiceError(
+                .unavailable, "--attach shared is not supported by this version; use auto, native or generic")
+        }
+        var request = ApplyRequest(policyPath: policy)
+        request.devices = dev
+        request.attach = mode
+        request.dryRun = dryRun
+        request.force = force
+        request.sshConnection = getenv("SSH_CONNECTION").map { String(cString: $0) }
+        return request
+    }
+}
+
+extension ApplyOutcome {
+    var lines: [String] {
+        if isDryRun { return ["policy '\(policy)' (\(ruleCount) rules) can be applied; nothing was changed"] }
+        let places = attachments.map { "\($0.interface.name) (\($0.mode.rawValue))" }.joined(separator: ", ")
+        var lines = ["policy '\(policy)' (\(ruleCount) rules) runs on \(places)"]
+        if !detached.isEmpty { lines.append("detached from \(detached.joined(separator: ", ")), which it does not name") }
+        return lines
+    }
+
+    var json: JSONValue {
+        .object([
+            ("policy", .string(policy)), ("rules", .integer(Int64(ruleCount))), ("dry_run", .bool(isDryRun)),
+            ("table_bytes", .integer(Int64(tableBytes))),
+            (
+                "interfaces",
+                .array(
+                    attachments.map { attachment in
+                        .object([
+                            ("name", .string(attachment.interface.name)),
+                            ("index", .integer(Int64(attachment.interface.index))),
+                            ("mode", .string(attachment.mode.rawValue)),
+                            ("program_id", .integer(Int64(attachment.programID))),
+                        ])
+                    })
+            ), ("detached", .array(detached.map(JSONValue.string))),
+        ])
+    }
+}

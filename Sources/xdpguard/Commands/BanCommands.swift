@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ban`, `unban`, `bans`.
+import ArgumentParser
+import Diagnostics
+import JSONOutput
+import NetworkTypes
+import PolicyLanguage
+import Service
+
+struct BanCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ban", abstract: "Drop everything from an address or prefix, for a time or for ever.")
+
+    @Argument(help: "Address or prefix, as in 203.0.113.7 or 2001:db8::/48.") var address: String
+    @Option(name: .customLong("for"), help: "How long, as in 30s, 10m, 2h, 7d; without it for ever.") var duration: String?
+    @Option(name: .long, help: "Why, in at most 63 bytes.") var reason = ""
+    @OptionGroup var format: OutputOption
+
+    func run() throws {
+        try reporting { output in
+            let prefix = try parsePrefix(address)
+            let nanoseconds = try duration.map(parseDurationOption)
+            guard reason.utf8.count <= 63 else { throw ServiceError(.usage, "--reason is longer than 63 bytes; shorten it") }
+            let service = try BanService(for: "ban")
+            let entry = try service.ban(prefix, durationNanoseconds: nanoseconds, reason: reason)
+            if try service.touchesNeverBan(prefix) {
+                StandardError.write(
+                    "xdpguard: warning: '\(prefix)' touches addresses of 'never-ban', where the ban does not hold\n")
+            }
+            switch format.output {
+            case .json: try output.json(entry.json)
+            case .text: try output.line("banned \(entry.line)")
+            }
+        }
+    }
+}
+
+struct Unban: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Lift bans.")
+
+    @Argument(help: "Addresses or prefixes, as they were banned.") var addresses: [String] = []
+    @Flag(name: .long, help: "Lift all bans.") var all = false
+    @OptionGroup var format: OutputOption
+
+    func validate() throws {
+        if all != addresses.isEmpty { throw ValidationError("name addresses, or give --all") }
+    }
+
+    func run() throws {
+        try reporting { output in
+            let prefixes = try all ? nil : addresses.map(parsePrefix)
+            let removed = try BanService(for: "unban").unban(prefixes)
+            switch format.output {
+            case .json:
+                try output.json(.object([("unbanned", .array(removed.map { .string($0.description) }))]))
+            case .text:
+                for prefix in removed { try output.line("unbanned \(prefix)") }
+                if removed.isEmpty, all { try output.line("there were no bans") }
+            }
+            if let missing = (prefixes ?? []).first(where: { !removed.contains($0) }) {
+                throw ServiceError(.unavailable, "'\(missing)' is not banned; 'xdpguard bans' lists the bans")
+            }
+        }
+    }
+}
+
+struct Bans: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the bans that hold.")
+
+    @OptionGroup var format: OutputOption
+
+    func run() throws {
+        try reporting { output in
+            let entries = try BanService(for: "bans").list()
+            switch format.output {
+            case .json: try output.json(.object([("bans", .array(entries.map(\.json)))]))
+            case .text:
+                for entry in entries { try output.line(entry.line) }
+                if entries.isEmpty { try output.line("no bans") }
+            }
+        }
+    }
+}
+
+/// An address or prefix from the command line; host bits are an error that names what was meant.
+func parsePrefix(_ text: String) throws -> Prefix {
+    let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let address = IPAddress(parts[0]) else {
+        throw ServiceError(.usage, "'\(printable(text))' is not an address or prefix; write 203.0.113.7 or 2001:db8::/48")
+    }
+    guard parts.count == 2 else { return Prefix(address) }
+    guard let length = decimalNumber(parts[1].utf8), let prefix = Prefix(masking: address, length: Int(clamping: length)) else {
+        throw ServiceError(
+            .usage, "'\(printable(text))' has no prefix length from 0 to \(address.family.bitWidth)")
+    }
+    guard prefix.address == address else {
+        throw ServiceError(.usage, "'\(text)' has host bits set; write \(prefix) for the network or \(address) for the address")
+    }
+    return prefix
+}
+
+private func parseDurationOption(_ text: String) throws -> Int64 {
+    do throws(ValueError) {
+        return try parseDuration(text)
+    } catch {
+        throw ServiceError(.usage, "--for: \(error.message)" + (error.help.map { "; \($0)" } ?? ""))
+    }
+}
+
+extension BanEntry {
+    var line: String {
+        var text = "\(prefix) "
+        text += endsNanoseconds.map { "until \(timestamp(nanoseconds: $0))" } ?? "for ever"
+        text += ", since \(timestamp(nanoseconds: sinceNanoseconds)), \(dropped.packets) packets dropped"
+        if !reason.isEmpty { text += ": \(reason)" }
+        return printable(text)
+    }
+
+    var json: JSONValue {
+        .object([
+            ("prefix", .string(prefix.description)), ("since", .string(timestamp(nanoseconds: sinceNanoseconds))),
+            ("until", endsNanoseconds.map { .string(timestamp(nanoseconds: $0)) } ?? .null), ("origin", "manual"),
+            ("reason", .string(reason)), ("packets", .unsigned(dropped.packets)), ("bytes", .unsigned(dropped.bytes)),
+        ])
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// `status`: what runs where.
+import ArgumentParser
+import Diagnostics
+import JSONOutput
+import Service
+
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show what is attached where, which policy, how full tables are, what a packet costs.")
+
+    @Option(name: .long, help: "Milliseconds over which the run time per packet is measured; 0: not at all.")
+    var measure: UInt32 = 200
+    @OptionGroup var format: OutputOption
+
+    func validate() throws {
+        guard measure <= 60_000 else { throw ValidationError("--measure is at most 60000 milliseconds") }
+    }
+
+    func run() throws {
+        try reporting { output in
+            let report = try status(measureMilliseconds: measure)
+            switch format.output {
+            case .json: try output.json(report.json)
+            case .text: for line in report.lines(now: wallClock()) { try output.line(printable(line)) }
+            }
+        }
+    }
+}
+
+extension StatusReport {
+    func lines(now: Int64) -> [String] {
+        guard let policy, !interfaces.isEmpty else { return ["no policy runs here"] }
+        var lines = [
+            "policy '\(policy.policy)' (\(policy.mode), \(policy.rules.count) rules) of \(policy.file)",
+            "applied \(timestamp(nanoseconds: policy.appliedNanoseconds)), "
+                + "\(span(nanoseconds: now - policy.appliedNanoseconds)) ago, by user \(policy.user)",
+        ]
+        for interface in interfaces {
+            let cost = interface.nanosecondsPerPacket.map { "\(Int($0.rounded())) ns a packet" } ?? "no packets measured"
+            lines.append("\(interface.name): \(interface.mode.rawValue), program \(interface.programID), \(cost)")
+        }
+        lines.append(
+            "\(totals.total.packets) packets seen: \(totals.pass.packets) passed, \(totals.drop.packets) dropped, "
+                + "\(totals.reject.packets) rejected")
+        lines.append("tables: \(tableBytes) bytes")
+        for fill in fills { lines.append("\(fill.name): \(fill.used) of \(fill.capacity)") }
+        if lostEvents > 0 { lines.append("log: \(lostEvents) packets were not logged, as nobody read") }
+        return lines
+    }
+
+    var json: JSONValue {
+        .object([
+            (
+                "policy",
+                policy.map { policy in
+                    .object([
+                        ("name", .string(policy.policy)), ("file", .string(policy.file)), ("mode", .string(policy.mode)),
+                        ("applied", .string(timestamp(nanoseconds: policy.appliedNanoseconds))),
+                        ("user", .integer(Int64(policy.user))), ("version", .string(policy.version)),
+                        ("rules", .integer(Int64(policy.rules.count))),
+                    ])
+                } ?? .null
+            ),
+            (
+                "interfaces",
+                .array(
+                    interfaces.map { interface in
+                        .object([
+                            ("name", .string(interface.name)), ("index", .integer(Int64(interface.index))),
+                            ("mode", .string(interface.mode.rawValue)),
+                            ("program_id", .integer(Int64(interface.programID))),
+                            ("ns_per_packet", interface.nanosecondsPerPacket.map(JSONValue.number) ?? .null),
+                        ])
+                    })
+            ),
+            ("packets", .unsigned(totals.total.packets)), ("pass", .unsigned(totals.pass.packets)),
+            ("drop", .unsigned(totals.drop.packets)), ("reject", .unsigned(totals.reject.packets)),
+            ("table_bytes", .unsigned(tableBytes)),
+            (
+                "maps",
+                .array(
+                    fills.map { fill in
+                        .object([
+                            ("name", .string(fill.name)), ("used", .integer(Int64(fill.used))),
+                            ("capacity", .integer(Int64(fill.capacity))),
+                        ])
+                    })
+            ), ("events_lost", .unsigned(lostEvents)),
+        ])
+    }
+}

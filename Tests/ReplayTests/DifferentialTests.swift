@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's program and the reference model must agree on every packet under every policy.
+import Capture
+import Dataplane
+import NetworkTypes
+import PolicyLanguage
+import Replay
+import TestSupport
+import Testing
+
+@Suite(.serialized, .enabled(if: KernelTests.areWanted))
+struct DifferentialTests {
+    @Test func `kernel and model agree on random packets under random policies`() throws {
+        let seed = UInt64.random(in: 0...UInt64.max)
+        for round in 0..<60 {
+            var random = SeededGenerator(seed: seed &+ UInt64(round))
+            let policy = random.policy(rules: random.pick([0, 1, 3, 10, 70, 140]))
+            let bans = (0..<random.pick([0, 0, 1, 3])).map { _ in random.prefix() }
+            var kernel = try KernelReplayEngine(policy: policy, bans: bans)
+            var model = ModelReplayEngine(policy: policy, bans: bans)
+            for number in 1...300 {
+                let frame = random.capturedFrame(number: number)
+                let expected = model.judge(frame)
+                let got = try kernel.judge(frame)
+                try #require(
+                    got == expected,
+                    "seed \(seed &+ UInt64(round)) frame \(number): \(frame.bytes) on \(frame.interface ?? "none")")
+            }
+        }
+    }
+}
+
+extension SeededGenerator {
+    mutating func prefix() -> Prefix {
+        let address = chance(60) ? IPAddress(v4: pick(World.v4)) : IPAddress(v6: pick(World.v6))
+        return Prefix(masking: address, length: pick([0, 1, 24, 31, 32, 64, 65, 127, 128])) ?? Prefix(address)
+    }
+}
