@@ -76,5 +76,11 @@ let package = Package(
         tests(
             "PolicyAnalysisTests",
             ["PolicyAnalysis", "ReferenceFirewall", "PolicyLanguage", "NetworkTypes", "Diagnostics"]),
+        tests(
+            "ReplayTests",
+            [
+                "Replay", "Capture", "ReferenceFirewall", "MapCompiler", "Dataplane", "PolicyLanguage", "Diagnostics",
+                "NetworkTypes", "GuardABI",
+            ]),
     ]
 )

@@ -2,6 +2,7 @@
 // Random frames over the same world: built from headers in order, then often broken.
 import Capture
 import NetworkTypes
+import TestSupport
 
 extension SeededGenerator {
     /// A frame as a capture would have it, some 1000 seconds after the epoch.
