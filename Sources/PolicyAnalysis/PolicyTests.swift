@@ -7,11 +7,14 @@ import ReferenceFirewall
 
 /// What became of one of a policy's own tests.
 public struct PolicyTestResult: Sendable {
+    /// The test as the policy has it.
     public let test: PolicyTest
+    /// What happened to its packet.
     public let judgement: Judgement
     /// What was expected and what happened instead; nil where the test passed.
     public let failure: Diagnostic?
 
+    /// Whether all that the test asks for happened.
     public var passed: Bool { failure == nil }
 }
 

@@ -10,6 +10,7 @@ public struct ReferenceFirewall: Sendable {
     private let bans: [ReferenceBan]
     private let ownAddresses: Set<IPAddress>
 
+    /// A firewall for one policy, with the bans in force.
     /// - Parameter ownAddresses: this host's addresses on a live interface; empty in a replay.
     public init(policy: CheckedPolicy, bans: [ReferenceBan] = [], ownAddresses: Set<IPAddress> = []) {
         self.policy = policy

@@ -11,6 +11,7 @@ public struct ReferenceFrame: Hashable, Sendable {
     /// The interface it came in on; nil: one without a name, which only `*` and negations hold for.
     public var interface: String?
 
+    /// - Parameter timeNanoseconds: since 1970-01-01T00:00Z.
     public init(bytes: [UInt8], timeNanoseconds: Int64 = 0, interface: String? = nil) {
         self.bytes = bytes
         self.timeNanoseconds = timeNanoseconds
@@ -20,10 +21,12 @@ public struct ReferenceFrame: Hashable, Sendable {
 
 /// A ban of a prefix.
 public struct ReferenceBan: Hashable, Sendable {
+    /// The sources that it holds for.
     public var prefix: Prefix
     /// Nanoseconds since 1970-01-01T00:00Z from which on the ban holds no more; nil: it has no end.
     public var endsNanoseconds: Int64?
 
+    /// - Parameter endsNanoseconds: since 1970-01-01T00:00Z; nil: it has no end.
     public init(prefix: Prefix, endsNanoseconds: Int64? = nil) {
         self.prefix = prefix
         self.endsNanoseconds = endsNanoseconds
