@@ -23,7 +23,7 @@ extension PolicyCompiler {
     private mutating func writeIPv4(_ side: Side) -> guard_address_table {
         let classes: Classes<UInt32> = classes(side, .ipv4, \.v4)
         var table = guard_address_table()
-        guard writeRows(classes.rows, of: classes, "IPv4 \(side) addresses", into: &table) else { return table }
+        guard write(classes, "IPv4 \(side) addresses", into: &table) else { return table }
         // The root tells for each /16 which boundaries lie in it; only their low halves are searched.
         let keys = classes.starts.dropFirst()
         var root = [UInt32](repeating: 0, count: 65537)
@@ -39,7 +39,7 @@ extension PolicyCompiler {
     private mutating func writeIPv6(_ side: Side) -> guard_address_table {
         let classes: Classes<UInt128> = classes(side, .ipv6, \.v6)
         var table = guard_address_table()
-        guard writeRows(classes.rows, of: classes, "IPv6 \(side) addresses", into: &table) else { return table }
+        guard write(classes, "IPv6 \(side) addresses", into: &table) else { return table }
         let keys = classes.starts.dropFirst().map {
             guard_address6(high: UInt64(truncatingIfNeeded: $0 >> 64), low: UInt64(truncatingIfNeeded: $0))
         }
@@ -49,13 +49,16 @@ extension PolicyCompiler {
     }
 
     /// Writes rows and classes; false where one row serves all addresses and nothing needs to be searched.
-    private mutating func writeRows<Bound>(
-        _ rows: [Row], of classes: Classes<Bound>, _ what: String, into table: inout guard_address_table
+    private mutating func write<Bound>(
+        _ classes: Classes<Bound>, _ what: String, into table: inout guard_address_table
     ) -> Bool {
-        table.rows = writer.append(rows: rows)
-        table.row_count = UInt32(rows.count)
+        guard classes.starts.count > 1 else {
+            table.rows = writer.append(rows: classes.classes.map { classes.rows[$0] })
+            return false
+        }
+        table.rows = writer.append(rows: classes.rows)
+        table.row_count = UInt32(classes.rows.count)
         table.count = UInt32(classes.starts.count - 1)
-        guard classes.starts.count > 1 else { return false }
         table.enabled = 1
         table.classes = writer.append(classNumbers(classes.classes, what))
         return true

@@ -13,8 +13,10 @@ extension PolicyCompiler {
         write(GUARD_DIM_TCP_FLAGS, domain: 257) { $0.tcpFlags.map(flagValues) }
         let interfaces = target.interfaces
         write(GUARD_DIM_INTERFACE, domain: UInt32(interfaces.count + 1)) { match in
-            match.interface.map { names in
-                IntervalSet(interfaces.indices.filter { names.holds(interfaces[$0].name) }.map { one(UInt32($0) + 1) })
+            match.interface.map { names -> IntervalSet<UInt32> in
+                // Value 0 is an interface without a name: `*` and negations hold for it.
+                let values = interfaces.indices.filter { names.holds(interfaces[$0].name) }.map { one(UInt32($0) + 1) }
+                return IntervalSet(values + (names.holds("") ? [one(0)] : []))
             }
         }
         write(GUARD_DIM_VLAN, domain: 4098) { $0.vlan.map(tagValues) }

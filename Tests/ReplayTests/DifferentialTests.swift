@@ -2,6 +2,7 @@
 // The kernel's program and the reference model must agree on every packet under every policy.
 import Capture
 import Dataplane
+import Glibc
 import NetworkTypes
 import PolicyLanguage
 import Replay
@@ -11,7 +12,8 @@ import Testing
 @Suite(.serialized, .enabled(if: KernelTests.areWanted))
 struct DifferentialTests {
     @Test func `kernel and model agree on random packets under random policies`() throws {
-        let seed = UInt64.random(in: 0...UInt64.max)
+        let given = getenv("XDPGUARD_TEST_SEED").flatMap { UInt64(String(cString: $0)) }
+        let seed = given ?? UInt64.random(in: 0...UInt64.max)
         for round in 0..<60 {
             var random = SeededGenerator(seed: seed &+ UInt64(round))
             let policy = random.policy(rules: random.pick([0, 1, 3, 10, 70, 140]))
@@ -24,7 +26,7 @@ struct DifferentialTests {
                 let got = try kernel.judge(frame)
                 try #require(
                     got == expected,
-                    "seed \(seed &+ UInt64(round)) frame \(number): \(frame.bytes) on \(frame.interface ?? "none")")
+                    "XDPGUARD_TEST_SEED=\(seed &+ UInt64(round)) frame \(number): \(frame.bytes) on \(frame.interface ?? "none"), \(policy)")
             }
         }
     }

@@ -72,7 +72,7 @@ extension SeededGenerator {
         if chance(10) { match.sourcePort = intervals(World.ports) }
         if chance(15) {
             let clear: TCPFlags = chance(50) ? .ack : []
-            match.tcpFlags = TCPFlagsMatch(mustBeSet: pick([.syn, .ack, .rst]).subtracting(clear), mustBeClear: clear)
+            match.tcpFlags = TCPFlagsMatch(mustBeSet: pick([TCPFlags.syn, .ack, .rst]).subtracting(clear), mustBeClear: clear)
         }
         if chance(10) { match.families = [pick([.ipv4, .ipv6])] }
         if chance(8) {

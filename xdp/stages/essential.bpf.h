@@ -30,7 +30,8 @@ static __always_inline int quotes_own_ipv6(struct xdp_md *ctx, const struct pack
 
 static __always_inline int is_neighbour_discovery(const struct packet *packet)
 {
-	return (packet->key == 133 || packet->key == 135 || packet->key == 136) && packet->ttl == 255 && packet->icmp_code == 0;
+	return packet->family == 6 && packet->ttl == 255 && packet->icmp_code == 0 &&
+	       (packet->key == 133 || packet->key == 135 || packet->key == 136);
 }
 
 static __always_inline int is_router_advertisement(const struct packet *packet)
