@@ -10,7 +10,8 @@ func step(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
-    .testTarget(name: name, dependencies: dependencies + ["TestSupport"], exclude: exclude, swiftSettings: strict)
+    .testTarget(
+        name: name, dependencies: dependencies + ["TestSupport"], exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
@@ -22,17 +23,21 @@ let package = Package(
     targets: [
         // Libraries of the field and the layout shared with the XDP program.
         .systemLibrary(
-            name: "CBPF", path: "Sources/CLibraries/CBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+            name: "CBPF", path: "Sources/CLibraries/CBPF", pkgConfig: "libbpf",
+            providers: [.apt(["libbpf-dev"])]),
         .systemLibrary(
-            name: "CPcap", path: "Sources/CLibraries/CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+            name: "CPcap", path: "Sources/CLibraries/CPcap", pkgConfig: "libpcap",
+            providers: [.apt(["libpcap-dev"])]),
         .systemLibrary(
-            name: "CYAML", path: "Sources/CLibraries/CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+            name: "CYAML", path: "Sources/CLibraries/CYAML", pkgConfig: "yaml-0.1",
+            providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "GuardABI", path: "xdp/abi"),
 
         // The XDP program, compiled by the toolchain's clang and embedded.
         .executableTarget(name: "bpfembed", path: "Sources/Plugins/bpfembed", swiftSettings: strict),
         .plugin(
-            name: "BPFBuild", capability: .buildTool(), dependencies: ["bpfembed"], path: "Sources/Plugins/BPFBuild"),
+            name: "BPFBuild", capability: .buildTool(), dependencies: ["bpfembed"],
+            path: "Sources/Plugins/BPFBuild"),
 
         // policy text -> AST -> checked policy -> map image -> kernel
         step("NetworkTypes"),
@@ -58,28 +63,35 @@ let package = Package(
         step(
             "Service",
             [
-                "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane", "ReferenceFirewall", "NetworkTypes",
+                "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane", "ReferenceFirewall",
+                "NetworkTypes",
                 "Diagnostics", "JSONOutput",
             ]),
         .executableTarget(
             name: "xdpguard",
             dependencies: [
-                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "Dataplane", "Capture", "NetworkTypes",
-                "Diagnostics", "JSONOutput", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "Dataplane", "Capture",
+                "NetworkTypes",
+                "Diagnostics", "JSONOutput",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
-        .target(name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support",
+            swiftSettings: strict),
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"]),
-        tests("ReferenceFirewallTests", ["ReferenceFirewall", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
+        tests(
+            "ReferenceFirewallTests", ["ReferenceFirewall", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
         tests(
             "PolicyAnalysisTests",
             ["PolicyAnalysis", "ReferenceFirewall", "PolicyLanguage", "NetworkTypes", "Diagnostics"]),
         tests(
             "ReplayTests",
             [
-                "Replay", "Capture", "ReferenceFirewall", "MapCompiler", "Dataplane", "PolicyLanguage", "Diagnostics",
+                "Replay", "Capture", "ReferenceFirewall", "MapCompiler", "Dataplane", "PolicyLanguage",
+                "Diagnostics",
                 "NetworkTypes", "GuardABI",
             ]),
     ]

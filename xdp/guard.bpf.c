@@ -27,14 +27,16 @@
 #include "stages/essential.bpf.h"
 #include "stages/spoofed.bpf.h"
 
-static __always_inline void decide(struct decision *decision, enum guard_reason reason, enum guard_verdict verdict)
+static __always_inline void decide(struct decision *decision, enum guard_reason reason,
+                                   enum guard_verdict verdict)
 {
 	decision->reason = reason;
 	decision->verdict = verdict;
 }
 
 /* Copies the start of the payload to where patterns look for it. */
-static __always_inline void load_payload(struct xdp_md *ctx, const struct packet *packet, struct search *search)
+static __always_inline void load_payload(struct xdp_md *ctx, const struct packet *packet,
+                                         struct search *search)
 {
 	__u32 zero = 0, length;
 	struct guard_payload_window *window;
@@ -70,7 +72,8 @@ static __always_inline int on_loopback(struct xdp_md *ctx)
 }
 
 /* Sanity of the headers: 1 where it decides. */
-static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *packet, struct decision *decision, __u64 head)
+static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *packet, struct decision *decision,
+                                         __u64 head)
 {
 	enum guard_detail detail;
 
@@ -80,7 +83,8 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 	}
 	if (!packet->family) {
 		/* Ethernet was read and it is neither IPv4 nor IPv6. */
-		if (packet->read & PACKET_TAGS && packet->ethertype != ETH_P_IP && packet->ethertype != ETH_P_IPV6) {
+		if (packet->read & PACKET_TAGS && packet->ethertype != ETH_P_IP &&
+		    packet->ethertype != ETH_P_IPV6) {
 			decide(decision, GUARD_REASON_NON_IP, GUARD_PASS);
 			return 1;
 		}
@@ -102,7 +106,7 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 
 /* Stages 5 to 7, for a packet that nothing above the rules decided. */
 static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, struct packet *packet,
-					struct search *search, struct decision *decision)
+                                        struct search *search, struct decision *decision)
 {
 	enum guard_detail detail;
 
@@ -120,14 +124,14 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, 
 	decision->would_drop_slot = search->would_drop_slot;
 	if (search->slot == GUARD_NO_SLOT)
 		return decide(decision, GUARD_REASON_DEFAULT,
-			      guard_config.flags & GUARD_CFG_DEFAULT_DROP ? GUARD_DROP : GUARD_PASS);
+		              guard_config.flags & GUARD_CFG_DEFAULT_DROP ? GUARD_DROP : GUARD_PASS);
 	decision->slot = search->slot;
 	decide(decision, GUARD_REASON_RULE, search->verdict);
 }
 
 static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, struct decision *decision)
 {
-	struct search search = { .slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT };
+	struct search search = {.slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT};
 	const void *t = tables();
 	__u64 head = 0;
 
@@ -168,7 +172,7 @@ SEC("xdp.frags")
 int xdpguard(struct xdp_md *ctx)
 {
 	struct packet packet = {};
-	struct decision decision = { .slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT };
+	struct decision decision = {.slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT};
 
 	judge(ctx, &packet, &decision);
 	apply_mode(&decision);

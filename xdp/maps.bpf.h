@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Every map: who writes it, who reads it, why this size. Maps of a generation come and go with its program; shared maps
- * are pinned and outlive every program. */
+/* Every map: who writes it, who reads it, why this size. Maps of a generation come and go with its program;
+ * shared maps are pinned and outlive every program. */
 #ifndef GUARD_MAPS_BPF_H
 #define GUARD_MAPS_BPF_H
 
@@ -11,8 +11,8 @@
 /* What the policy says: constant after loading, so that the verifier removes stages that are not used. */
 const volatile struct guard_config guard_config SEC(".rodata.config") = {};
 
-/* The compiled policy. Written once through mmap before the program is attached, then only read. One element whose size
- * the controller sets to what this policy needs. */
+/* The compiled policy. Written once through mmap before the program is attached, then only read. One element
+ * whose size the controller sets to what this policy needs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -38,8 +38,9 @@ struct {
 	__uint(max_entries, 1);
 } guard_trace SEC(".maps");
 
-/* The window of L4 payload that patterns look at: scratch space, as the stack cannot be read at a variable offset from
- * a bpf_loop callback. 16 bytes more than the window, so that a pattern is always read as two words. */
+/* The window of L4 payload that patterns look at: scratch space, as the stack cannot be read at a variable
+ * offset from a bpf_loop callback. 16 bytes more than the window, so that a pattern is always read as two
+ * words. */
 struct guard_payload_window {
 	__u8 bytes[GUARD_PAYLOAD_WINDOW + 16];
 };
@@ -58,7 +59,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct guard_counter);
-	__uint(max_entries, GUARD_REASONS * GUARD_VERDICTS);
+	__uint(max_entries, GUARD_REASONS *GUARD_VERDICTS);
 } guard_reasons SEC(".maps");
 
 /* Packets by rule slot. A slot belongs to a rule name for good, so that counts survive every apply. */
@@ -78,8 +79,8 @@ struct {
 	__uint(max_entries, GUARD_SLOTS);
 } guard_slots SEC(".maps");
 
-/* Banned prefixes. The controller adds and removes; the program checks the end time and counts. Preallocated, never
- * evicted: a full table is an error for whoever bans. */
+/* Banned prefixes. The controller adds and removes; the program checks the end time and counts. Preallocated,
+ * never evicted: a full table is an error for whoever bans. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct guard_ban_key);

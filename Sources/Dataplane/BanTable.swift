@@ -40,7 +40,9 @@ extension SharedState {
         var key = guard_ban_key()
         while true {
             let more =
-                if var previous { bpf_map_get_next_key(map, &previous, &key) } else { bpf_map_get_next_key(map, nil, &key) }
+                if var previous { bpf_map_get_next_key(map, &previous, &key) } else {
+                    bpf_map_get_next_key(map, nil, &key)
+                }
             guard more == 0 else { break }
             var value = guard_ban()
             if bpf_map_lookup_elem(map, &key, &value) == 0, let ban = Ban(key, value) { found.append(ban) }
@@ -49,7 +51,8 @@ extension SharedState {
         return found.sorted { ($0.prefix.address, $0.prefix.length) < ($1.prefix.address, $1.prefix.length) }
     }
 
-    /// Adds a ban. Where the prefix has one already the longer life wins; its counters stay. Ended bans are cleared away first when
+    /// Adds a ban. Where the prefix has one already the longer life wins; its counters stay. Ended bans are
+    /// cleared away first when
     /// the table is full.
     /// - Returns: the ban that holds now.
     public func add(_ ban: Ban, now: UInt64) throws(KernelError) -> Ban {
@@ -74,7 +77,8 @@ extension SharedState {
             let isFull = result == -E2BIG
             throw KernelError(
                 "ban \(ban.prefix)", code: isFull ? 0 : -result,
-                help: isFull ? "the table is full with \(GUARD_BANS_MAX) bans: remove some with 'xdpguard unban'" : "")
+                help: isFull
+                    ? "the table is full with \(GUARD_BANS_MAX) bans: remove some with 'xdpguard unban'" : "")
         }
         return Ban(key, value) ?? ban
     }
@@ -97,7 +101,8 @@ extension SharedState {
         for ban in try bans() {
             guard let ends = ban.endsNanoseconds, ends <= now else { continue }
             var key = guard_ban_key(ban.prefix)
-            try check(bpf_map_delete_elem(try descriptor(.bans), &key), "clear the ended ban of \(ban.prefix)")
+            try check(
+                bpf_map_delete_elem(try descriptor(.bans), &key), "clear the ended ban of \(ban.prefix)")
         }
         try refreshLengths()
     }
@@ -164,12 +169,17 @@ extension guard_ban {
 
 extension Ban {
     init?(_ key: guard_ban_key, _ value: guard_ban) {
-        guard let address = IPAddress(family: UInt8(truncatingIfNeeded: key.family), high: key.high, low: key.low),
+        guard
+            let address = IPAddress(
+                family: UInt8(truncatingIfNeeded: key.family), high: key.high, low: key.low),
             let prefix = Prefix(masking: address, length: Int(key.length))
         else { return nil }
-        let reason = withUnsafeBytes(of: value.reason) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let reason = withUnsafeBytes(of: value.reason) {
+            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
         self.init(
-            prefix, since: value.since_ns, ends: value.ends_ns == GUARD_FOREVER ? nil : value.ends_ns, reason: reason)
+            prefix, since: value.since_ns, ends: value.ends_ns == GUARD_FOREVER ? nil : value.ends_ns,
+            reason: reason)
         dropped = Count(packets: value.packets, bytes: value.bytes)
     }
 }

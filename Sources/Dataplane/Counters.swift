@@ -46,12 +46,14 @@ public struct ReasonCount: Sendable, Hashable {
 
     public static func + (a: ReasonCount, b: ReasonCount) -> ReasonCount {
         ReasonCount(
-            pass: a.pass + b.pass, drop: a.drop + b.drop, reject: a.reject + b.reject, wouldDrop: a.wouldDrop + b.wouldDrop)
+            pass: a.pass + b.pass, drop: a.drop + b.drop, reject: a.reject + b.reject,
+            wouldDrop: a.wouldDrop + b.wouldDrop)
     }
 
     public func since(_ earlier: ReasonCount) -> ReasonCount {
         ReasonCount(
-            pass: pass.since(earlier.pass), drop: drop.since(earlier.drop), reject: reject.since(earlier.reject),
+            pass: pass.since(earlier.pass), drop: drop.since(earlier.drop),
+            reject: reject.since(earlier.reject),
             wouldDrop: wouldDrop.since(earlier.wouldDrop))
     }
 
@@ -79,7 +81,8 @@ extension SharedState {
             }
             for cpu in cpus.indices {
                 let count = ReasonCount(
-                    pass: Count(columns[0][cpu]), drop: Count(columns[1][cpu]), reject: Count(columns[2][cpu]),
+                    pass: Count(columns[0][cpu]), drop: Count(columns[1][cpu]),
+                    reject: Count(columns[2][cpu]),
                     wouldDrop: Count(columns[3][cpu]))
                 if count.total.packets > 0 { cpus[cpu][name] = count }
             }
@@ -109,7 +112,9 @@ extension SharedState {
             let size = UInt64(GUARD_TALKERS)
             let ring = buffer + cpu * stride + 8
             let packets = (cursor - min(cursor, size)..<cursor).map { number in
-                NotedPacket((ring + Int(number % size) * MemoryLayout<guard_talker>.stride).load(as: guard_talker.self))
+                NotedPacket(
+                    (ring + Int(number % size) * MemoryLayout<guard_talker>.stride).load(
+                        as: guard_talker.self))
             }
             return (cursor, packets)
         }

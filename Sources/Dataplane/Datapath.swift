@@ -52,16 +52,23 @@ public struct Datapath {
                     help: "it is down: bring it up with 'ip link set \(interface.name) up'")
             }
             guard let running = try interface.attachedProgram() else { continue }
-            guard let link = try XDPLink.pinned(interface, in: pins), try link.information().program == running.id else {
+            guard let link = try XDPLink.pinned(interface, in: pins),
+                try link.information().program == running.id
+            else {
                 throw KernelError(
                     "attach to \(interface.name)", code: 0,
-                    help: "the XDP program '\(try programName(running.id))' (id \(running.id)) holds it: detach it first, "
+                    help:
+                        "the XDP program '\(try programName(running.id))' (id \(running.id)) holds it: "
+                        + "detach it first, "
                         + "with the tool that attached it or 'ip link set \(interface.name) xdp off'")
             }
             if attach != .auto, attach.rawValue != running.mode.rawValue {
                 throw KernelError(
-                    "change \(interface.name) from \(running.mode.rawValue) to \(attach.rawValue) mode", code: 0,
-                    help: "that cannot be done without a gap: run 'xdpguard detach --dev \(interface.name)' first")
+                    "change \(interface.name) from \(running.mode.rawValue) to \(attach.rawValue) mode",
+                    code: 0,
+                    help:
+                        "that needs a gap: run 'xdpguard detach --dev \(interface.name)' first"
+                )
             }
         }
     }
@@ -158,7 +165,8 @@ public struct Datapath {
             usleep(1000)
         }
         throw KernelError(
-            "detach from \(attachment.interface.name)", code: 0, help: "something else still holds the program's link")
+            "detach from \(attachment.interface.name)", code: 0,
+            help: "something else still holds the program's link")
     }
 
     private func removeDeadLinks() {

@@ -56,7 +56,9 @@ extension LoggedPacket {
         nanoseconds = event.time_ns
         interfaceIndex = event.ifindex
         ruleSlot = event.slot == GUARD_NO_SLOT ? nil : event.slot
-        verdict = event.verdict == UInt8(GUARD_PASS.rawValue) ? "pass" : event.verdict == UInt8(GUARD_DROP.rawValue) ? "drop" : "reject"
+        verdict =
+            event.verdict == UInt8(GUARD_PASS.rawValue)
+            ? "pass" : event.verdict == UInt8(GUARD_DROP.rawValue) ? "drop" : "reject"
         reason = String(cString: guard_reason_name(guard_reason(rawValue: UInt32(event.reason))))
         detail = String(cString: guard_detail_name(guard_detail(rawValue: UInt32(event.detail))))
         wouldDrop = event.would_drop != 0

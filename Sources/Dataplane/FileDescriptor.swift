@@ -28,7 +28,8 @@ final class MapMemory {
     init(map fd: Int32, length: Int) throws(KernelError) {
         let page = Int(sysconf(Int32(_SC_PAGESIZE)))
         self.length = (length + page - 1) / page * page
-        guard let base = mmap(nil, self.length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), base != MAP_FAILED else {
+        guard let base = mmap(nil, self.length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), base != MAP_FAILED
+        else {
             throw KernelError("map \(length) bytes of a table")
         }
         self.base = base

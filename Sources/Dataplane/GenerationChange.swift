@@ -3,7 +3,8 @@
 import CBPF
 import Glibc
 
-/// New links are attached but only pinned at the end; links in use are replaced last, and put back when one refuses.
+/// New links are attached but only pinned at the end; links in use are replaced last, and put back when one
+/// refuses.
 struct GenerationChange {
     let program: Int32
     let pins: PinDirectory

@@ -68,7 +68,9 @@ final class GuardObject {
                 return bpf_object__open_mem(buffer.baseAddress, buffer.count, &options)
             }
         }
-        guard let opened else { throw KernelError("open the embedded XDP program", log: LogBuffer.shared.text) }
+        guard let opened else {
+            throw KernelError("open the embedded XDP program", log: LogBuffer.shared.text)
+        }
         return opened
     }
 
@@ -84,7 +86,8 @@ final class GuardObject {
         let result = bpf_map__set_initial_value(
             try map(".rodata.config"), &config, MemoryLayout<guard_config>.size)
         try check(result, "configure the XDP program")
-        try check(bpf_map__set_value_size(try map("guard_tables"), UInt32(image.tables.count)), "size the tables")
+        try check(
+            bpf_map__set_value_size(try map("guard_tables"), UInt32(image.tables.count)), "size the tables")
         let infoSize = UInt32(max(8, (image.info.count + 7) & ~7))
         try check(bpf_map__set_value_size(try map("guard_info"), infoSize), "size the description")
     }
@@ -107,6 +110,8 @@ final class GuardObject {
         while info.count % 8 != 0 || info.isEmpty { info.append(0) }
         var zero: UInt32 = 0
         try check(bpf_map_update_elem(descriptor("guard_info"), &zero, &info, 0), "store the description")
+        // The program does not use the description: it is bound to it so that it can be found by it.
+        try check(bpf_prog_bind_map(program, descriptor("guard_info"), nil), "bind the description")
     }
 }
 
@@ -130,6 +135,9 @@ private let captureLog: libbpf_print_fn_t = { level, format, arguments in
     guard level != LIBBPF_DEBUG, let format, let arguments else { return 0 }
     var buffer = [CChar](repeating: 0, count: 1 << 20)
     let count = vsnprintf(&buffer, buffer.count, format, arguments)
-    LogBuffer.shared.append(String(decoding: buffer.prefix(Int(max(0, min(count, 1 << 20 - 1)))).map(UInt8.init(bitPattern:)), as: UTF8.self))
+    LogBuffer.shared.append(
+        String(
+            decoding: buffer.prefix(Int(max(0, min(count, 1 << 20 - 1)))).map(UInt8.init(bitPattern:)),
+            as: UTF8.self))
     return count
 }

@@ -3,7 +3,8 @@
 import CBPF
 import Glibc
 
-/// /sys/fs/bpf/xdpguard/net-INODE, INODE being the network namespace's. Holds the shared maps and `link-IFINDEX` pins.
+/// /sys/fs/bpf/xdpguard/net-INODE, INODE being the network namespace's. Holds the shared maps and `link-
+/// IFINDEX` pins.
 public struct PinDirectory: Sendable {
     public static let bpffs = "/sys/fs/bpf"
     static let root = bpffs + "/xdpguard"
@@ -12,7 +13,9 @@ public struct PinDirectory: Sendable {
     /// The folder of this process's network namespace. It need not exist.
     public init() throws(KernelError) {
         var status = stat()
-        guard stat("/proc/self/ns/net", &status) == 0 else { throw KernelError("find this network namespace") }
+        guard stat("/proc/self/ns/net", &status) == 0 else {
+            throw KernelError("find this network namespace")
+        }
         path = Self.root + "/net-\(status.st_ino)"
     }
 

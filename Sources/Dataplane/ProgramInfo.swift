@@ -56,7 +56,8 @@ public func programTableBytes(_ id: UInt32) throws(KernelError) -> UInt64 {
     return 0
 }
 
-/// Runs of a program over `milliseconds`; statistics are on only meanwhile, as they cost time for every program.
+/// Runs of a program over `milliseconds`; statistics are on only meanwhile, as they cost time for every
+/// program.
 public func measureRuns(of id: UInt32, milliseconds: UInt32) throws(KernelError) -> ProgramRuns {
     let statistics = try check(bpf_enable_stats(BPF_STATS_RUN_TIME), "turn BPF statistics on")
     defer { close(statistics) }
@@ -65,7 +66,8 @@ public func measureRuns(of id: UInt32, milliseconds: UInt32) throws(KernelError)
     let before = try programInfo(fd)
     usleep(milliseconds * 1000)
     let after = try programInfo(fd)
-    return ProgramRuns(nanoseconds: after.run_time_ns - before.run_time_ns, count: after.run_cnt - before.run_cnt)
+    return ProgramRuns(
+        nanoseconds: after.run_time_ns - before.run_time_ns, count: after.run_cnt - before.run_cnt)
 }
 
 private func programInfo(_ fd: Int32) throws(KernelError) -> bpf_prog_info {

@@ -51,7 +51,8 @@ public final class ReplayProgram {
         try check(bpf_prog_test_run_opts(object.program, &options), "run a frame of \(frame.count) bytes")
         let answer = question.pointee
         return ProgramAnswer(
-            verdict: guard_verdict(rawValue: UInt32(answer.verdict)), reason: guard_reason(rawValue: UInt32(answer.reason)),
+            verdict: guard_verdict(rawValue: UInt32(answer.verdict)),
+            reason: guard_reason(rawValue: UInt32(answer.reason)),
             detail: guard_detail(rawValue: UInt32(answer.detail)),
             ruleSlot: answer.rule_slot == GUARD_NO_SLOT ? nil : answer.rule_slot,
             wouldDropSlot: answer.would_drop_slot == GUARD_NO_SLOT ? nil : answer.would_drop_slot,

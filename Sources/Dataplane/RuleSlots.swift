@@ -13,7 +13,9 @@ extension SharedState {
         var key = guard_rule_name()
         while true {
             let more =
-                if var previous { bpf_map_get_next_key(map, &previous, &key) } else { bpf_map_get_next_key(map, nil, &key) }
+                if var previous { bpf_map_get_next_key(map, &previous, &key) } else {
+                    bpf_map_get_next_key(map, nil, &key)
+                }
             guard more == 0 else { return found }
             var slot: UInt32 = 0
             if bpf_map_lookup_elem(map, &key, &slot) == 0 { found[key.name] = slot }
@@ -21,7 +23,8 @@ extension SharedState {
         }
     }
 
-    /// The slots of the rules of a policy, those of new names given now. When all are taken, the names that this policy does not have
+    /// The slots of the rules of a policy, those of new names given now. When all are taken, the names that
+    /// this policy does not have
     /// give theirs back, and counting begins anew for whoever gets them.
     public func assignSlots(to names: [String]) throws(KernelError) -> [String: UInt32] {
         var known = try slots()
@@ -35,7 +38,9 @@ extension SharedState {
             }
             if free.isEmpty { free = try releaseSlots(of: known.filter { !wanted.contains($0.key) }) }
             guard let slot = free.next() else {
-                throw KernelError("give rule '\(name)' a counter", code: ENOSPC, help: "at most \(GUARD_SLOTS) rules have one")
+                throw KernelError(
+                    "give rule '\(name)' a counter", code: ENOSPC,
+                    help: "at most \(GUARD_SLOTS) rules have one")
             }
             try store(name, slot)
             known[name] = slot
@@ -47,7 +52,9 @@ extension SharedState {
     private func store(_ name: String, _ slot: UInt32) throws(KernelError) {
         var key = guard_rule_name(name)
         var slot = slot
-        try check(bpf_map_update_elem(descriptor(.slots), &key, &slot, 0), "store the counter slot of rule '\(name)'")
+        try check(
+            bpf_map_update_elem(descriptor(.slots), &key, &slot, 0),
+            "store the counter slot of rule '\(name)'")
     }
 
     private func releaseSlots(of names: [String: UInt32]) throws(KernelError) -> FreeSlots {
@@ -55,7 +62,8 @@ extension SharedState {
         for (name, slot) in names {
             var key = guard_rule_name(name)
             var index = slot
-            try check(bpf_map_delete_elem(descriptor(.slots), &key), "release the counter slot of rule '\(name)'")
+            try check(
+                bpf_map_delete_elem(descriptor(.slots), &key), "release the counter slot of rule '\(name)'")
             try check(bpf_map_update_elem(descriptor(.rules), &index, zeros, 0), "clear a counter")
         }
         return FreeSlots(only: names.values.sorted())

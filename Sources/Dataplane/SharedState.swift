@@ -19,13 +19,16 @@ public final class SharedState {
         if maps.isEmpty { return nil }
         guard maps.count == SharedMap.allCases.count else {
             throw KernelError(
-                "use the pins in \(pins.path)", code: 0, help: "some maps are missing: run 'xdpguard detach' and apply again")
+                "use the pins in \(pins.path)", code: 0,
+                help: "some maps are missing: run 'xdpguard detach' and apply again")
         }
         return SharedState(maps: maps)
     }
 
     func descriptor(_ map: SharedMap) throws(KernelError) -> Int32 {
-        guard let descriptor = maps[map] else { throw KernelError("find the map \(map.rawValue)", code: ENOENT) }
+        guard let descriptor = maps[map] else {
+            throw KernelError("find the map \(map.rawValue)", code: ENOENT)
+        }
         return descriptor.raw
     }
 }
@@ -35,7 +38,8 @@ func possibleCPUs() throws(KernelError) -> Int {
     Int(try check(libbpf_num_possible_cpus(), "count the CPUs"))
 }
 
-/// Reads one key's values of a per-CPU array: one element a CPU. `T`'s stride must be a multiple of 8, as the kernel's is.
+/// Reads one key's values of a per-CPU array: one element a CPU. `T`'s stride must be a multiple of 8, as
+/// the kernel's is.
 func perCPUValues<T: BitwiseCopyable>(_ map: Int32, key: UInt32, of zero: T) throws(KernelError) -> [T] {
     var key = key
     var values = [T](repeating: zero, count: try possibleCPUs())

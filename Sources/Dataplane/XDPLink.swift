@@ -9,7 +9,9 @@ struct XDPLink {
     let interface: NetworkInterface
 
     /// Attaches a program in one mode; nothing is pinned yet, so that the link goes with this process.
-    static func attach(_ program: Int32, to interface: NetworkInterface, mode: AttachMode) throws(KernelError) -> XDPLink {
+    static func attach(_ program: Int32, to interface: NetworkInterface, mode: AttachMode) throws(KernelError)
+        -> XDPLink
+    {
         var options = bpf_link_create_opts()
         options.sz = MemoryLayout<bpf_link_create_opts>.size
         options.flags = mode == .native ? UInt32(XDP_FLAGS_DRV_MODE) : UInt32(XDP_FLAGS_SKB_MODE)
@@ -32,7 +34,8 @@ struct XDPLink {
         options.sz = MemoryLayout<bpf_link_update_opts>.size
         options.flags = UInt32(BPF_F_REPLACE)
         options.old_prog_fd = UInt32(old.raw)
-        try check(bpf_link_update(descriptor.raw, program, &options), "replace the program on \(interface.name)")
+        try check(
+            bpf_link_update(descriptor.raw, program, &options), "replace the program on \(interface.name)")
     }
 
     /// The program that runs.
@@ -45,22 +48,25 @@ struct XDPLink {
     func information() throws(KernelError) -> (ifindex: UInt32, program: UInt32) {
         var info = bpf_link_info()
         var size = UInt32(MemoryLayout<bpf_link_info>.size)
-        try check(bpf_obj_get_info_by_fd(descriptor.raw, &info, &size), "ask about the link of \(interface.name)")
+        try check(
+            bpf_obj_get_info_by_fd(descriptor.raw, &info, &size), "ask about the link of \(interface.name)")
         return (info.xdp.ifindex, info.prog_id)
     }
 
     func pin(in pins: PinDirectory) throws(KernelError) {
-        try check(bpf_obj_pin(descriptor.raw, pins.link(interface.index)), "pin the link of \(interface.name)")
+        try check(
+            bpf_obj_pin(descriptor.raw, pins.link(interface.index)), "pin the link of \(interface.name)")
     }
 
     private static func help(for code: Int32, _ mode: AttachMode) -> String {
         switch code {
         case EOPNOTSUPP:
             mode == .native
-                ? "its driver has no native XDP: use --attach generic" : "the kernel has no generic XDP for it"
+                ? "its driver has no native XDP: use --attach generic"
+                : "the kernel has no generic XDP for it"
         case EBUSY, EEXIST: "another XDP program holds it: see 'ip link show' and detach it first"
         case EINVAL, ERANGE:
-            "the driver refuses its MTU or its offloads (LRO): lower the MTU, switch LRO off, or use --attach generic"
+            "the driver refuses its MTU or its offloads: lower the MTU, switch LRO off, or use --attach generic"
         default: ""
         }
     }

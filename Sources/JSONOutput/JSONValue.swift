@@ -47,7 +47,8 @@ public enum JSONValue: Sendable {
         }
     }
 
-    /// RFC 8259 section 7: quotes, backslashes and control characters escaped; DEL and C1 controls too, as terminals obey them.
+    /// RFC 8259 section 7: quotes, backslashes and control characters escaped; DEL and C1 controls too, as
+    /// terminals obey them.
     private static func quote(_ value: String, to text: inout String) {
         text += "\""
         for scalar in value.unicodeScalars {
@@ -83,7 +84,8 @@ public func timestamp(nanoseconds: Int64) -> String {
     let second = seconds - days * 86400
     let date = civil(days: days)
     return "\(padded(date.year, 4))-\(padded(date.month, 2))-\(padded(date.day, 2))T"
-        + "\(padded(second / 3600, 2)):\(padded(second / 60 % 60, 2)):\(padded(second % 60, 2)).\(padded(fraction, 6))Z"
+        + "\(padded(second / 3600, 2)):\(padded(second / 60 % 60, 2)):\(padded(second % 60, 2))"
+        + ".\(padded(fraction, 6))Z"
 }
 
 private func floorDivide(_ a: Int64, _ b: Int64) -> Int64 { a >= 0 ? a / b : -((b - 1 - a) / b) }
@@ -93,7 +95,8 @@ private func padded(_ value: Int64, _ width: Int) -> String {
     return String(repeating: "0", count: max(0, width - digits.count)) + digits
 }
 
-/// The proleptic Gregorian date of a day number since 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date algorithms").
+/// The proleptic Gregorian date of a day number since 1970-01-01 (Howard Hinnant, "chrono-compatible low-
+/// level date algorithms").
 private func civil(days: Int64) -> (year: Int64, month: Int64, day: Int64) {
     let shifted = days + 719468
     let era = floorDivide(shifted, 146097)

@@ -71,7 +71,8 @@ extension PolicyCompiler {
         var constraints = matches.constraints(where: admits) { side.key($0).map(part) }
         if side == .source {
             constraints += [
-                Constraint(bit: 63, values: part(policy.neverBan)), Constraint(bit: 62, values: part(ownAddresses)),
+                Constraint(bit: 63, values: part(policy.neverBan)),
+                Constraint(bit: 62, values: part(ownAddresses)),
             ]
         }
         return Classes(base: matches.row { admits($0) && side.key($0) == nil }, constraints: constraints)

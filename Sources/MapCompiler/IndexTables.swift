@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tables of the keys whose value is an index: service, ports, flags, tags, lengths and the rest. Value 0 is "not read".
+// Tables of the keys whose value is an index: service, ports, flags, tags, lengths and the rest. Value 0 is
+// "not read".
 import GuardABI
 import NetworkTypes
 import PolicyLanguage
@@ -15,7 +16,9 @@ extension PolicyCompiler {
         write(GUARD_DIM_INTERFACE, domain: UInt32(interfaces.count + 1)) { match in
             match.interface.map { names -> IntervalSet<UInt32> in
                 // Value 0 is an interface without a name: `*` and negations hold for it.
-                let values = interfaces.indices.filter { names.holds(interfaces[$0].name) }.map { one(UInt32($0) + 1) }
+                let values = interfaces.indices.filter { names.holds(interfaces[$0].name) }.map {
+                    one(UInt32($0) + 1)
+                }
                 return IntervalSet(values + (names.holds("") ? [one(0)] : []))
             }
         }
@@ -54,7 +57,8 @@ extension PolicyCompiler {
     }
 }
 
-/// Where each protocol's values lie in the service table: one value for "port or type not read", then the ports or types.
+/// Where each protocol's values lie in the service table: one value for "port or type not read", then the
+/// ports or types.
 struct ServiceIndex {
     /// By protocol number.
     private(set) var bases: [UInt32] = []
@@ -78,7 +82,8 @@ struct ServiceIndex {
                 guard proto.hasPorts || proto.hasTypes else { return ranges }
                 let last: UInt16 = proto.hasPorts ? 65535 : 255
                 for range in keys.values.ranges where range.lowerBound <= last {
-                    ranges.append(base + 1 + UInt32(range.lowerBound)...base + 1 + UInt32(min(range.upperBound, last)))
+                    ranges.append(
+                        base + 1 + UInt32(range.lowerBound)...base + 1 + UInt32(min(range.upperBound, last)))
                 }
                 return ranges
             })
@@ -92,7 +97,8 @@ private func shifted<Bound>(_ set: IntervalSet<Bound>, by offset: UInt32) -> Int
 }
 
 private func flagValues(_ match: TCPFlagsMatch) -> IntervalSet<UInt32> {
-    IntervalSet((UInt8.min...UInt8.max).filter { match.holds(TCPFlags(rawValue: $0)) }.map { one(UInt32($0) + 1) })
+    IntervalSet(
+        (UInt8.min...UInt8.max).filter { match.holds(TCPFlags(rawValue: $0)) }.map { one(UInt32($0) + 1) })
 }
 
 private func tagValues(_ match: TagMatch) -> IntervalSet<UInt32> {

@@ -52,7 +52,8 @@ func failsafeMatches(_ entry: FailsafeEntry) -> [RuleMatch] {
     return [forward] + replies(entry)
 }
 
-/// Matches of the replies to an entry's sources: its source as destination, its ports as source ports, the answering
+/// Matches of the replies to an entry's sources: its source as destination, its ports as source ports, the
+/// answering
 /// ICMP types, or the bare protocol. One match for each kind of answer.
 private func replies(_ entry: FailsafeEntry) -> [RuleMatch] {
     var reply = RuleMatch()

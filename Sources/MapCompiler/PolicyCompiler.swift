@@ -56,7 +56,9 @@ struct PolicyCompiler {
         if policy.rules.count > Int(GUARD_RULES_MAX) {
             let rule = policy.rules[Int(GUARD_RULES_MAX)]
             problems.append(
-                limit("the policy has \(policy.rules.count) rules", "at most \(GUARD_RULES_MAX) are possible", at: rule.range))
+                limit(
+                    "the policy has \(policy.rules.count) rules", "at most \(GUARD_RULES_MAX) are possible",
+                    at: rule.range))
         }
         let bits = policy.failsafe.map { failsafeMatches($0).count }.reduce(0, +)
         if bits > Int(GUARD_FAILSAFE_MAX), let entry = policy.failsafe.last {
@@ -80,12 +82,15 @@ struct PolicyCompiler {
     }
 
     private func limit(_ message: String, _ bound: String, at range: SourceRange) -> Diagnostic {
-        Diagnostic(id: "datapath-limit", message + ", but " + bound, at: range, help: "split or merge what it names")
+        Diagnostic(
+            id: "datapath-limit", message + ", but " + bound, at: range, help: "split or merge what it names")
     }
 
     private var flags: UInt32 {
         var flags: UInt32 = 0
-        func set(_ flag: guard_config_flags, _ condition: Bool) { if condition { flags |= UInt32(flag.rawValue) } }
+        func set(_ flag: guard_config_flags, _ condition: Bool) {
+            if condition { flags |= UInt32(flag.rawValue) }
+        }
         set(GUARD_CFG_VIRTUAL_CLOCK, target.isReplay)
         set(GUARD_CFG_MONITOR, policy.mode == .monitor)
         set(GUARD_CFG_MALFORMED_PASS, policy.malformed == .pass)
@@ -126,7 +131,8 @@ struct PolicyCompiler {
         config.patterns = writer.append(patterns)
     }
 
-    /// A wall-clock second on the program's clock; 0 for times before its start, the far end for those beyond it.
+    /// A wall-clock second on the program's clock; 0 for times before its start, the far end for those
+    /// beyond it.
     private func programTime(ofSeconds seconds: Int64) -> UInt64 {
         let (nanoseconds, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         guard !overflow else { return seconds < 0 ? 0 : UInt64.max }
@@ -150,7 +156,9 @@ struct PolicyCompiler {
         config.interface_count = UInt32(target.interfaces.count)
         withUnsafeMutableBytes(of: &config.interfaces) { bytes in
             let indexes = bytes.bindMemory(to: UInt32.self)
-            for (position, interface) in target.interfaces.enumerated() { indexes[position] = interface.index }
+            for (position, interface) in target.interfaces.enumerated() {
+                indexes[position] = interface.index
+            }
         }
         config.loopback = target.interfaces.first { $0.name == "lo" }?.index ?? 0
     }

@@ -11,7 +11,11 @@ struct Row: Hashable {
     subscript(bit: Int) -> Bool {
         get { words[bit / 64] >> UInt64(bit % 64) & 1 == 1 }
         set {
-            if newValue { words[bit / 64] |= 1 << UInt64(bit % 64) } else { words[bit / 64] &= ~(1 << UInt64(bit % 64)) }
+            if newValue {
+                words[bit / 64] |= 1 << UInt64(bit % 64)
+            } else {
+                words[bit / 64] &= ~(1 << UInt64(bit % 64))
+            }
         }
     }
 }

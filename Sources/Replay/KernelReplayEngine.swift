@@ -20,7 +20,8 @@ public struct KernelReplayEngine: ReplayEngine {
         self.bans = bans
         target.isReplay = true
         target.slots = Dictionary(
-            policy.rules.enumerated().map { ($0.element.name, UInt32($0.offset)) }, uniquingKeysWith: { first, _ in first })
+            policy.rules.enumerated().map { ($0.element.name, UInt32($0.offset)) },
+            uniquingKeysWith: { first, _ in first })
         program = try Self.load(policy, target, bans)
     }
 
@@ -34,10 +35,13 @@ public struct KernelReplayEngine: ReplayEngine {
         return judgement(answer)
     }
 
-    /// The kernel runs no frame below 14 bytes. One that ends behind a tag's ethertype is as unreadable; only its name differs.
+    /// The kernel runs no frame below 14 bytes. One that ends behind a tag's ethertype is as unreadable;
+    /// only its name differs.
     private func judgeShort(_ time: UInt64, _ interface: UInt32) throws -> Judgement {
         let endsInTag: [UInt8] = [UInt8](repeating: 0, count: 12) + [0x81, 0x00]
-        let answer = try endsInTag.withUnsafeBytes { try program.run($0, nanoseconds: time, interface: interface) }
+        let answer = try endsInTag.withUnsafeBytes {
+            try program.run($0, nanoseconds: time, interface: interface)
+        }
         var result = judgement(answer)
         result.detail = String(cString: guard_detail_name(GUARD_DETAIL_TRUNCATED_ETHERNET))
         return result
@@ -47,7 +51,9 @@ public struct KernelReplayEngine: ReplayEngine {
         var result = Judgement(Verdict(answer.verdict), Reason(answer.reason))
         result.detail = String(cString: guard_detail_name(answer.detail))
         result.rule = answer.ruleSlot.map(ruleName)
-        if answer.wouldDrop { result.wouldDrop = answer.wouldDropSlot.map(ruleName) ?? result.reason.rawValue }
+        if answer.wouldDrop {
+            result.wouldDrop = answer.wouldDropSlot.map(ruleName) ?? result.reason.rawValue
+        }
         return result
     }
 
@@ -56,7 +62,8 @@ public struct KernelReplayEngine: ReplayEngine {
         policy.rules.indices.contains(Int(slot)) ? policy.rules[Int(slot)].name : "slot \(slot)"
     }
 
-    /// The index given to an interface name. A name that the program does not know yet, in a policy that asks for
+    /// The index given to an interface name. A name that the program does not know yet, in a policy that
+    /// asks for
     /// interfaces, is compiled in; the state goes on.
     private mutating func index(of name: String?) throws -> UInt32 {
         guard let name else { return 0 }
@@ -69,7 +76,9 @@ public struct KernelReplayEngine: ReplayEngine {
         return index
     }
 
-    private static func load(_ policy: CheckedPolicy, _ target: CompileTarget, _ bans: [Prefix]) throws -> ReplayProgram {
+    private static func load(_ policy: CheckedPolicy, _ target: CompileTarget, _ bans: [Prefix]) throws
+        -> ReplayProgram
+    {
         let image = try compile(policy, for: target)
         let program = try ReplayProgram(GenerationImage(config: image.config, tables: image.tables, info: []))
         for prefix in bans { _ = try program.state.add(Ban(prefix, since: 0, ends: nil, reason: ""), now: 0) }
@@ -89,5 +98,7 @@ extension Verdict {
 
 extension Reason {
     /// The ABI's printable names are this type's raw values; a test holds them together.
-    init(_ reason: guard_reason) { self = Reason(rawValue: String(cString: guard_reason_name(reason))) ?? .default }
+    init(_ reason: guard_reason) {
+        self = Reason(rawValue: String(cString: guard_reason_name(reason))) ?? .default
+    }
 }

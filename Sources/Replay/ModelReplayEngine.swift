@@ -16,6 +16,7 @@ public struct ModelReplayEngine: ReplayEngine {
 
     public mutating func judge(_ frame: CapturedFrame) -> Judgement {
         firewall.judge(
-            ReferenceFrame(bytes: frame.bytes, timeNanoseconds: frame.timeNanoseconds, interface: frame.interface))
+            ReferenceFrame(
+                bytes: frame.bytes, timeNanoseconds: frame.timeNanoseconds, interface: frame.interface))
     }
 }

@@ -40,7 +40,8 @@ extension ReplaySummary {
                 "summary",
                 .object([
                     ("packets", .integer(Int64(packets))), ("pass", count(.pass)), ("drop", count(.drop)),
-                    ("reject", count(.reject)), ("reasons", .object(reasons)), ("rules", .object(rules)), ("alerts", 0),
+                    ("reject", count(.reject)), ("reasons", .object(reasons)), ("rules", .object(rules)),
+                    ("alerts", 0),
                 ])
             )
         ])
@@ -48,11 +49,15 @@ extension ReplaySummary {
 
     public var text: String {
         var lines = [
-            "\(packets) packets: \(verdicts[.pass, default: 0]) passed, \(verdicts[.drop, default: 0]) dropped, "
-                + "\(verdicts[.reject, default: 0]) rejected"
+            "\(packets) packets: \(verdicts[.pass, default: 0]) passed, "
+                + "\(verdicts[.drop, default: 0]) dropped, \(verdicts[.reject, default: 0]) rejected"
         ]
-        for reason in Reason.allCases { if let n = reasons[reason] { lines.append("  \(reason.rawValue): \(n)") } }
-        for (rule, n) in rules.sorted(by: { $0.key < $1.key }) { lines.append(printable("  rule '\(rule)': \(n)")) }
+        for reason in Reason.allCases {
+            if let n = reasons[reason] { lines.append("  \(reason.rawValue): \(n)") }
+        }
+        for (rule, n) in rules.sorted(by: { $0.key < $1.key }) {
+            lines.append(printable("  rule '\(rule)': \(n)"))
+        }
         return lines.joined(separator: "\n")
     }
 

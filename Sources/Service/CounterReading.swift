@@ -50,10 +50,12 @@ public struct CounterReader {
         let info = try runningInfo(datapath)
         let rules = try (info?.rules ?? []).map { rule in
             let counts = try state.ruleCounts(slot: rule.slot)
-            return CounterReading.RuleReading(name: rule.name, decided: counts.decided, wouldDrop: counts.wouldDrop)
+            return CounterReading.RuleReading(
+                name: rule.name, decided: counts.decided, wouldDrop: counts.wouldDrop)
         }
         return CounterReading(
-            nanoseconds: programClock(), policy: info?.policy ?? "", cpus: try state.reasonCounts(), rules: rules,
+            nanoseconds: programClock(), policy: info?.policy ?? "", cpus: try state.reasonCounts(),
+            rules: rules,
             noted: try state.notedPackets())
     }
 }

@@ -13,14 +13,18 @@ func selectInterfaces(
     let patterns = devices.isEmpty ? policy.interfaces : devices
     guard !patterns.isEmpty else {
         throw ServiceError(
-            .usage, "policy '\(policy.name)' names no interfaces; add 'interfaces: [...]' to it or use --dev NAME")
+            .usage,
+            "policy '\(policy.name)' names no interfaces; add 'interfaces: [...]' to it or use --dev NAME")
     }
     var chosen: [NetworkInterface] = []
     for pattern in patterns {
-        let found = available.filter { devices.isEmpty ? glob(pattern, matches: $0.name) : $0.name == pattern }
+        let found = available.filter {
+            devices.isEmpty ? glob(pattern, matches: $0.name) : $0.name == pattern
+        }
         guard !found.isEmpty else {
             let names = available.map(\.name).joined(separator: ", ")
-            throw ServiceError(.unavailable, "interface '\(pattern)' does not exist here; there are: \(names)")
+            throw ServiceError(
+                .unavailable, "interface '\(pattern)' does not exist here; there are: \(names)")
         }
         chosen += found.filter { !chosen.contains($0) }
     }

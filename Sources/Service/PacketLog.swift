@@ -23,7 +23,8 @@ public struct LogEntry: Sendable {
                 + "\(logged.packet?.flowText ?? "not IP")")
     }
 
-    /// Suricata's EVE format: a `drop` event, or `netflow`-like `packet` fields under its own type for what passed.
+    /// Suricata's EVE format: a `drop` event, or `netflow`-like `packet` fields under its own type for what
+    /// passed.
     public var eve: JSONValue {
         var members: [(String, JSONValue)] = [
             ("timestamp", .string(String(timestamp(nanoseconds: wallNanoseconds).dropLast()) + "+0000")),
@@ -38,15 +39,22 @@ public struct LogEntry: Sendable {
             (
                 "alert",
                 .object([
-                    ("action", logged.verdict == "pass" ? "allowed" : "blocked"), ("gid", 1), ("signature_id", 0),
-                    ("rev", 0), ("signature", .string(rule ?? logged.reason)), ("category", "policy"), ("severity", 3),
+                    ("action", logged.verdict == "pass" ? "allowed" : "blocked"), ("gid", 1),
+                    ("signature_id", 0),
+                    ("rev", 0), ("signature", .string(rule ?? logged.reason)), ("category", "policy"),
+                    ("severity", 3),
                     ("context", context),
                 ])
             ))
         if logged.verdict != "pass" {
-            members.append(("drop", .object([("len", .integer(Int64(logged.packet?.length ?? 0))), ("reason", "rules")])))
+            members.append(
+                (
+                    "drop",
+                    .object([("len", .integer(Int64(logged.packet?.length ?? 0))), ("reason", "rules")])
+                ))
         }
-        members.append(("verdict", .object([("action", .string(logged.verdict == "pass" ? "pass" : "drop"))])))
+        members.append(
+            ("verdict", .object([("action", .string(logged.verdict == "pass" ? "pass" : "drop"))])))
         return .object(members)
     }
 
@@ -79,7 +87,8 @@ public struct PacketLog {
             throw ServiceError(.unavailable, "no policy runs here: apply one first")
         }
         reader = try EventReader(state)
-        names = Dictionary(try state.slots().map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
+        names = Dictionary(
+            try state.slots().map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
         interfaces = Dictionary(
             try NetworkInterface.all().map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
     }

@@ -70,7 +70,8 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     let policy = try loadRunnablePolicy(request.policyPath, warn: warn)
     try requireTests(policy, nowNanoseconds: wallClock())
     try requirePrivileges(for: "apply")
-    let interfaces = try selectInterfaces(policy, devices: request.devices, available: try NetworkInterface.all())
+    let interfaces = try selectInterfaces(
+        policy, devices: request.devices, available: try NetworkInterface.all())
     try guardSession(policy, request, interfaces)
     let datapath = try Datapath()
     let build = { (slots: [String: UInt32]) throws -> GenerationImage in
@@ -87,16 +88,23 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     }
     let applied = try datapath.apply(to: interfaces, attach: request.attach, ruleNames: names, build: build)
     return ApplyOutcome(
-        policy: policy.name, ruleCount: names.count, attachments: applied.attachments, detached: applied.detached,
+        policy: policy.name, ruleCount: names.count, attachments: applied.attachments,
+        detached: applied.detached,
         remarks: applied.remarks, tableBytes: applied.tableBytes, isDryRun: false)
 }
 
-private func guardSession(_ policy: CheckedPolicy, _ request: ApplyRequest, _ interfaces: [NetworkInterface]) throws {
+private func guardSession(_ policy: CheckedPolicy, _ request: ApplyRequest, _ interfaces: [NetworkInterface])
+    throws
+{
     guard !request.force, let text = request.sshConnection, let session = SSHSession(text) else { return }
-    guard let reason = try lockoutReason(policy, session, on: interfaces, nowNanoseconds: wallClock()) else { return }
+    guard let reason = try lockoutReason(policy, session, on: interfaces, nowNanoseconds: wallClock()) else {
+        return
+    }
     throw ServiceError(
         .failed,
-        "policy '\(policy.name)' would cut this SSH session: \(reason); let it pass by a rule or 'failsafe:', or use --force")
+        "policy '\(policy.name)' would cut this SSH session: \(reason); "
+            + "let it pass by a rule or 'failsafe:', or use --force"
+    )
 }
 
 private func generation(

@@ -5,7 +5,8 @@ import NetworkTypes
 import PolicyLanguage
 import ReferenceFirewall
 
-/// An SSH session as sshd describes it in SSH_CONNECTION: "client-address client-port server-address server-port".
+/// An SSH session as sshd describes it in SSH_CONNECTION: "client-address client-port server-address
+/// server-port".
 struct SSHSession {
     var packet: PacketDescription
 
@@ -13,7 +14,8 @@ struct SSHSession {
     init?(_ environment: String) {
         let words = environment.split(separator: " ")
         guard words.count == 4, let client = Self.address(words[0]), let clientPort = UInt16(words[1]),
-            let server = Self.address(words[2]), let serverPort = UInt16(words[3]), client.family == server.family
+            let server = Self.address(words[2]), let serverPort = UInt16(words[3]),
+            client.family == server.family
         else { return nil }
         packet = PacketDescription(proto: .tcp, source: client, destination: server)
         packet.sourcePort = clientPort
@@ -27,11 +29,14 @@ struct SSHSession {
     }
 }
 
-/// - Returns: why the session's packets would be dropped; nil where they pass, or come in on none of these interfaces.
+/// - Returns: why the session's packets would be dropped; nil where they pass, or come in on none of these
+///   interfaces.
 func lockoutReason(
     _ policy: CheckedPolicy, _ session: SSHSession, on interfaces: [NetworkInterface], nowNanoseconds: Int64
 ) throws -> String? {
-    if let home = try interfaceName(of: session.packet.destination), !interfaces.contains(where: { $0.name == home }) {
+    if let home = try interfaceName(of: session.packet.destination),
+        !interfaces.contains(where: { $0.name == home })
+    {
         return nil
     }
     let own = Set(try hostAddresses())
@@ -42,7 +47,9 @@ func lockoutReason(
         let judgement = firewall.judge(frame)
         guard judgement.verdict != .pass else { continue }
         let by = judgement.rule.map { "rule '\($0)'" } ?? "reason '\(judgement.reason.rawValue)'"
-        return "'\(session.packet.flowText)' on \(interface.name) would meet \(judgement.verdict.rawValue) by \(by)"
+        return
+            "'\(session.packet.flowText)' on \(interface.name) would meet "
+            + "\(judgement.verdict.rawValue) by \(by)"
     }
     return nil
 }

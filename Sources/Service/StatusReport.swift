@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `status`: what is attached where, in which mode, since when, which policy, how full the maps are, what a packet costs.
+// `status`: what is attached where, in which mode, since when, which policy, how full the maps are, what a
+// packet costs.
 import Dataplane
 import GuardABI
 
@@ -36,7 +37,8 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
     let datapath = try Datapath()
     let attachments = try datapath.attachments()
     var report = StatusReport(
-        policy: try runningInfo(datapath), interfaces: [], tableBytes: 0, fills: [], lostEvents: 0, totals: ReasonCount())
+        policy: try runningInfo(datapath), interfaces: [], tableBytes: 0, fills: [], lostEvents: 0,
+        totals: ReasonCount())
     var costs: [UInt32: Double?] = [:]
     for attachment in attachments {
         let id = attachment.programID
@@ -60,7 +62,8 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
     return report
 }
 
-/// Removes our programs from the named interfaces, or from all, and with the last one everything that was pinned.
+/// Removes our programs from the named interfaces, or from all, and with the last one everything that was
+/// pinned.
 /// - Throws: `ServiceError` naming an interface that has none of our programs.
 /// - Returns: the interfaces that were detached.
 public func detach(_ names: [String]) throws -> [String] {
@@ -68,7 +71,9 @@ public func detach(_ names: [String]) throws -> [String] {
     let datapath = try Datapath()
     let attached = Set(try datapath.attachments().map(\.interface.name))
     if let unknown = names.first(where: { !attached.contains($0) }) {
-        let list = attached.isEmpty ? "nothing is attached here" : "attached: " + attached.sorted().joined(separator: ", ")
+        let list =
+            attached.isEmpty
+            ? "nothing is attached here" : "attached: " + attached.sorted().joined(separator: ", ")
         throw ServiceError(.unavailable, "no policy runs on interface '\(unknown)'; \(list)")
     }
     return try datapath.detach(names.isEmpty ? nil : Set(names))

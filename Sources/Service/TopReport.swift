@@ -56,7 +56,8 @@ public struct TopReport: Sendable {
             return Row(
                 name: name, total: new,
                 perSecond: Rates(
-                    packets: Double(growth.total.packets) / interval, bits: Double(growth.total.bytes) * 8 / interval,
+                    packets: Double(growth.total.packets) / interval,
+                    bits: Double(growth.total.bytes) * 8 / interval,
                     drops: Double(growth.drop.packets + growth.reject.packets) / interval))
         }
         let oldReasons = Self.byReason(before.cpus)
@@ -67,14 +68,17 @@ public struct TopReport: Sendable {
         all = row("all", Self.sum(oldReasons.values), Self.sum(newReasons.values))
         cpus = now.cpus.indices.map { cpu in
             row(
-                "cpu\(cpu)", before.cpus.indices.contains(cpu) ? Self.sum(before.cpus[cpu].values) : ReasonCount(),
+                "cpu\(cpu)",
+                before.cpus.indices.contains(cpu) ? Self.sum(before.cpus[cpu].values) : ReasonCount(),
                 Self.sum(now.cpus[cpu].values))
         }
         rules = Self.rules(before.rules, now.rules, interval)
         sources = Self.sources(before, now, packetsPerSecond: all.perSecond.packets, limit: sourceLimit)
     }
 
-    private static func sum(_ counts: some Sequence<ReasonCount>) -> ReasonCount { counts.reduce(ReasonCount(), +) }
+    private static func sum(_ counts: some Sequence<ReasonCount>) -> ReasonCount {
+        counts.reduce(ReasonCount(), +)
+    }
 
     private static func byReason(_ cpus: [[String: ReasonCount]]) -> [String: ReasonCount] {
         cpus.reduce(into: [:]) { sum, cpu in sum.merge(cpu, uniquingKeysWith: +) }
@@ -88,7 +92,8 @@ public struct TopReport: Sendable {
             let growth = rule.decided.since(old[rule.name] ?? rule.decided)
             return RuleRow(
                 name: rule.name, total: rule.decided, wouldDrop: rule.wouldDrop,
-                packetsPerSecond: Double(growth.packets) / interval, bitsPerSecond: Double(growth.bytes) * 8 / interval)
+                packetsPerSecond: Double(growth.packets) / interval,
+                bitsPerSecond: Double(growth.bytes) * 8 / interval)
         }
     }
 
@@ -111,7 +116,9 @@ public struct TopReport: Sendable {
             rows[source, default: empty].bitsPerSecond += scale * Double(packet.bytes) * 8
             rows[source, default: empty].dropsPerSecond += packet.dropped ? scale : 0
         }
-        let sorted = rows.values.sorted { ($1.packetsPerSecond, $0.source) < ($0.packetsPerSecond, $1.source) }
+        let sorted = rows.values.sorted {
+            ($1.packetsPerSecond, $0.source) < ($0.packetsPerSecond, $1.source)
+        }
         return Array(sorted.prefix(limit))
     }
 }

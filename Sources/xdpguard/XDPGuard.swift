@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command: one subcommand a file in Commands/. Words and exit codes are the contract of docs/operations.md.
+// The command: one subcommand a file in Commands/. Words and exit codes are the contract of
+// docs/operations.md.
 import ArgumentParser
 import Service
 
@@ -7,10 +8,12 @@ import Service
 struct XDPGuard: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "xdpguard",
-        abstract: "An XDP packet-inspection firewall: one policy file, enforced before the kernel's network stack.",
+        abstract:
+            "An XDP packet-inspection firewall: one policy file, enforced before the kernel's network stack.",
         version: xdpguardVersion,
         subcommands: [
-            Check.self, Apply.self, Detach.self, StatusCommand.self, Top.self, Events.self, ReplayCommand.self,
+            Check.self, Apply.self, Detach.self, StatusCommand.self, Top.self, Events.self,
+            ReplayCommand.self,
             BanCommand.self, Unban.self, Bans.self, VersionCommand.self,
         ])
 }
@@ -40,7 +43,8 @@ extension ParsableCommand {
             throw exit
         } catch {
             let failure = ServiceError(wrapping: error)
-            StandardError.write(failure.isDiagnostics ? failure.message : "xdpguard: error: \(failure.message)\n")
+            StandardError.write(
+                failure.isDiagnostics ? failure.message : "xdpguard: error: \(failure.message)\n")
             throw ExitCode(failure.status.rawValue)
         }
     }

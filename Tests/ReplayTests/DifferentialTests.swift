@@ -26,7 +26,11 @@ struct DifferentialTests {
                 let got = try kernel.judge(frame)
                 try #require(
                     got == expected,
-                    "XDPGUARD_TEST_SEED=\(seed &+ UInt64(round)) frame \(number): \(frame.bytes) on \(frame.interface ?? "none"), \(policy)")
+                    """
+                    XDPGUARD_TEST_SEED=\(seed &+ UInt64(round)) frame \(number): \(frame.bytes) \
+                    on \(frame.interface ?? "none"), \(policy)
+                    """
+                )
             }
         }
     }

@@ -41,7 +41,8 @@ extension SeededGenerator {
         var bytes: [UInt8] = [version << 4 | words, pick([0, 0x28, 0xb8, 0xff])]
         bytes += big(UInt16(total)) + big(7) + big(fragment)
         bytes += [pick([1, 64, 255]), proto, 0, 0]
-        let source = chance(85) ? pick(World.v4) : pick([0x7f00_0001, 0, 0x0000_0001, 0xe000_0001, 0xffff_ffff])
+        let source =
+            chance(85) ? pick(World.v4) : pick([0x7f00_0001, 0, 0x0000_0001, 0xe000_0001, 0xffff_ffff])
         return bytes + IPAddress(v4: source).bytes + IPAddress(v4: pick(World.v4)).bytes + options + payload
     }
 
@@ -50,7 +51,9 @@ extension SeededGenerator {
         let chain = extensions(before: proto)
         let payload = chain.bytes + transport(proto)
         let length = chance(92) ? payload.count : pick([0, 7, 8, 20, 65535])
-        var bytes: [UInt8] = [(chance(98) ? 0x60 : 0x40) | pick([0, 0x0a, 0x0b, 0x0f]), pick([0, 0x80, 0xc0])]
+        var bytes: [UInt8] = [
+            (chance(98) ? 0x60 : 0x40) | pick([0, 0x0a, 0x0b, 0x0f]), pick([0, 0x80, 0xc0]),
+        ]
         bytes += [0, 0] + big(UInt16(length)) + [chain.first, pick([1, 64, 255, 255])]
         let odd: [UInt128] = [0, 1, 0xffff_c000_0201, 0xff02 << 112, 0xfe80 << 112 | 1]
         let source = chance(80) ? pick(World.v6) : pick(odd)
@@ -66,7 +69,9 @@ extension SeededGenerator {
             case 44: headers.append((kind, [0] + big(pick([0, 0, 1, 8, 9, 0xfff8])) + [0, 0, 0, 1]))
             case 51: headers.append((kind, [4] + [UInt8](repeating: 0, count: 22)))
             case 43: headers.append((kind, [0, pick([0, 2, 4]), 0, 0, 0, 0, 0]))
-            default: headers.append((kind, chance(90) ? [0, 1, 4, 0, 0, 0, 0] : [pick([1, 255]), 1, 4, 0, 0, 0, 0]))
+            default:
+                headers.append(
+                    (kind, chance(90) ? [0, 1, 4, 0, 0, 0, 0] : [pick([1, 255]), 1, 4, 0, 0, 0, 0]))
             }
         }
         var bytes: [UInt8] = []
@@ -100,9 +105,12 @@ extension SeededGenerator {
         let head: [UInt8] = [type, pick([0, 0, 4, 4, 1]), 0, 0, 0, 0, 0, 0]
         guard type == 3 || type == 2, chance(80) else { return head }
         if chance(50) {
-            return head + [0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0] + IPAddress(v4: pick(World.v4)).bytes + [192, 0, 2, 9]
+            return head + [0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0] + IPAddress(v4: pick(World.v4)).bytes + [
+                192, 0, 2, 9,
+            ]
         }
-        return head + [0x60, 0, 0, 0, 0, 0, 6, 64] + IPAddress(v6: pick(World.v6)).bytes + [UInt8](repeating: 0, count: 16)
+        return head + [0x60, 0, 0, 0, 0, 0, 6, 64] + IPAddress(v6: pick(World.v6)).bytes
+            + [UInt8](repeating: 0, count: 16)
     }
 
     private func big(_ value: UInt16) -> [UInt8] { [UInt8(value >> 8), UInt8(truncatingIfNeeded: value)] }

@@ -72,12 +72,14 @@ extension SeededGenerator {
         if chance(10) { match.sourcePort = intervals(World.ports) }
         if chance(15) {
             let clear: TCPFlags = chance(50) ? .ack : []
-            match.tcpFlags = TCPFlagsMatch(mustBeSet: pick([TCPFlags.syn, .ack, .rst]).subtracting(clear), mustBeClear: clear)
+            match.tcpFlags = TCPFlagsMatch(
+                mustBeSet: pick([TCPFlags.syn, .ack, .rst]).subtracting(clear), mustBeClear: clear)
         }
         if chance(10) { match.families = [pick([.ipv4, .ipv6])] }
         if chance(8) {
             match.interface = NameMatch(
-                included: chance(50) ? [pick(["veth*", "lo", "up?ink"])] : nil, excluded: chance(40) ? ["veth1"] : [])
+                included: chance(50) ? [pick(["veth*", "lo", "up?ink"])] : nil,
+                excluded: chance(40) ? ["veth1"] : [])
         }
         if chance(8) { match.vlan = tags() }
         if chance(5) { match.innerVLAN = tags() }
@@ -108,12 +110,14 @@ extension SeededGenerator {
         if chance(30) {
             policy.failsafe = (0..<Int.random(in: 1...2, using: &self)).map { _ in
                 FailsafeEntry(
-                    source: chance(80) ? addressSet() : nil, service: chance(80) ? service() : nil, range: World.range)
+                    source: chance(80) ? addressSet() : nil, service: chance(80) ? service() : nil,
+                    range: World.range)
             }
         }
         if chance(30) { policy.neverBan = addressSet() }
         for number in 0..<rules {
-            var rule = Rule(name: "r\(number)", action: chance(12) ? .continue : pick([.pass, .drop]), range: World.range)
+            var rule = Rule(
+                name: "r\(number)", action: chance(12) ? .continue : pick([.pass, .drop]), range: World.range)
             rule.match = match()
             rule.monitor = rule.action == .drop && chance(20)
             if chance(10) { rule.expires = pick([0, 999, 1000, 1001, 2000]) }

@@ -1,145 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The one layout that the XDP program and the controller share: verdicts, reasons, details, the configuration in
- * .rodata, the tables of a generation and the state that all generations share. Swift imports this file; nothing in it
- * is mirrored by hand. Integers are in host order unless a name says be. Padding is explicit. */
+/* The one layout that the XDP program and the controller share: verdicts, reasons, details, the configuration
+ * in .rodata, the tables of a generation and the state that all generations share. Swift imports this file;
+ * nothing in it is mirrored by hand. Integers are in host order unless a name says be. Padding is explicit.
+ */
 #ifndef GUARD_ABI_H
 #define GUARD_ABI_H
 
 #include <linux/types.h>
 
+#include "guard_words.h"
+
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */
 #define GUARD_ABI_VERSION 1
 
-enum guard_verdict {
-	GUARD_PASS = 0,
-	GUARD_DROP = 1,
-	GUARD_REJECT = 2,
-	GUARD_VERDICTS = 4, /* room, a power of two: counters are indexed by reason * GUARD_VERDICTS + verdict */
-};
-
-/* Why a packet met its verdict. Every packet has exactly one. */
-enum guard_reason {
-	GUARD_REASON_RULE = 0,
-	GUARD_REASON_DEFAULT,
-	GUARD_REASON_BAN,
-	GUARD_REASON_LIMIT,
-	GUARD_REASON_MALFORMED,
-	GUARD_REASON_SPOOFED,
-	GUARD_REASON_FRAGMENT,
-	GUARD_REASON_FAILSAFE,
-	GUARD_REASON_ESSENTIAL,
-	GUARD_REASON_ESTABLISHED,
-	GUARD_REASON_FLOW,
-	GUARD_REASON_SYN_COOKIE,
-	GUARD_REASON_OUTBOUND, /* replay only */
-	GUARD_REASON_NON_IP,
-	GUARD_REASONS = 16, /* room */
-};
-
-/* Which check found a packet malformed or spoofed; which essential traffic it is. */
-enum guard_detail {
-	GUARD_DETAIL_NONE = 0,
-	/* malformed, in the order in which they are judged within a layer */
-	GUARD_DETAIL_TRUNCATED_ETHERNET,
-	GUARD_DETAIL_TRUNCATED_VLAN,
-	GUARD_DETAIL_TOO_MANY_TAGS,
-	GUARD_DETAIL_TRUNCATED_IP,
-	GUARD_DETAIL_IP_VERSION,
-	GUARD_DETAIL_IP_HEADER_LENGTH,
-	GUARD_DETAIL_IP_LENGTH_ZERO,
-	GUARD_DETAIL_IP_LENGTH,
-	GUARD_DETAIL_JUMBOGRAM,
-	GUARD_DETAIL_TRUNCATED_PACKET,
-	GUARD_DETAIL_EXTENSION_ORDER,
-	GUARD_DETAIL_ROUTING_TYPE_0,
-	GUARD_DETAIL_TOO_MANY_EXTENSIONS,
-	GUARD_DETAIL_TRUNCATED_EXTENSION,
-	GUARD_DETAIL_TINY_FRAGMENT,
-	GUARD_DETAIL_FRAGMENT_OFFSET_1,
-	GUARD_DETAIL_TRUNCATED_L4,
-	GUARD_DETAIL_TCP_HEADER_LENGTH,
-	GUARD_DETAIL_TCP_FLAGS,
-	GUARD_DETAIL_UDP_LENGTH,
-	/* spoofed */
-	GUARD_DETAIL_SPOOF_LOOPBACK,
-	GUARD_DETAIL_SPOOF_THIS_NETWORK,
-	GUARD_DETAIL_SPOOF_MULTICAST,
-	GUARD_DETAIL_SPOOF_MAPPED,
-	GUARD_DETAIL_SPOOF_UNSPECIFIED,
-	GUARD_DETAIL_SPOOF_SAME,
-	GUARD_DETAIL_SPOOF_OWN,
-	/* essential */
-	GUARD_DETAIL_ND,
-	GUARD_DETAIL_RA,
-	GUARD_DETAIL_PMTU,
-	GUARD_DETAIL_DHCP,
-	GUARD_DETAILS,
-};
-
-static inline const char *guard_reason_name(enum guard_reason reason)
-{
-	switch (reason) {
-	case GUARD_REASON_RULE: return "rule";
-	case GUARD_REASON_DEFAULT: return "default";
-	case GUARD_REASON_BAN: return "ban";
-	case GUARD_REASON_LIMIT: return "limit";
-	case GUARD_REASON_MALFORMED: return "malformed";
-	case GUARD_REASON_SPOOFED: return "spoofed";
-	case GUARD_REASON_FRAGMENT: return "fragment";
-	case GUARD_REASON_FAILSAFE: return "failsafe";
-	case GUARD_REASON_ESSENTIAL: return "essential";
-	case GUARD_REASON_ESTABLISHED: return "established";
-	case GUARD_REASON_FLOW: return "flow";
-	case GUARD_REASON_SYN_COOKIE: return "syn-cookie";
-	case GUARD_REASON_OUTBOUND: return "outbound";
-	case GUARD_REASON_NON_IP: return "non-ip";
-	default: return "unknown";
-	}
-}
-
-static inline const char *guard_detail_name(enum guard_detail detail)
-{
-	switch (detail) {
-	case GUARD_DETAIL_NONE: return "";
-	case GUARD_DETAIL_TRUNCATED_ETHERNET: return "truncated ethernet header";
-	case GUARD_DETAIL_TRUNCATED_VLAN: return "truncated vlan tag";
-	case GUARD_DETAIL_TOO_MANY_TAGS: return "more than two vlan tags";
-	case GUARD_DETAIL_TRUNCATED_IP: return "truncated ip header";
-	case GUARD_DETAIL_IP_VERSION: return "ip version";
-	case GUARD_DETAIL_IP_HEADER_LENGTH: return "ip header length";
-	case GUARD_DETAIL_IP_LENGTH_ZERO: return "ip length zero";
-	case GUARD_DETAIL_IP_LENGTH: return "ip length";
-	case GUARD_DETAIL_JUMBOGRAM: return "jumbogram";
-	case GUARD_DETAIL_TRUNCATED_PACKET: return "truncated packet";
-	case GUARD_DETAIL_EXTENSION_ORDER: return "hop-by-hop not first";
-	case GUARD_DETAIL_ROUTING_TYPE_0: return "routing type 0";
-	case GUARD_DETAIL_TOO_MANY_EXTENSIONS: return "too many extension headers";
-	case GUARD_DETAIL_TRUNCATED_EXTENSION: return "truncated extension header";
-	case GUARD_DETAIL_TINY_FRAGMENT: return "tiny fragment";
-	case GUARD_DETAIL_FRAGMENT_OFFSET_1: return "fragment offset 1";
-	case GUARD_DETAIL_TRUNCATED_L4: return "truncated l4 header";
-	case GUARD_DETAIL_TCP_HEADER_LENGTH: return "tcp header length";
-	case GUARD_DETAIL_TCP_FLAGS: return "tcp flags";
-	case GUARD_DETAIL_UDP_LENGTH: return "udp length";
-	case GUARD_DETAIL_SPOOF_LOOPBACK: return "loopback source";
-	case GUARD_DETAIL_SPOOF_THIS_NETWORK: return "this-network source";
-	case GUARD_DETAIL_SPOOF_MULTICAST: return "multicast or reserved source";
-	case GUARD_DETAIL_SPOOF_MAPPED: return "ipv4-mapped source";
-	case GUARD_DETAIL_SPOOF_UNSPECIFIED: return "unspecified source";
-	case GUARD_DETAIL_SPOOF_SAME: return "source is destination";
-	case GUARD_DETAIL_SPOOF_OWN: return "own address as source";
-	case GUARD_DETAIL_ND: return "nd";
-	case GUARD_DETAIL_RA: return "ra";
-	case GUARD_DETAIL_PMTU: return "pmtu";
-	case GUARD_DETAIL_DHCP: return "dhcp";
-	default: return "unknown";
-	}
-}
-
-/* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does not use. */
+/* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does
+ * not use. */
 
 enum guard_config_flags {
-	GUARD_CFG_VIRTUAL_CLOCK = 1 << 0, /* replay: time and interface come from guard_trace, the answer goes there */
+	GUARD_CFG_VIRTUAL_CLOCK =
+	        1 << 0, /* replay: time and interface come from guard_trace, the answer goes there */
 	GUARD_CFG_MONITOR = 1 << 1, /* the policy's mode: everything passes */
 	GUARD_CFG_MALFORMED_PASS = 1 << 2,
 	GUARD_CFG_SPOOFED_PASS = 1 << 3,
@@ -155,8 +34,8 @@ enum guard_config_flags {
 	GUARD_CFG_PAYLOAD = 1 << 13, /* some rule looks into the payload */
 };
 
-/* Sources (0) and destinations (1) of a family: the class of an address is that of the last interval boundary not above
- * it. All offsets are bytes from the start of guard_tables. */
+/* Sources (0) and destinations (1) of a family: the class of an address is that of the last interval boundary
+ * not above it. All offsets are bytes from the start of guard_tables. */
 struct guard_address_table {
 	__u32 enabled; /* 0: every address is of class 0 */
 	__u32 root; /* IPv4: __u32[65537], index of the first boundary of each /16; IPv6: unused */
@@ -255,7 +134,8 @@ struct guard_rule {
 	__u8 flags; /* GUARD_RULE_* */
 };
 
-/* Bytes at an offset of the L4 payload, as two words in memory order; bytes behind `length` are zero in both. */
+/* Bytes at an offset of the L4 payload, as two words in memory order; bytes behind `length` are zero in both.
+ */
 struct guard_pattern {
 	__u64 value[2];
 	__u64 mask[2];
@@ -272,8 +152,8 @@ struct guard_counter {
 	__u64 bytes;
 };
 
-/* The counters' verdict position for packets that passed only because of monitor mode. They are counted there beside
- * their own verdict, not instead of it. */
+/* The counters' verdict position for packets that passed only because of monitor mode. They are counted there
+ * beside their own verdict, not instead of it. */
 #define GUARD_COUNT_WOULD_DROP 3
 #define GUARD_NO_SLOT 0xffffffffU
 #define GUARD_SLOTS 16384 /* rules that ever had a counter */
@@ -313,7 +193,8 @@ enum guard_ban_origin {
 	GUARD_BAN_MANUAL = 0,
 };
 
-/* Which prefix lengths bans have: bit n of ipv4, bit n % 64 of ipv6[n / 64]. A bit may outlive its last ban. */
+/* Which prefix lengths bans have: bit n of ipv4, bit n % 64 of ipv6[n / 64]. A bit may outlive its last ban.
+ */
 struct guard_ban_lengths {
 	__u64 ipv4;
 	__u64 ipv6[3];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 4: banned sources. One hash lookup for each prefix length that bans have; a ban ends by the clock, with no process
- * alive. Cost without bans: one load. */
+/* Stage 4: banned sources. One hash lookup for each prefix length that bans have; a ban ends by the clock,
+ * with no process alive. Cost without bans: one load. */
 #ifndef GUARD_BANS_BPF_H
 #define GUARD_BANS_BPF_H
 
@@ -16,7 +16,8 @@ struct ban_search {
 };
 
 /* The address's first `length` bits. */
-static __always_inline void mask_address(struct guard_ban_key *key, const struct guard_address6 *address, __u32 length)
+static __always_inline void mask_address(struct guard_ban_key *key, const struct guard_address6 *address,
+                                         __u32 length)
 {
 	if (key->family == 4) {
 		key->low = length ? address->low >> (32 - length) << (32 - length) : 0;
@@ -46,7 +47,7 @@ static __always_inline int next_length(struct ban_search *search, __u32 *length)
 static long ban_step(__u32 index, void *context)
 {
 	struct ban_search *search = context;
-	struct guard_ban_key key = { .family = search->family };
+	struct guard_ban_key key = {.family = search->family};
 	struct guard_ban *ban;
 
 	if (next_length(search, &key.length))

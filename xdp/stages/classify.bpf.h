@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 6: the first rule that matches. Every key in use gives a row with a bit for each rule that its value allows; the rows'
- * intersection, word by word in rule order, holds the rules that match (bit vectors: Lakshman and Stiliadis, SIGCOMM 1998,
- * with a summary word). Only payload and end time are tested rule by rule. */
+/* Stage 6: the first rule that matches. Every key in use gives a row with a bit for each rule that its value
+ * allows; the rows' intersection, word by word in rule order, holds the rules that match (bit vectors:
+ * Lakshman and Stiliadis, SIGCOMM 1998, with a summary word). Only payload and end time are tested rule by
+ * rule. */
 #ifndef GUARD_CLASSIFY_BPF_H
 #define GUARD_CLASSIFY_BPF_H
 
@@ -62,8 +63,9 @@ static __always_inline __u32 service_value(const void *tables, const struct pack
 
 static __always_inline int has_ports(const struct packet *packet)
 {
-	return packet->read & PACKET_L4 && (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP ||
-					    packet->protocol == IPPROTO_SCTP_);
+	return packet->read & PACKET_L4 &&
+	       (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP ||
+	        packet->protocol == IPPROTO_SCTP_);
 }
 
 /* "Not read" is 0, "no tag" 1, then the ids: a tag is only known to be absent where all tags were read. */
@@ -74,47 +76,40 @@ static __always_inline __u32 vlan_value(const struct packet *packet, __u16 id)
 	return packet->read & PACKET_TAGS ? 1 : 0;
 }
 
-static __always_inline __u32 dimension_value(struct xdp_md *ctx, const void *tables, const struct packet *packet,
-					     enum guard_dimension dimension)
+static __always_inline __u32 dimension_value(struct xdp_md *ctx, const void *tables,
+                                             const struct packet *packet, enum guard_dimension dimension)
 {
 	int ip = packet->read & PACKET_IP;
 
 	switch (dimension) {
-	case GUARD_DIM_SERVICE:
-		return service_value(tables, packet);
-	case GUARD_DIM_SOURCE_PORT:
-		return has_ports(packet) ? 1 + packet->source_port : 0;
+	case GUARD_DIM_SERVICE: return service_value(tables, packet);
+	case GUARD_DIM_SOURCE_PORT: return has_ports(packet) ? 1 + packet->source_port : 0;
 	case GUARD_DIM_TCP_FLAGS:
-		return packet->read & PACKET_L4 && packet->protocol == IPPROTO_TCP ? 1 + packet->tcp_flags : 0;
-	case GUARD_DIM_INTERFACE:
-		return interface_value(ctx);
-	case GUARD_DIM_VLAN:
-		return vlan_value(packet, packet->vlan);
-	case GUARD_DIM_INNER_VLAN:
-		return vlan_value(packet, packet->inner_vlan);
-	case GUARD_DIM_LENGTH:
-		return !ip ? 0 : packet->length > 0xffff ? 1 + 0xffff : 1 + packet->length;
-	case GUARD_DIM_TTL:
-		return ip ? 1 + packet->ttl : 0;
-	case GUARD_DIM_DSCP:
-		return ip ? 1 + packet->dscp : 0;
-	case GUARD_DIM_IP_OPTIONS:
-		return packet->read & PACKET_OPTIONS ? 1 + packet->has_options : 0;
+		return packet->read & PACKET_L4 && packet->protocol == IPPROTO_TCP ? 1 + packet->tcp_flags
+		                                                                   : 0;
+	case GUARD_DIM_INTERFACE: return interface_value(ctx);
+	case GUARD_DIM_VLAN: return vlan_value(packet, packet->vlan);
+	case GUARD_DIM_INNER_VLAN: return vlan_value(packet, packet->inner_vlan);
+	case GUARD_DIM_LENGTH: return !ip ? 0 : packet->length > 0xffff ? 1 + 0xffff : 1 + packet->length;
+	case GUARD_DIM_TTL: return ip ? 1 + packet->ttl : 0;
+	case GUARD_DIM_DSCP: return ip ? 1 + packet->dscp : 0;
+	case GUARD_DIM_IP_OPTIONS: return packet->read & PACKET_OPTIONS ? 1 + packet->has_options : 0;
 	case GUARD_DIM_FRAGMENT:
 		/* Known at the end of the header chain, or from the fragment header on. */
 		return packet->read & PACKET_OPTIONS || packet->fragment ? 1 + packet->fragment : 0;
-	default:
-		return 0;
+	default: return 0;
 	}
 }
 
-static __always_inline void find_rows(struct xdp_md *ctx, const void *tables, const struct packet *packet, struct search *search)
+static __always_inline void find_rows(struct xdp_md *ctx, const void *tables, const struct packet *packet,
+                                      struct search *search)
 {
 	search->destination = destination_row(packet);
 #pragma unroll
 	for (int i = 0; i < GUARD_DIMS; i++)
 		if (guard_config.index[i].enabled)
-			search->rows[i] = index_row(tables, &guard_config.index[i], dimension_value(ctx, tables, packet, i));
+			search->rows[i] = index_row(tables, &guard_config.index[i],
+			                            dimension_value(ctx, tables, packet, i));
 }
 
 /* One word of the rows' intersection. */
@@ -130,13 +125,14 @@ static __always_inline __u64 rows_word(const void *tables, const struct search *
 	return bits;
 }
 
-/* The lowest set bit's number; `bits` is not 0. De Bruijn's sequence: Leiserson, Prokop, Randall 1998. BPF has no such instruction. */
+/* The lowest set bit's number; `bits` is not 0. De Bruijn's sequence: Leiserson, Prokop, Randall 1998. BPF
+ * has no such instruction. */
 static __always_inline __u32 lowest_bit(__u64 bits)
 {
 	static const __u8 position[64] = {
-		0,  1,	48, 2,	57, 49, 28, 3,	61, 58, 50, 42, 38, 29, 17, 4,	62, 55, 59, 36, 53, 51,
-		43, 22, 45, 39, 33, 30, 24, 18, 12, 5,	63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
-		44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
+	        0,  1,  48, 2,  57, 49, 28, 3,  61, 58, 50, 42, 38, 29, 17, 4,  62, 55, 59, 36, 53, 51,
+	        43, 22, 45, 39, 33, 30, 24, 18, 12, 5,  63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
+	        44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,  13, 8,  7,  6,
 	};
 
 	return position[((bits & -bits) * 0x03f79d71b4cb0a89ULL) >> 58 & 63];
@@ -157,12 +153,15 @@ static __always_inline int payload_matches(const void *tables, const struct guar
 
 		if (i >= rule->pattern_count)
 			break;
-		pattern = table_at(tables, guard_config.patterns + (rule->pattern_first + i) * sizeof(*pattern), sizeof(*pattern));
+		pattern =
+		        table_at(tables, guard_config.patterns + (rule->pattern_first + i) * sizeof(*pattern),
+		                 sizeof(*pattern));
 		if (!pattern)
 			break;
 		offset = pattern->offset & (GUARD_PAYLOAD_WINDOW - 1);
 		__builtin_memcpy(bytes, window->bytes + offset, sizeof(bytes));
-		if (offset + pattern->length <= length && (bytes[0] & pattern->mask[0]) == pattern->value[0] &&
+		if (offset + pattern->length <= length &&
+		    (bytes[0] & pattern->mask[0]) == pattern->value[0] &&
 		    (bytes[1] & pattern->mask[1]) == pattern->value[1])
 			return 1;
 	}
@@ -179,7 +178,8 @@ static __always_inline int has_expired(struct search *search, const struct guard
 /* What a rule whose rows match does: 1 where it decides, 0 to go on. */
 static __always_inline int consider(const void *tables, struct search *search, __u32 number)
 {
-	const struct guard_rule *rule = table_at(tables, guard_config.rules + number * sizeof(*rule), sizeof(*rule));
+	const struct guard_rule *rule =
+	        table_at(tables, guard_config.rules + number * sizeof(*rule), sizeof(*rule));
 
 	if (!rule)
 		return 0;

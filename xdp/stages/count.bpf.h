@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The one exit: counts the packet by reason and rule, notes its source now and then, logs it, answers replay. */
+/* The one exit: counts the packet by reason and rule, notes its source now and then, logs it, answers replay.
+ */
 #ifndef GUARD_COUNT_BPF_H
 #define GUARD_COUNT_BPF_H
 
@@ -22,7 +23,8 @@ static __always_inline void count(struct guard_counter *counter, __u32 bytes)
 	counter->bytes += bytes;
 }
 
-static __always_inline void note_talker(const struct packet *packet, const struct decision *decision, __u32 bytes)
+static __always_inline void note_talker(const struct packet *packet, const struct decision *decision,
+                                        __u32 bytes)
 {
 	__u32 zero = 0;
 	struct guard_talkers *talkers = bpf_map_lookup_elem(&guard_talkers, &zero);
@@ -40,7 +42,8 @@ static __always_inline void note_talker(const struct packet *packet, const struc
 	talkers->cursor++;
 }
 
-static __always_inline void count_reason(const struct packet *packet, const struct decision *decision, __u32 bytes)
+static __always_inline void count_reason(const struct packet *packet, const struct decision *decision,
+                                         __u32 bytes)
 {
 	__u32 index = decision->reason * GUARD_VERDICTS + decision->verdict;
 	struct guard_counter *counter = bpf_map_lookup_elem(&guard_reasons, &index);
@@ -98,7 +101,8 @@ static __always_inline void log_lost(void)
 		(*lost)++;
 }
 
-static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *packet, const struct decision *decision)
+static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *packet,
+                                       const struct decision *decision)
 {
 	struct guard_event *event = bpf_ringbuf_reserve(&guard_events, sizeof(*event), 0);
 
@@ -131,7 +135,8 @@ static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *
 	bpf_ringbuf_submit(event, 0);
 }
 
-static __always_inline int finish(struct xdp_md *ctx, const struct packet *packet, const struct decision *decision)
+static __always_inline int finish(struct xdp_md *ctx, const struct packet *packet,
+                                  const struct decision *decision)
 {
 	__u32 bytes = packet->read & PACKET_IP ? packet->network + packet->length : packet->available;
 

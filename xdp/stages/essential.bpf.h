@@ -5,14 +5,15 @@
 
 #include "stages/packet.bpf.h"
 
-/* Whether the header that an ICMP error quotes has this packet's destination as its source: the error answers a packet
- * that was really sent from there. */
+/* Whether the header that an ICMP error quotes has this packet's destination as its source: the error answers
+ * a packet that was really sent from there. */
 static __always_inline int quotes_own_ipv4(struct xdp_md *ctx, const struct packet *packet)
 {
 	__u32 quoted = packet->transport + 8;
 	struct iphdr ip;
 
-	if (packet->family != 4 || quoted + sizeof(ip) > packet->end || packet_load(ctx, quoted, &ip, sizeof(ip)))
+	if (packet->family != 4 || quoted + sizeof(ip) > packet->end ||
+	    packet_load(ctx, quoted, &ip, sizeof(ip)))
 		return 0;
 	return ip.version == 4 && bpf_ntohl(ip.saddr) == packet->destination.low;
 }
@@ -22,7 +23,8 @@ static __always_inline int quotes_own_ipv6(struct xdp_md *ctx, const struct pack
 	__u32 quoted = packet->transport + 8;
 	struct ipv6hdr ip;
 
-	if (packet->family != 6 || quoted + sizeof(ip) > packet->end || packet_load(ctx, quoted, &ip, sizeof(ip)))
+	if (packet->family != 6 || quoted + sizeof(ip) > packet->end ||
+	    packet_load(ctx, quoted, &ip, sizeof(ip)))
 		return 0;
 	return ip.version == 6 && address_half(&ip.saddr, 0) == packet->destination.high &&
 	       address_half(&ip.saddr, 8) == packet->destination.low;
@@ -36,7 +38,8 @@ static __always_inline int is_neighbour_discovery(const struct packet *packet)
 
 static __always_inline int is_router_advertisement(const struct packet *packet)
 {
-	return packet->key == 134 && packet->ttl == 255 && packet->family == 6 && packet->source.high >> 54 == 0xfe80 >> 6;
+	return packet->key == 134 && packet->ttl == 255 && packet->family == 6 &&
+	       packet->source.high >> 54 == 0xfe80 >> 6;
 }
 
 static __always_inline enum guard_detail essential(struct xdp_md *ctx, const struct packet *packet)
@@ -53,10 +56,12 @@ static __always_inline enum guard_detail essential(struct xdp_md *ctx, const str
 		if (flags & GUARD_CFG_ESSENTIAL_PMTU && packet->key == 2 && quotes_own_ipv6(ctx, packet))
 			return GUARD_DETAIL_PMTU;
 	} else if (packet->protocol == IPPROTO_ICMP) {
-		if (flags & GUARD_CFG_ESSENTIAL_PMTU && packet->key == 3 && packet->icmp_code == 4 && quotes_own_ipv4(ctx, packet))
+		if (flags & GUARD_CFG_ESSENTIAL_PMTU && packet->key == 3 && packet->icmp_code == 4 &&
+		    quotes_own_ipv4(ctx, packet))
 			return GUARD_DETAIL_PMTU;
 	} else if (packet->protocol == IPPROTO_UDP && flags & GUARD_CFG_ESSENTIAL_DHCP) {
-		if ((packet->source_port == 67 && packet->key == 68) || (packet->source_port == 547 && packet->key == 546))
+		if ((packet->source_port == 67 && packet->key == 68) ||
+		    (packet->source_port == 547 && packet->key == 546))
 			return GUARD_DETAIL_DHCP;
 	}
 	return GUARD_DETAIL_NONE;

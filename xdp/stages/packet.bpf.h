@@ -24,7 +24,8 @@ struct packet {
 	/* host order; IPv4 in the low 32 bits of low */
 	struct guard_address6 source;
 	struct guard_address6 destination;
-	__u32 available; /* bytes of the frame known to be there; grows where the frame lies in several buffers */
+	__u32 available; /* bytes of the frame known to be there; grows where the frame lies in several
+	                    buffers */
 	__u32 network; /* offset of the IP header */
 	__u32 transport; /* offset behind the IP headers */
 	__u32 end; /* offset behind the IP packet, or what there is of it */
@@ -48,8 +49,8 @@ struct packet {
 	__u8 detail; /* enum guard_detail: the first check that failed */
 };
 
-/* Header offsets stay below this: two tags, an IPv6 header and eight extension headers of at most 2048 bytes. It also
- * bounds them for the verifier. */
+/* Header offsets stay below this: two tags, an IPv6 header and eight extension headers of at most 2048 bytes.
+ * It also bounds them for the verifier. */
 #define PACKET_OFFSET_MAX 0x7fff
 
 static __always_inline void packet_fault(struct packet *packet, enum guard_detail detail)
@@ -58,7 +59,8 @@ static __always_inline void packet_fault(struct packet *packet, enum guard_detai
 		packet->detail = detail;
 }
 
-/* Whether the frame has `end` bytes. What lies behind the linear part is only counted when it is asked for. */
+/* Whether the frame has `end` bytes. What lies behind the linear part is only counted when it is asked for.
+ */
 static __always_inline int packet_has(struct xdp_md *ctx, struct packet *packet, __u32 end)
 {
 	if (end <= packet->available)
@@ -67,7 +69,8 @@ static __always_inline int packet_has(struct xdp_md *ctx, struct packet *packet,
 	return end <= packet->available;
 }
 
-/* Copies `length` (a constant) bytes at `offset`; they may lie in several buffers. 0, or -1 where they are not there. */
+/* Copies `length` (a constant) bytes at `offset`; they may lie in several buffers. 0, or -1 where they are
+ * not there. */
 static __always_inline int packet_load(struct xdp_md *ctx, __u32 offset, void *to, const __u32 length)
 {
 	void *data = (void *)(long)ctx->data;

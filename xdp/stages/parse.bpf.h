@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 1: Ethernet, up to two VLAN tags, IPv4 or IPv6 with its extension chain. Fills struct packet as far as the frame can be
- * read; the first check that fails is packet->detail. The steps and their order are docs/policy.md's. */
+/* Stage 1: Ethernet, up to two VLAN tags, IPv4 or IPv6 with its extension chain. Fills struct packet as far
+ * as the frame can be read; the first check that fails is packet->detail. The steps and their order are
+ * docs/policy.md's. */
 #ifndef GUARD_PARSE_BPF_H
 #define GUARD_PARSE_BPF_H
 
@@ -40,7 +41,8 @@ static __always_inline int parse_ethernet(struct xdp_md *ctx, struct packet *pac
 	}
 	packet->ethertype = bpf_ntohs(ethertype);
 	for (int i = 0; i < 2 && is_vlan(packet->ethertype); i++) {
-		if (!packet_has(ctx, packet, offset + sizeof(tag)) || packet_load(ctx, offset, &tag, sizeof(tag))) {
+		if (!packet_has(ctx, packet, offset + sizeof(tag)) ||
+		    packet_load(ctx, offset, &tag, sizeof(tag))) {
 			packet_fault(packet, GUARD_DETAIL_TRUNCATED_VLAN);
 			return -1;
 		}
@@ -84,7 +86,8 @@ static __always_inline void parse_ipv4(struct xdp_md *ctx, struct packet *packet
 	__u32 header_length;
 	struct iphdr ip;
 
-	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) || packet_load(ctx, packet->network, &ip, sizeof(ip)))
+	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) ||
+	    packet_load(ctx, packet->network, &ip, sizeof(ip)))
 		return packet_fault(packet, GUARD_DETAIL_TRUNCATED_IP);
 	if (ip.version != 4)
 		return packet_fault(packet, GUARD_DETAIL_IP_VERSION);
@@ -131,10 +134,8 @@ static __always_inline int is_extension(__u8 protocol)
 	case 60: /* destination options */
 	case 135: /* mobility */
 	case 139: /* HIP */
-	case 140: /* shim6 */
-		return 1;
-	default:
-		return 0;
+	case 140: /* shim6 */ return 1;
+	default: return 0;
 	}
 }
 
@@ -200,7 +201,7 @@ static __always_inline int parse_extension(struct xdp_md *ctx, struct packet *pa
 
 static __always_inline void parse_ipv6_chain(struct xdp_md *ctx, struct packet *packet, __u8 next)
 {
-	struct chain chain = { .offset = packet->network + sizeof(struct ipv6hdr), .protocol = next };
+	struct chain chain = {.offset = packet->network + sizeof(struct ipv6hdr), .protocol = next};
 	int more = 1;
 
 	/* One step more than headers are allowed: the ninth is found and named. */
@@ -219,7 +220,8 @@ static __always_inline void parse_ipv6(struct xdp_md *ctx, struct packet *packet
 {
 	struct ipv6hdr ip;
 
-	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) || packet_load(ctx, packet->network, &ip, sizeof(ip)))
+	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) ||
+	    packet_load(ctx, packet->network, &ip, sizeof(ip)))
 		return packet_fault(packet, GUARD_DETAIL_TRUNCATED_IP);
 	if (ip.version != 6)
 		return packet_fault(packet, GUARD_DETAIL_IP_VERSION);
@@ -238,7 +240,8 @@ static __always_inline void parse_ipv6(struct xdp_md *ctx, struct packet *packet
 	parse_ipv6_chain(ctx, packet, ip.nexthdr);
 }
 
-/* A global function: the verifier checks it once, for any packet, and the stages behind it know nothing of its paths. */
+/* A global function: the verifier checks it once, for any packet, and the stages behind it know nothing of
+ * its paths. */
 __noinline int parse(struct xdp_md *ctx, struct packet *packet)
 {
 	if (!packet)

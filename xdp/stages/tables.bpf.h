@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Reading guard_tables: every access is bounded by the table's size, which is constant once loaded. Offsets come from the
- * compiler; one that does not fit reads zero, which is an empty row. */
+/* Reading guard_tables: every access is bounded by the table's size, which is constant once loaded. Offsets
+ * come from the compiler; one that does not fit reads zero, which is an empty row. */
 #ifndef GUARD_TABLES_BPF_H
 #define GUARD_TABLES_BPF_H
 
@@ -19,7 +19,8 @@ static __always_inline const void *table_at(const void *tables, __u32 offset, __
 
 	if (at > guard_config.tables_size - size)
 		return 0;
-	/* The address is made from the register that was compared, not from a copy that the verifier knows nothing of. */
+	/* The address is made from the register that was compared, not from a copy that the verifier knows
+	 * nothing of. */
 	asm volatile("" : "+r"(at));
 	return tables + at;
 }
@@ -50,9 +51,10 @@ static __always_inline __u32 row_bytes(void)
 	return (GUARD_ROW_WORDS + guard_config.words) * sizeof(__u64);
 }
 
-/* How many of the boundaries [first, end) are not above the address: a search in steps of falling powers of two, so that
- * its length is the same for every address and constant for the verifier. */
-static __always_inline __u32 search_ipv4(const void *tables, const struct guard_address_table volatile *table, __u32 address)
+/* How many of the boundaries [first, end) are not above the address: a search in steps of falling powers of
+ * two, so that its length is the same for every address and constant for the verifier. */
+static __always_inline __u32 search_ipv4(const void *tables, const struct guard_address_table volatile *table,
+                                         __u32 address)
 {
 	__u32 bucket = table->root + (address >> 16) * sizeof(__u32);
 	__u32 position = table_u32(tables, bucket);
@@ -69,7 +71,7 @@ static __always_inline __u32 search_ipv4(const void *tables, const struct guard_
 }
 
 static __always_inline __u32 search_ipv6(const void *tables, const struct guard_address_table volatile *table,
-					 const struct guard_address6 *address)
+                                         const struct guard_address6 *address)
 {
 	__u32 position = 0;
 
@@ -80,7 +82,8 @@ static __always_inline __u32 search_ipv6(const void *tables, const struct guard_
 		if (next > table->count)
 			continue;
 		key = table_at(tables, table->keys + (next - 1) * sizeof(*key), sizeof(*key));
-		if (key && (key->high < address->high || (key->high == address->high && key->low <= address->low)))
+		if (key &&
+		    (key->high < address->high || (key->high == address->high && key->low <= address->low)))
 			position = next;
 	}
 	return position;
@@ -97,14 +100,16 @@ static __always_inline __u32 address_row(const void *tables, const struct packet
 		if (!table->enabled)
 			return table->rows;
 		position = search_ipv4(tables, table, address->low);
-		return table->rows + table_u16(tables, table->classes + position * sizeof(__u16)) * row_bytes();
+		return table->rows +
+		       table_u16(tables, table->classes + position * sizeof(__u16)) * row_bytes();
 	}
 	if (packet->family == 6) {
 		table = &guard_config.ipv6[side];
 		if (!table->enabled)
 			return table->rows;
 		position = search_ipv6(tables, table, address);
-		return table->rows + table_u16(tables, table->classes + position * sizeof(__u16)) * row_bytes();
+		return table->rows +
+		       table_u16(tables, table->classes + position * sizeof(__u16)) * row_bytes();
 	}
 	return guard_config.unread_row;
 }
@@ -125,7 +130,8 @@ __noinline __u32 destination_row(const struct packet *packet)
 }
 
 /* The offset of the row of an index key's value. */
-static __always_inline __u32 index_row(const void *tables, const struct guard_index_table volatile *table, __u32 value)
+static __always_inline __u32 index_row(const void *tables, const struct guard_index_table volatile *table,
+                                       __u32 value)
 {
 	return table->rows + table_u16(tables, table->classes + value * sizeof(__u16)) * row_bytes();
 }

@@ -27,16 +27,12 @@ static __always_inline __u64 address_half(const void *address, int at)
 static __always_inline __u32 fixed_length(__u8 protocol)
 {
 	switch (protocol) {
-	case IPPROTO_TCP:
-		return 20;
-	case IPPROTO_SCTP_:
-		return 12;
+	case IPPROTO_TCP: return 20;
+	case IPPROTO_SCTP_: return 12;
 	case IPPROTO_UDP:
 	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6_:
-		return 8;
-	default:
-		return 0;
+	case IPPROTO_ICMPV6_: return 8;
+	default: return 0;
 	}
 }
 
@@ -99,19 +95,17 @@ static __always_inline void parse_transport(struct xdp_md *ctx, struct packet *p
 		return;
 	if (!fixed)
 		return set_payload(packet, 0);
-	if (packet->transport + fixed > packet->end || packet_load(ctx, packet->transport, &head, sizeof(head)))
-		return packet_fault(packet, packet->fragment == FRAGMENT_FIRST ? GUARD_DETAIL_TINY_FRAGMENT :
-										 GUARD_DETAIL_TRUNCATED_L4);
+	if (packet->transport + fixed > packet->end ||
+	    packet_load(ctx, packet->transport, &head, sizeof(head)))
+		return packet_fault(packet, packet->fragment == FRAGMENT_FIRST ? GUARD_DETAIL_TINY_FRAGMENT
+		                                                               : GUARD_DETAIL_TRUNCATED_L4);
 	packet->read |= PACKET_L4;
 	packet->source_port = bpf_ntohs(head.first);
 	packet->key = bpf_ntohs(head.second);
 	switch (packet->protocol) {
-	case IPPROTO_TCP:
-		return parse_tcp(ctx, packet);
-	case IPPROTO_UDP:
-		return parse_udp(packet, bpf_ntohs(head.third));
-	case IPPROTO_SCTP_:
-		return set_payload(packet, 12);
+	case IPPROTO_TCP: return parse_tcp(ctx, packet);
+	case IPPROTO_UDP: return parse_udp(packet, bpf_ntohs(head.third));
+	case IPPROTO_SCTP_: return set_payload(packet, 12);
 	default:
 		packet->icmp_code = packet->source_port & 0xff;
 		packet->key = packet->source_port >> 8;

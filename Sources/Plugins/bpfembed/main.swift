@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Build tool: compiles the XDP program and writes its object as one Swift string literal (an array literal of this size
+// Build tool: compiles the XDP program and writes its object as one Swift string literal (an array literal
+// of this size
 // takes a minute to compile). Arguments: clang, the xdp folder, the Swift file to write.
 import Foundation
 
@@ -14,7 +15,9 @@ func run(_ executable: String, _ arguments: [String]) {
     process.arguments = arguments
     do { try process.run() } catch { fail("cannot run \(executable): \(error)") }
     process.waitUntilExit()
-    if process.terminationStatus != 0 { fail("\(executable) failed with status \(process.terminationStatus)") }
+    if process.terminationStatus != 0 {
+        fail("\(executable) failed with status \(process.terminationStatus)")
+    }
 }
 
 guard CommandLine.arguments.count == 4 else { fail("usage: bpfembed CLANG XDP-FOLDER OUTPUT.swift") }
@@ -23,9 +26,9 @@ let xdp = CommandLine.arguments[2]
 let output = CommandLine.arguments[3]
 let object = output + ".o"
 #if arch(arm64)
-let systemHeaders = "/usr/include/aarch64-linux-gnu"
+    let systemHeaders = "/usr/include/aarch64-linux-gnu"
 #else
-let systemHeaders = "/usr/include/x86_64-linux-gnu"
+    let systemHeaders = "/usr/include/x86_64-linux-gnu"
 #endif
 
 run(
@@ -35,7 +38,8 @@ run(
         "-I", systemHeaders, "-I", xdp, "-c", xdp + "/guard.bpf.c", "-o", object,
     ])
 // Debug sections are three quarters of the object; BTF, which the kernel reads, stays.
-run(URL(fileURLWithPath: clang).deletingLastPathComponent().path + "/llvm-objcopy", ["--strip-debug", object])
+run(
+    URL(fileURLWithPath: clang).deletingLastPathComponent().path + "/llvm-objcopy", ["--strip-debug", object])
 
 guard let bytes = FileManager.default.contents(atPath: object) else { fail("cannot read \(object)") }
 let source = """
@@ -43,4 +47,6 @@ let source = """
     let guardObjectBase64 = "\(bytes.base64EncodedString())"
 
     """
-do { try source.write(toFile: output, atomically: true, encoding: .utf8) } catch { fail("cannot write \(output): \(error)") }
+do { try source.write(toFile: output, atomically: true, encoding: .utf8) } catch {
+    fail("cannot write \(output): \(error)")
+}

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checked policy: names resolved, sets flattened, every value in range. What the evaluators and the compiler take.
+// The checked policy: names resolved, sets flattened, every value in range. What the evaluators and the
+// compiler take.
 import Diagnostics
 import NetworkTypes
 
-/// A policy that has no error. Nothing in it refers to text any more, but for the positions kept for messages.
+/// A policy that has no error. Nothing in it refers to text any more, but for the positions kept for
+/// messages.
 public struct CheckedPolicy: Sendable {
     public var name: String
     /// Interface names or globs of `interfaces:`; empty where only `--dev` names them.
@@ -66,7 +68,8 @@ public struct UnsupportedUse: Sendable {
     }
 }
 
-/// One rule. A nil match key holds for every packet; any other holds only for packets whose field could be read.
+/// One rule. A nil match key holds for every packet; any other holds only for packets whose field could be
+/// read.
 public struct Rule: Sendable {
     public var name: String
     public var match = RuleMatch()
@@ -93,7 +96,8 @@ public struct RuleMatch: Sendable {
     public var source: AddressSet?
     public var destination: AddressSet?
     public var service: ServiceSet?
-    /// Protocols with ports (TCP, UDP, SCTP) only: on others, and where the port was not read, it never holds.
+    /// Protocols with ports (TCP, UDP, SCTP) only: on others, and where the port was not read, it never
+    /// holds.
     public var sourcePort: IntervalSet<UInt16>?
     public var tcpFlags: TCPFlagsMatch?
     public var families: Set<AddressFamily>?
@@ -112,7 +116,8 @@ public struct RuleMatch: Sendable {
     public init() {}
 }
 
-/// Protocols with their destination ports or ICMP types. "Not read" is a value of its own: `tcp` holds for a TCP packet
+/// Protocols with their destination ports or ICMP types. "Not read" is a value of its own: `tcp` holds for
+/// a TCP packet
 /// whose port could not be read (a later fragment), `tcp/22` and `!tcp/22` do not.
 public struct ServiceSet: Hashable, Sendable {
     public struct Keys: Hashable, Sendable {
@@ -139,7 +144,8 @@ public struct ServiceSet: Hashable, Sendable {
 
     public func keys(of proto: IPProtocol) -> Keys { exceptions[proto] ?? (others ? .all : .none) }
 
-    /// - Parameter key: the destination port or ICMP type; nil where the protocol has none or it could not be read.
+    /// - Parameter key: the destination port or ICMP type; nil where the protocol has none or it could not
+    ///   be read.
     public func contains(_ proto: IPProtocol, key: UInt16?) -> Bool {
         let keys = keys(of: proto)
         guard let key else { return keys.unread }
@@ -159,7 +165,8 @@ public struct TCPFlagsMatch: Hashable, Sendable {
     }
 }
 
-/// Interface names by globs (`*`, `?`, `[a-z]`): any of `included` (all names where that is nil), none of `excluded`.
+/// Interface names by globs (`*`, `?`, `[a-z]`): any of `included` (all names where that is nil), none of
+/// `excluded`.
 public struct NameMatch: Hashable, Sendable {
     public var included: [String]?
     public var excluded: [String]
@@ -168,7 +175,8 @@ public struct NameMatch: Hashable, Sendable {
         self.excluded = excluded
     }
     public func holds(_ name: String) -> Bool {
-        (included?.contains { glob($0, matches: name) } ?? true) && !excluded.contains { glob($0, matches: name) }
+        (included?.contains { glob($0, matches: name) } ?? true)
+            && !excluded.contains { glob($0, matches: name) }
     }
 }
 
@@ -183,7 +191,8 @@ public struct TagMatch: Hashable, Sendable {
     public func holds(_ id: UInt16?) -> Bool { id.map(ids.contains) ?? none }
 }
 
-/// Bytes at an offset into the L4 payload (RFC: after the TCP, UDP, SCTP or 8-byte ICMP header; for other protocols
+/// Bytes at an offset into the L4 payload (RFC: after the TCP, UDP, SCTP or 8-byte ICMP header; for other
+/// protocols
 /// after the IP headers). `bytes` and `mask` have the same length, 1 to 16; `offset + length` is at most 64.
 public struct PayloadPattern: Hashable, Sendable {
     public var offset: Int

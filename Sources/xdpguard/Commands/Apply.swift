@@ -13,17 +13,23 @@ struct Apply: ParsableCommand {
     enum Attach: String, ExpressibleByArgument, CaseIterable { case auto, native, generic, shared }
 
     @Argument(help: "The policy file.") var policy: String
-    @Option(name: .long, help: "Interface (repeatable); replaces the policy's 'interfaces'.") var dev: [String] = []
-    @Option(name: .long, help: "Where the program runs: in the driver (native), behind it (generic), or what works.")
+    @Option(name: .long, help: "Interface (repeatable); replaces the policy's 'interfaces'.") var dev:
+        [String] = []
+    @Option(
+        name: .long,
+        help: "Where the program runs: in the driver (native), behind it (generic), or what works.")
     var attach: Attach = .auto
     @Flag(name: .long, help: "Do everything but change what runs.") var dryRun = false
-    @Flag(name: .long, help: "Apply even a policy that would cut the SSH session this runs in.") var force = false
+    @Flag(name: .long, help: "Apply even a policy that would cut the SSH session this runs in.") var force =
+        false
     @Option(name: .long, help: .hidden) var confirm: String?
     @OptionGroup var format: OutputOption
 
     func run() throws {
         try reporting { output in
-            if confirm != nil { throw ServiceError(.unavailable, "--confirm is not supported by this version") }
+            if confirm != nil {
+                throw ServiceError(.unavailable, "--confirm is not supported by this version")
+            }
             let outcome = try Service.apply(try request()) { StandardError.write($0) }
             for remark in outcome.remarks { StandardError.write("xdpguard: note: \(printable(remark))\n") }
             switch format.output {
@@ -53,7 +59,9 @@ extension ApplyOutcome {
         if isDryRun { return ["policy '\(policy)' (\(ruleCount) rules) can be applied; nothing was changed"] }
         let places = attachments.map { "\($0.interface.name) (\($0.mode.rawValue))" }.joined(separator: ", ")
         var lines = ["policy '\(policy)' (\(ruleCount) rules) runs on \(places)"]
-        if !detached.isEmpty { lines.append("detached from \(detached.joined(separator: ", ")), which it does not name") }
+        if !detached.isEmpty {
+            lines.append("detached from \(detached.joined(separator: ", ")), which it does not name")
+        }
         return lines
     }
 

@@ -12,7 +12,8 @@ struct BanCommand: ParsableCommand {
         commandName: "ban", abstract: "Drop everything from an address or prefix, for a time or for ever.")
 
     @Argument(help: "Address or prefix, as in 203.0.113.7 or 2001:db8::/48.") var address: String
-    @Option(name: .customLong("for"), help: "How long, as in 30s, 10m, 2h, 7d; without it for ever.") var duration: String?
+    @Option(name: .customLong("for"), help: "How long, as in 30s, 10m, 2h, 7d; without it for ever.")
+    var duration: String?
     @Option(name: .long, help: "Why, in at most 63 bytes.") var reason = ""
     @OptionGroup var format: OutputOption
 
@@ -20,12 +21,15 @@ struct BanCommand: ParsableCommand {
         try reporting { output in
             let prefix = try parsePrefix(address)
             let nanoseconds = try duration.map(parseDurationOption)
-            guard reason.utf8.count <= 63 else { throw ServiceError(.usage, "--reason is longer than 63 bytes; shorten it") }
+            guard reason.utf8.count <= 63 else {
+                throw ServiceError(.usage, "--reason is longer than 63 bytes; shorten it")
+            }
             let service = try BanService(for: "ban")
             let entry = try service.ban(prefix, durationNanoseconds: nanoseconds, reason: reason)
             if try service.touchesNeverBan(prefix) {
                 StandardError.write(
-                    "xdpguard: warning: '\(prefix)' touches addresses of 'never-ban', where the ban does not hold\n")
+                    "xdpguard: warning: '\(prefix)' touches addresses of 'never-ban', where no ban holds\n"
+                )
             }
             switch format.output {
             case .json: try output.json(entry.json)
@@ -86,15 +90,20 @@ struct Bans: ParsableCommand {
 func parsePrefix(_ text: String) throws -> Prefix {
     let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     guard let address = IPAddress(parts[0]) else {
-        throw ServiceError(.usage, "'\(printable(text))' is not an address or prefix; write 203.0.113.7 or 2001:db8::/48")
+        throw ServiceError(
+            .usage, "'\(printable(text))' is not an address or prefix; write 203.0.113.7 or 2001:db8::/48")
     }
     guard parts.count == 2 else { return Prefix(address) }
-    guard let length = decimalNumber(parts[1].utf8), let prefix = Prefix(masking: address, length: Int(clamping: length)) else {
+    guard let length = decimalNumber(parts[1].utf8),
+        let prefix = Prefix(masking: address, length: Int(clamping: length))
+    else {
         throw ServiceError(
             .usage, "'\(printable(text))' has no prefix length from 0 to \(address.family.bitWidth)")
     }
     guard prefix.address == address else {
-        throw ServiceError(.usage, "'\(text)' has host bits set; write \(prefix) for the network or \(address) for the address")
+        throw ServiceError(
+            .usage,
+            "'\(text)' has host bits set; write \(prefix) for the network or \(address) for the address")
     }
     return prefix
 }
@@ -118,9 +127,12 @@ extension BanEntry {
 
     var json: JSONValue {
         .object([
-            ("prefix", .string(prefix.description)), ("since", .string(timestamp(nanoseconds: sinceNanoseconds))),
-            ("until", endsNanoseconds.map { .string(timestamp(nanoseconds: $0)) } ?? .null), ("origin", "manual"),
-            ("reason", .string(reason)), ("packets", .unsigned(dropped.packets)), ("bytes", .unsigned(dropped.bytes)),
+            ("prefix", .string(prefix.description)),
+            ("since", .string(timestamp(nanoseconds: sinceNanoseconds))),
+            ("until", endsNanoseconds.map { .string(timestamp(nanoseconds: $0)) } ?? .null),
+            ("origin", "manual"),
+            ("reason", .string(reason)), ("packets", .unsigned(dropped.packets)),
+            ("bytes", .unsigned(dropped.bytes)),
         ])
     }
 }

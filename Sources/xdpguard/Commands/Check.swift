@@ -13,7 +13,11 @@ struct Check: ParsableCommand {
         abstract: "Check policies: syntax, meaning, lint, and their own tests.")
 
     @Argument(help: "Policy files.") var policies: [String]
-    @Option(name: .long, help: "Exit 1 when a finding of this kind is raised, as in shadowed-rule (repeatable; 'warnings' for all).")
+    @Option(
+        name: .long,
+        help:
+            "Exit 1 on a finding of this kind, as in shadowed-rule (repeatable; 'warnings': all)."
+    )
     var deny: [String] = []
     @OptionGroup var format: OutputOption
 
@@ -39,8 +43,9 @@ struct Check: ParsableCommand {
             try output.json(checked.json(status))
         } else if status == .done, let policy = checked.policy {
             try output.line(
-                "\(printable(path)): policy '\(printable(policy.name))' is right: \(policy.rules.count) rules, "
-                    + "\(policy.sets.count) sets, \(policy.tests.count) tests passed")
+                "\(printable(path)): policy '\(printable(policy.name))' is right: "
+                    + "\(policy.rules.count) rules, \(policy.sets.count) sets, \(policy.tests.count) tests passed"
+            )
         }
         return status
     }
@@ -52,15 +57,18 @@ extension PolicyCheck {
             .object([
                 ("id", .string(diagnostic.id)), ("severity", .string(diagnostic.severity.rawValue)),
                 ("message", .string(diagnostic.message)), ("file", .string(diagnostic.range.source.path)),
-                ("line", .integer(Int64(diagnostic.range.line))), ("column", .integer(Int64(diagnostic.range.column))),
+                ("line", .integer(Int64(diagnostic.range.line))),
+                ("column", .integer(Int64(diagnostic.range.column))),
                 ("help", diagnostic.help.map(JSONValue.string) ?? .null),
             ])
         }
         return .object([
             ("file", .string(path)), ("policy", policy.map { .string($0.name) } ?? .null),
             ("ok", .bool(status == .done)), ("exit", .integer(Int64(status.rawValue))),
-            ("rules", .integer(Int64(policy?.rules.count ?? 0))), ("sets", .integer(Int64(policy?.sets.count ?? 0))),
-            ("tests", .integer(Int64(policy?.tests.count ?? 0))), ("failed_tests", .integer(Int64(failedTests))),
+            ("rules", .integer(Int64(policy?.rules.count ?? 0))),
+            ("sets", .integer(Int64(policy?.sets.count ?? 0))),
+            ("tests", .integer(Int64(policy?.tests.count ?? 0))),
+            ("failed_tests", .integer(Int64(failedTests))),
             ("diagnostics", .array(found)),
         ])
     }

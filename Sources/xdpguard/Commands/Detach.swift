@@ -6,7 +6,8 @@ import Service
 
 struct Detach: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Remove the policy from interfaces; with the last one, everything that was attached and pinned.")
+        abstract:
+            "Remove the policy from interfaces; with the last one, everything that was attached and pinned.")
 
     @Option(name: .long, help: "Interface (repeatable); without it all.") var dev: [String] = []
     @OptionGroup var format: OutputOption
@@ -17,7 +18,8 @@ struct Detach: ParsableCommand {
             switch format.output {
             case .json: try output.json(.object([("detached", .array(names.map(JSONValue.string)))]))
             case .text:
-                try output.line(names.isEmpty ? "nothing was attached" : "detached from \(names.joined(separator: ", "))")
+                try output.line(
+                    names.isEmpty ? "nothing was attached" : "detached from \(names.joined(separator: ", "))")
             }
         }
     }

@@ -17,9 +17,12 @@ struct ReplayCommand: ParsableCommand {
 
     @Argument(help: "The policy file.") var policy: String
     @Argument(help: "Captures: pcap or pcapng; - is standard input.") var captures: [String]
-    @Option(name: .long, help: "The evaluator: the XDP program in the kernel, or the reference model (no privileges).")
+    @Option(
+        name: .long,
+        help: "The evaluator: the XDP program in the kernel, or the reference model (no privileges).")
     var engine: Engine = .kernel
-    @Option(name: .long, help: "Address or prefix of this host (repeatable): packets from it are outbound.") var host: [String] = []
+    @Option(name: .long, help: "Address or prefix of this host (repeatable): packets from it are outbound.")
+    var host: [String] = []
     @Option(name: .long, help: "Banned from the start (repeatable).") var ban: [String] = []
     @Option(name: .long, help: "The interface that packets come in on.") var dev: String?
     @Flag(name: .long, help: .hidden) var inspect = false
@@ -35,7 +38,8 @@ struct ReplayCommand: ParsableCommand {
             let checked = try loadRunnablePolicy(policy) { StandardError.write($0) }
             switch engine {
             case .native:
-                throw ServiceError(.unavailable, "--engine native is not supported by this version; use kernel or model")
+                throw ServiceError(
+                    .unavailable, "--engine native is not supported by this version; use kernel or model")
             case .model:
                 let engine = ModelReplayEngine(policy: checked, bans: bans)
                 try replay(ReplayRun(engine: engine, hosts: hosts, device: dev), &output)

@@ -7,7 +7,8 @@ import Service
 
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "Show what is attached where, which policy, how full tables are, what a packet costs.")
+        commandName: "status",
+        abstract: "Show what is attached where, which policy, how full tables are, what a packet costs.")
 
     @Option(name: .long, help: "Milliseconds over which the run time per packet is measured; 0: not at all.")
     var measure: UInt32 = 200
@@ -37,12 +38,15 @@ extension StatusReport {
                 + "\(span(nanoseconds: now - policy.appliedNanoseconds)) ago, by user \(policy.user)",
         ]
         for interface in interfaces {
-            let cost = interface.nanosecondsPerPacket.map { "\(Int($0.rounded())) ns a packet" } ?? "no packets measured"
-            lines.append("\(interface.name): \(interface.mode.rawValue), program \(interface.programID), \(cost)")
+            let cost =
+                interface.nanosecondsPerPacket.map { "\(Int($0.rounded())) ns a packet" }
+                ?? "no packets measured"
+            lines.append(
+                "\(interface.name): \(interface.mode.rawValue), program \(interface.programID), \(cost)")
         }
         lines.append(
-            "\(totals.total.packets) packets seen: \(totals.pass.packets) passed, \(totals.drop.packets) dropped, "
-                + "\(totals.reject.packets) rejected")
+            "\(totals.total.packets) packets seen: \(totals.pass.packets) passed, "
+                + "\(totals.drop.packets) dropped, \(totals.reject.packets) rejected")
         lines.append("tables: \(tableBytes) bytes")
         for fill in fills { lines.append("\(fill.name): \(fill.used) of \(fill.capacity)") }
         if lostEvents > 0 { lines.append("log: \(lostEvents) packets were not logged, as nobody read") }
@@ -55,7 +59,8 @@ extension StatusReport {
                 "policy",
                 policy.map { policy in
                     .object([
-                        ("name", .string(policy.policy)), ("file", .string(policy.file)), ("mode", .string(policy.mode)),
+                        ("name", .string(policy.policy)), ("file", .string(policy.file)),
+                        ("mode", .string(policy.mode)),
                         ("applied", .string(timestamp(nanoseconds: policy.appliedNanoseconds))),
                         ("user", .integer(Int64(policy.user))), ("version", .string(policy.version)),
                         ("rules", .integer(Int64(policy.rules.count))),

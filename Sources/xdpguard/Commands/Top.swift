@@ -8,14 +8,18 @@ import Service
 struct Top: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Watch packets, bits and drops by reason, rule, source and CPU.",
-        discussion: "Keys: q quits, s changes the order (packets, bits, drops), space pauses, + and - change the interval.")
+        discussion:
+            "Keys: q quits, s sorts (packets, bits, drops), space pauses, + and - change the interval."
+    )
 
     @Flag(name: .long, help: "Print one report and end.") var once = false
     @Option(name: .long, help: "Seconds between readings.") var interval = 1.0
     @OptionGroup var format: OutputOption
 
     func validate() throws {
-        guard interval >= 0.1, interval <= 3600 else { throw ValidationError("--interval is from 0.1 to 3600 seconds") }
+        guard interval >= 0.1, interval <= 3600 else {
+            throw ValidationError("--interval is from 0.1 to 3600 seconds")
+        }
     }
 
     func run() throws {
@@ -24,7 +28,8 @@ struct Top: ParsableCommand {
             if once { return try report(reader, &output) }
             if format.output == .json { return try stream(reader, &output) }
             guard StandardOutput.isTerminal, isatty(STDIN_FILENO) == 1 else {
-                throw ServiceError(.usage, "top needs a terminal; use --once, or --output json for a line each interval")
+                throw ServiceError(
+                    .usage, "top needs a terminal; use --once, or --output json for a line each interval")
             }
             var screen = TopScreen(reader: reader, interval: interval)
             try screen.run()

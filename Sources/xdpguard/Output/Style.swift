@@ -4,7 +4,9 @@
 /// Lines of equally wide columns; the first is flush left, the others flush right.
 func table(_ rows: [[String]]) -> [String] {
     let columns = rows.map(\.count).max() ?? 0
-    let widths = (0..<columns).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
+    let widths = (0..<columns).map { column in
+        rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+    }
     return rows.map { row in
         row.enumerated().map { column, text in
             let gap = String(repeating: " ", count: widths[column] - text.count)

@@ -12,10 +12,15 @@ extension TopReport {
     /// - Parameter limit: most rows of rules and sources that fit.
     func lines(order: TopOrder, limit: Int) -> [String] {
         var lines = [
-            printable("policy '\(policy)': \(short(all.perSecond.packets)) packets/s, \(short(all.perSecond.bits)) bit/s, ")
+            printable(
+                "policy '\(policy)': \(short(all.perSecond.packets)) packets/s, "
+                    + "\(short(all.perSecond.bits)) bit/s, "
+            )
                 + "\(short(all.perSecond.drops)) drops/s, over \(oneDigit(interval)) s"
         ]
-        lines += [""] + table([Self.header("REASON")] + sorted(reasons, order).map(Self.columns) + [Self.columns(all)])
+        lines +=
+            [""]
+            + table([Self.header("REASON")] + sorted(reasons, order).map(Self.columns) + [Self.columns(all)])
         let head = ["RULE", "packets", "bytes", "would drop", "packets/s", "bit/s"]
         lines += [""] + table([head] + sortedRules(order).prefix(limit).map(Self.columns))
         if !sources.isEmpty {
@@ -30,7 +35,8 @@ extension TopReport {
     private func sorted(_ rows: [Row], _ order: TopOrder) -> [Row] {
         rows.sorted { a, b in
             switch order {
-            case .packets: (a.perSecond.packets, a.total.total.packets) > (b.perSecond.packets, b.total.total.packets)
+            case .packets:
+                (a.perSecond.packets, a.total.total.packets) > (b.perSecond.packets, b.total.total.packets)
             case .bits: (a.perSecond.bits, a.total.total.bytes) > (b.perSecond.bits, b.total.total.bytes)
             case .drops: (a.perSecond.drops, a.total.drop.packets) > (b.perSecond.drops, b.total.drop.packets)
             }
@@ -61,7 +67,8 @@ extension TopReport {
 
     private static func columns(_ row: Row) -> [String] {
         [
-            row.name, String(row.total.pass.packets), String(row.total.drop.packets + row.total.reject.packets),
+            row.name, String(row.total.pass.packets),
+            String(row.total.drop.packets + row.total.reject.packets),
             String(row.total.wouldDrop.packets), short(row.perSecond.packets), short(row.perSecond.bits),
             short(row.perSecond.drops),
         ]
@@ -69,14 +76,16 @@ extension TopReport {
 
     private static func columns(_ row: RuleRow) -> [String] {
         [
-            printable(row.name), String(row.total.packets), String(row.total.bytes), String(row.wouldDrop.packets),
+            printable(row.name), String(row.total.packets), String(row.total.bytes),
+            String(row.wouldDrop.packets),
             short(row.packetsPerSecond), short(row.bitsPerSecond),
         ]
     }
 
     private static func columns(_ row: SourceRow) -> [String] {
         [
-            row.source.description, short(row.packetsPerSecond), short(row.bitsPerSecond), short(row.dropsPerSecond),
+            row.source.description, short(row.packetsPerSecond), short(row.bitsPerSecond),
+            short(row.dropsPerSecond),
         ]
     }
 }
@@ -98,7 +107,8 @@ extension TopReport {
                         (
                             rule.name,
                             .object([
-                                ("packets", .unsigned(rule.total.packets)), ("bytes", .unsigned(rule.total.bytes)),
+                                ("packets", .unsigned(rule.total.packets)),
+                                ("bytes", .unsigned(rule.total.bytes)),
                                 ("would_drop", .unsigned(rule.wouldDrop.packets)),
                                 ("packets_per_second", .number(rule.packetsPerSecond)),
                                 ("bits_per_second", .number(rule.bitsPerSecond)),
@@ -125,8 +135,10 @@ extension TopReport {
         .object([
             ("packets", .unsigned(row.total.total.packets)), ("bytes", .unsigned(row.total.total.bytes)),
             ("pass", .unsigned(row.total.pass.packets)), ("drop", .unsigned(row.total.drop.packets)),
-            ("reject", .unsigned(row.total.reject.packets)), ("would_drop", .unsigned(row.total.wouldDrop.packets)),
-            ("packets_per_second", .number(row.perSecond.packets)), ("bits_per_second", .number(row.perSecond.bits)),
+            ("reject", .unsigned(row.total.reject.packets)),
+            ("would_drop", .unsigned(row.total.wouldDrop.packets)),
+            ("packets_per_second", .number(row.perSecond.packets)),
+            ("bits_per_second", .number(row.perSecond.bits)),
             ("drops_per_second", .number(row.perSecond.drops)),
         ])
     }
