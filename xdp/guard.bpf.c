@@ -138,7 +138,7 @@ static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, str
 	parse(ctx, packet);
 	if (!t)
 		return decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
-	search.source = source_row(packet);
+	search.source = address_row(packet, 0);
 	if (guard_config.flags & (GUARD_CFG_OWN_ADDRESSES | GUARD_CFG_NEVER_BAN))
 		head = table_u64(t, search.source);
 	if (judge_headers(ctx, packet, decision, head))

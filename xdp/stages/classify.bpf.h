@@ -104,7 +104,7 @@ static __always_inline __u32 dimension_value(struct xdp_md *ctx, const void *tab
 static __always_inline void find_rows(struct xdp_md *ctx, const void *tables, const struct packet *packet,
                                       struct search *search)
 {
-	search->destination = destination_row(packet);
+	search->destination = address_row(packet, 1);
 #pragma unroll
 	for (int i = 0; i < GUARD_DIMS; i++)
 		if (guard_config.index[i].enabled)

@@ -89,44 +89,49 @@ static __always_inline __u32 search_ipv6(const void *tables, const struct guard_
 	return position;
 }
 
-static __always_inline __u32 address_row(const void *tables, const struct packet *packet, int side)
+/* The offset of the row of an address: `side` 0 is the source, 1 the destination. */
+static __always_inline __u32 search_row(const struct packet *packet, int side)
 {
-	const struct guard_address_table volatile *table;
 	const struct guard_address6 *address = side ? &packet->destination : &packet->source;
-	__u32 position = 0;
+	const struct guard_address_table volatile *table;
+	const void *t = tables();
+	__u32 position;
 
+	if (!t)
+		return guard_config.unread_row;
 	if (packet->family == 4) {
 		table = &guard_config.ipv4[side];
-		if (!table->enabled)
-			return table->rows;
-		position = search_ipv4(tables, table, address->low);
-		return table->rows +
-		       table_u16(tables, table->classes + position * sizeof(__u16)) * row_bytes();
-	}
-	if (packet->family == 6) {
+		position = search_ipv4(t, table, address->low);
+	} else {
 		table = &guard_config.ipv6[side];
-		if (!table->enabled)
-			return table->rows;
-		position = search_ipv6(tables, table, address);
-		return table->rows +
-		       table_u16(tables, table->classes + position * sizeof(__u16)) * row_bytes();
+		position = search_ipv6(t, table, address);
 	}
-	return guard_config.unread_row;
+	return table->rows + table_u16(t, table->classes + position * sizeof(__u16)) * row_bytes();
 }
 
-/* The offsets of the rows of the source and of the destination. Global functions: verified once each. */
-__noinline __u32 source_row(const struct packet *packet)
+/* Global functions: the verifier checks each once, for any packet, and not again for every path that leads
+ * there. */
+__noinline __u32 search_source(const struct packet *packet)
 {
-	const void *t = tables();
-
-	return packet && t ? address_row(t, packet, 0) : 0;
+	return packet ? search_row(packet, 0) : 0;
 }
 
-__noinline __u32 destination_row(const struct packet *packet)
+__noinline __u32 search_destination(const struct packet *packet)
 {
-	const void *t = tables();
+	return packet ? search_row(packet, 1) : 0;
+}
 
-	return packet && t ? address_row(t, packet, 1) : 0;
+/* Searches only where the family's addresses fall into more than one class. */
+static __always_inline __u32 address_row(const struct packet *packet, int side)
+{
+	const struct guard_address_table volatile *table;
+
+	if (!packet->family)
+		return guard_config.unread_row;
+	table = packet->family == 4 ? &guard_config.ipv4[side] : &guard_config.ipv6[side];
+	if (!table->enabled)
+		return table->rows;
+	return side ? search_destination(packet) : search_source(packet);
 }
 
 /* The offset of the row of an index key's value. */
