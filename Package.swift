@@ -70,6 +70,7 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support", swiftSettings: strict),
         tests("NetworkTypesTests", ["NetworkTypes"]),
+        tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"]),
         tests("ReferenceFirewallTests", ["ReferenceFirewall", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
