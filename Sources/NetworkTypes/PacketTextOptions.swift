@@ -201,7 +201,7 @@ extension PacketTextParser {
         _ word: Word, _ options: PacketTextOptions, _ packet: PacketDescription
     ) throws(PacketTextError) {
         guard packet.source.family == .ipv6, packet.fragment != .later else { return }
-        guard IPProtocol.ipv6ExtensionHeaders.contains(packet.proto.rawValue) else { return }
+        guard IPProtocol.isIPv6ExtensionHeader(packet.proto.rawValue) else { return }
         throw PacketTextError(
             "\(packet.proto.rawValue) is an IPv6 extension header, not a protocol",
             at: options.proto?.word.offset ?? word.offset, help: "name the protocol behind it")
@@ -209,6 +209,11 @@ extension PacketTextParser {
 }
 
 extension IPProtocol {
-    /// Next-header numbers that IPv6 readers walk over (IANA "IPv6 Extension Header Types" but for ESP).
-    public static let ipv6ExtensionHeaders: [UInt8] = [0, 43, 44, 51, 60, 135, 139, 140]
+    /// Whether IPv6 readers walk over this next-header number (IANA's extension header types but for ESP).
+    @inlinable public static func isIPv6ExtensionHeader(_ number: UInt8) -> Bool {
+        switch number {
+        case 0, 43, 44, 51, 60, 135, 139, 140: true
+        default: false
+        }
+    }
 }

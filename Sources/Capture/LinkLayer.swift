@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Link layers: which are read, and what ethertype and how long a header a frame of each has.
+// In: link type number and captured bytes. Out: where the network packet begins and its ethertype.
+
+import CPcap
+
+/// The link layers that are read, by LINKTYPE_ and DLT_ numbers (https://www.tcpdump.org/linktypes.html).
+enum LinkLayer {
+    case ethernet, rawIP, ipv4, ipv6, linuxCooked, linuxCooked2, null, loop
+
+    init?(linkType: Int32) {
+        switch linkType {
+        case 1: self = .ethernet
+        case 12, 14, 101: self = .rawIP  // DLT_RAW of most systems, of OpenBSD, and the files' LINKTYPE_RAW
+        case 228: self = .ipv4
+        case 229: self = .ipv6
+        case 113: self = .linuxCooked
+        case 276: self = .linuxCooked2
+        case 0: self = .null
+        case 108: self = .loop
+        default: return nil
+        }
+    }
+
+    /// libpcap's name of a link type, else its number.
+    static func name(_ linkType: Int32) -> String {
+        guard let name = pcap_datalink_val_to_name(linkType) else { return String(linkType) }
+        return String(cString: name)
+    }
+
+    /// Bytes of the link layer's own header.
+    var headerLength: Int {
+        switch self {
+        case .ethernet: 14
+        case .rawIP, .ipv4, .ipv6: 0
+        case .linuxCooked: 16
+        case .linuxCooked2: 20
+        case .null, .loop: 4
+        }
+    }
+
+    /// The ethertype of a frame that holds at least the link layer's header. Numbers below 0x600 (802.2 in
+    /// cooked captures) stay as they are: no evaluator takes them for IP.
+    func ethertype(_ data: UnsafeRawBufferPointer) -> UInt16 {
+        switch self {
+        case .ethernet: data.network16(at: 12)
+        case .ipv4: 0x0800
+        case .ipv6: 0x86dd
+        // A raw packet of neither version is a broken IP packet, which IPv4's version check names.
+        case .rawIP: (data.first ?? 0) >> 4 == 6 ? 0x86dd : 0x0800
+        case .linuxCooked: data.network16(at: 14)
+        case .linuxCooked2: data.network16(at: 0)
+        case .null, .loop: Self.ethertype(family: data.network32(at: 0))
+        }
+    }
+
+    /// The address family stands in the byte order of the machine that captured; 0xffff (reserved) where it
+    /// is not IP.
+    private static func ethertype(family: UInt32) -> UInt16 {
+        switch family > 0xffff ? family.byteSwapped : family {
+        case 2: 0x0800
+        case 10, 23, 24, 28, 30: 0x86dd  // Linux, Windows, NetBSD and OpenBSD, FreeBSD, Darwin
+        default: 0xffff
+        }
+    }
+}
