@@ -13,9 +13,22 @@ public struct CapturedFrame {
     /// Nanoseconds since 1970-01-01T00:00Z.
     public let timeNanoseconds: Int64
     /// pcapng's if_name; nil where the capture does not say, as in pcap files.
-    public let interface: String?
+    public var interface: String?
     /// The packet's number in the capture, from 1.
     public let number: Int
+
+    /// - Parameter bytes: the Ethernet frame; they must outlive this value.
+    public init(
+        bytes: UnsafeRawBufferPointer, capturedLength: Int? = nil, originalLength: Int,
+        timeNanoseconds: Int64, interface: String?, number: Int
+    ) {
+        self.bytes = bytes
+        self.capturedLength = capturedLength ?? bytes.count
+        self.originalLength = originalLength
+        self.timeNanoseconds = timeNanoseconds
+        self.interface = interface
+        self.number = number
+    }
 }
 
 /// A packet as a file format gives it; `data` begins with the link layer's own header.

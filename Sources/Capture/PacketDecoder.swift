@@ -118,7 +118,9 @@ public struct PacketDecoder: Sendable {
         }
     }
 
-    private func readPorts(_ bytes: UnsafeRawBufferPointer, at offset: Int, into packet: inout PacketDescription) {
+    private func readPorts(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int, into packet: inout PacketDescription
+    ) {
         packet.sourcePort = bytes.network16(at: offset)
         packet.destinationPort = bytes.network16(at: offset + 2)
     }

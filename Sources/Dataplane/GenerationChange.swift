@@ -31,7 +31,8 @@ struct GenerationChange {
                 created.append(try .attach(program, to: interface, mode: .native))
             } catch {
                 created.append(try .attach(program, to: interface, mode: .generic))
-                remarks.append("\(interface.name) runs in generic mode: \(error)")
+                let why = String(cString: strerror(error.code))
+                remarks.append("\(interface.name) runs in generic mode, as native mode was refused: \(why)")
             }
         }
     }

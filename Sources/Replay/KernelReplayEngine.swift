@@ -29,10 +29,7 @@ public struct KernelReplayEngine: ReplayEngine {
         let interface = try index(of: frame.interface)
         let time = UInt64(max(0, frame.timeNanoseconds))
         guard frame.bytes.count >= 14 else { return try judgeShort(time, interface) }
-        let answer = try frame.bytes.withUnsafeBytes {
-            try program.run($0, nanoseconds: time, interface: interface)
-        }
-        return judgement(answer)
+        return judgement(try program.run(frame.bytes, nanoseconds: time, interface: interface))
     }
 
     /// The kernel runs no frame below 14 bytes. One that ends behind a tag's ethertype is as unreadable;

@@ -17,6 +17,7 @@ public struct ModelReplayEngine: ReplayEngine {
     public mutating func judge(_ frame: CapturedFrame) -> Judgement {
         firewall.judge(
             ReferenceFrame(
-                bytes: frame.bytes, timeNanoseconds: frame.timeNanoseconds, interface: frame.interface))
+                bytes: Array(frame.bytes), timeNanoseconds: frame.timeNanoseconds, interface: frame.interface)
+        )
     }
 }

@@ -57,7 +57,7 @@ public struct ReplayRun<Engine: ReplayEngine> {
     public mutating func judge(_ captured: CapturedFrame) throws -> ReplayedPacket {
         var frame = captured
         if let device { frame.interface = device }
-        let headers = frame.bytes.withUnsafeBytes { decoder.describe($0) }
+        let headers = decoder.describe(frame.bytes)
         let isOutbound = headers.map { headers in hosts.contains { $0.contains(headers.source) } } ?? false
         let judgement = isOutbound ? Judgement(.pass, .outbound) : try engine.judge(frame)
         summary.add(judgement)

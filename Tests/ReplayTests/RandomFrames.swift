@@ -2,11 +2,29 @@
 // Random frames over the same world: built from headers in order, then often broken.
 import Capture
 import NetworkTypes
+import PolicyLanguage
+import Replay
 import TestSupport
 
+/// A frame as a capture would have it.
+struct RandomFrame {
+    var bytes: [UInt8]
+    var timeNanoseconds: Int64
+    var interface: String?
+
+    func judged<Engine: ReplayEngine>(by engine: inout Engine) throws -> Judgement {
+        try bytes.withUnsafeBytes {
+            try engine.judge(
+                CapturedFrame(
+                    bytes: $0, originalLength: bytes.count, timeNanoseconds: timeNanoseconds, interface: interface,
+                    number: 1))
+        }
+    }
+}
+
 extension SeededGenerator {
-    /// A frame as a capture would have it, some 1000 seconds after the epoch.
-    mutating func capturedFrame(number: Int) -> CapturedFrame {
+    /// Some 1000 seconds after the epoch, where random rules expire.
+    mutating func randomFrame() -> RandomFrame {
         var bytes = frame()
         if chance(15) { bytes = Array(bytes.prefix(Int.random(in: 0...bytes.count, using: &self))) }
         if chance(15), !bytes.isEmpty {
@@ -15,10 +33,9 @@ extension SeededGenerator {
             }
         }
         if chance(10) { bytes += [UInt8](repeating: 0, count: Int.random(in: 1...40, using: &self)) }
-        return CapturedFrame(
-            bytes: bytes, originalLength: bytes.count,
-            timeNanoseconds: pick([999_999_999_999, 1_000_000_000_000, 1_000_500_000_000]),
-            interface: chance(50) ? pick(World.interfaces) : nil, number: number)
+        return RandomFrame(
+            bytes: bytes, timeNanoseconds: pick([999_999_999_999, 1_000_000_000_000, 1_000_500_000_000]),
+            interface: chance(50) ? pick(World.interfaces) : nil)
     }
 
     private mutating func frame() -> [UInt8] {

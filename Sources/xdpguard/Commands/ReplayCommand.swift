@@ -72,30 +72,25 @@ extension ReplayCommand {
     private func judgeAll<E: ReplayEngine>(
         _ path: String, _ run: inout ReplayRun<E>, _ output: inout StandardOutput
     ) throws -> CaptureError? {
-        let reader: CaptureReader
-        do throws(CaptureError) { reader = try CaptureReader(path: path) } catch { return error }
-        while true {
-            let frame: CapturedFrame
-            do throws(CaptureError) {
-                guard let next = try reader.next() else { return nil }
-                frame = next
-            } catch {
-                return error
+        do {
+            var reader = try CaptureReader(path: path)
+            while let frame = try reader.next() {
+                let packet = try run.judge(frame)
+                switch format.output {
+                case .json: try output.json(packet.json)
+                case .text: try output.line(packet.text)
+                }
             }
-            let packet = try run.judge(frame)
-            switch format.output {
-            case .json: try output.json(packet.json)
-            case .text: try output.line(packet.text)
-            }
+            return nil
+        } catch let error as CaptureError {
+            return error
         }
     }
 }
 
 extension ServiceError {
     init(_ error: CaptureError) {
-        switch error {
-        case .missing: self.init(.noInput, error.description)
-        default: self.init(.wrongInput, error.description)
-        }
+        let text = error.message + (error.help.map { "; \($0)" } ?? "")
+        self.init(ExitStatus(rawValue: error.exitCode) ?? .wrongInput, printable(text))
     }
 }
