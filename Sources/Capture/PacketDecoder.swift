@@ -27,51 +27,46 @@ public struct PacketDecoder: Sendable {
             offset += 4
             tags += 1
         }
-        let packet = UnsafeRawBufferPointer(rebasing: frame[offset...])
-        switch ethertype {
-        case 0x0800: return ipv4(packet, vlans)
-        case 0x86dd: return ipv6(packet, vlans)
-        default: return nil
+        let bytes = UnsafeRawBufferPointer(rebasing: frame[offset...])
+        // One description, filled in place: it is large, and a copy costs as much as reading a header.
+        let isV4 = ethertype == 0x0800
+        guard isV4 || ethertype == 0x86dd, bytes.count >= (isV4 ? 20 : 40), bytes[0] >> 4 == (isV4 ? 4 : 6)
+        else {
+            return nil
         }
+        var packet = PacketDescription(
+            proto: IPProtocol(rawValue: bytes[isV4 ? 9 : 6]),
+            source: isV4 ? IPAddress(v4: bytes.network32(at: 12)) : IPAddress(v6: bytes.network128(at: 8)),
+            destination: isV4
+                ? IPAddress(v4: bytes.network32(at: 16)) : IPAddress(v6: bytes.network128(at: 24)))
+        if !vlans.isEmpty { packet.vlans = vlans }
+        if isV4 { readV4(bytes, into: &packet) } else { readV6(bytes, into: &packet) }
+        return packet
     }
 
-    private func ipv4(_ bytes: UnsafeRawBufferPointer, _ vlans: [UInt16]) -> PacketDescription? {
-        guard bytes.count >= 20, bytes[0] >> 4 == 4 else { return nil }
-        var packet = PacketDescription(
-            proto: IPProtocol(rawValue: bytes[9]), source: IPAddress(v4: bytes.network32(at: 12)),
-            destination: IPAddress(v4: bytes.network32(at: 16)))
+    private func readV4(_ bytes: UnsafeRawBufferPointer, into packet: inout PacketDescription) {
         let headerLength = Int(bytes[0] & 15) * 4
         let totalLength = Int(bytes.network16(at: 2))
-        packet.vlans = vlans
         packet.length = totalLength
         packet.ttl = bytes[8]
         packet.dscp = bytes[1] >> 2
         let end = min(totalLength, bytes.count)
-        guard headerLength >= 20, totalLength >= headerLength, headerLength <= end else { return packet }
+        guard headerLength >= 20, totalLength >= headerLength, headerLength <= end else { return }
         let fragment = bytes.network16(at: 6)
         let offset = fragment & 0x1fff
         packet.fragment = offset > 0 ? .later : fragment & 0x2000 != 0 ? .first : .none
         if packet.fragment != .later { readL4(bytes, from: headerLength, to: end, into: &packet) }
-        return packet
     }
 
-    private func ipv6(_ bytes: UnsafeRawBufferPointer, _ vlans: [UInt16]) -> PacketDescription? {
-        guard bytes.count >= 40, bytes[0] >> 4 == 6 else { return nil }
-        var packet = PacketDescription(
-            proto: IPProtocol(rawValue: bytes[6]), source: IPAddress(v6: bytes.network128(at: 8)),
-            destination: IPAddress(v6: bytes.network128(at: 24)))
+    private func readV6(_ bytes: UnsafeRawBufferPointer, into packet: inout PacketDescription) {
         let payloadLength = Int(bytes.network16(at: 4))
-        packet.vlans = vlans
         packet.length = 40 + payloadLength
         packet.ttl = bytes[7]
         packet.dscp = UInt8(truncatingIfNeeded: bytes.network16(at: 0) >> 6) & 0x3f
-        guard payloadLength != 0 || bytes[6] != 0 else { return packet }  // a jumbogram
+        guard payloadLength != 0 || bytes[6] != 0 else { return }  // a jumbogram
         let end = min(40 + payloadLength, bytes.count)
-        guard let offset = walkChain(bytes, to: end, into: &packet), packet.fragment != .later else {
-            return packet
-        }
+        guard let offset = walkChain(bytes, to: end, into: &packet), packet.fragment != .later else { return }
         readL4(bytes, from: offset, to: end, into: &packet)
-        return packet
     }
 
     /// Walks the IPv6 extension headers; the offset behind the last one, or nil where reading ends in the

@@ -33,6 +33,23 @@ struct PacketDecoderTests {
         #expect(Self.describe(try frame(text))?.text == text)
     }
 
+    @Test func `any described packet is read from its frame as it was described`() {
+        let seed: UInt64 = 0x6465_636f
+        var random = SeededGenerator(seed: seed)
+        for round in 0..<5000 {
+            let packet = randomPacket(using: &random)
+            guard let got = Self.describe(packet.frame()) else {
+                Issue.record("seed \(seed), round \(round): nothing read of \(packet.text)")
+                return
+            }
+            #expect(got.flowText == packet.flowText, "seed \(seed), round \(round)")
+            #expect(got.vlans == packet.vlans, "seed \(seed), round \(round)")
+            #expect(packet.length == nil || got.length == packet.length, "seed \(seed), round \(round)")
+            #expect(got.ttl == packet.frameTTL, "seed \(seed), round \(round)")
+            #expect(got.dscp == packet.dscp ?? 0, "seed \(seed), round \(round)")
+        }
+    }
+
     /// An odd frame, and what is read of it; nil where no IP header is.
     struct Odd: Sendable, CustomTestStringConvertible {
         let name: String

@@ -49,7 +49,7 @@ struct FrameBuilderTests {
         let seed: UInt64 = 0x6672_616d
         var random = SeededGenerator(seed: seed)
         for round in 0..<3000 {
-            var packet = PacketTextTests.randomPacket(&random)
+            var packet = randomPacket(using: &random)
             packet.length = packet.length.map { $0 % 3000 }
             let frame = packet.frame()
             let fault = Self.fault(in: Array(frame.dropFirst(14 + 4 * packet.vlans.count)), packet)
