@@ -43,36 +43,6 @@ public struct Datapath {
         return found
     }
 
-    /// Checks that every interface can take our program, before anything is loaded.
-    public func preflight(_ interfaces: [NetworkInterface], attach: AttachRequest) throws(KernelError) {
-        for interface in interfaces {
-            guard interface.isUp else {
-                throw KernelError(
-                    "attach to \(interface.name)", code: 0,
-                    help: "it is down: bring it up with 'ip link set \(interface.name) up'")
-            }
-            guard let running = try interface.attachedProgram() else { continue }
-            guard let link = try XDPLink.pinned(interface, in: pins),
-                try link.information().program == running.id
-            else {
-                throw KernelError(
-                    "attach to \(interface.name)", code: 0,
-                    help:
-                        "the XDP program '\(try programName(running.id))' (id \(running.id)) holds it: "
-                        + "detach it first, "
-                        + "with the tool that attached it or 'ip link set \(interface.name) xdp off'")
-            }
-            if attach != .auto, attach.rawValue != running.mode.rawValue {
-                throw KernelError(
-                    "change \(interface.name) from \(running.mode.rawValue) to \(attach.rawValue) mode",
-                    code: 0,
-                    help:
-                        "that needs a gap: run 'xdpguard detach --dev \(interface.name)' first"
-                )
-            }
-        }
-    }
-
     /// Loads a generation and lets it go again: the verifier's word without a change.
     public static func verify(_ image: GenerationImage) throws(KernelError) {
         _ = try GuardObject(image, reusing: [:])

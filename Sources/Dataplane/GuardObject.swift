@@ -17,6 +17,9 @@ enum SharedMap: String, CaseIterable {
     case lost = "guard_lost"
 }
 
+/// The XDP program's name in the object and in the kernel.
+let guardProgramName = "xdpguard"
+
 /// What a generation is loaded from: the compiled policy and its description for `status`.
 public struct GenerationImage: Sendable {
     public var config: guard_config
@@ -97,7 +100,7 @@ final class GuardObject {
         if result < 0 {
             throw KernelError("load the XDP program", code: -result, log: LogBuffer.shared.text)
         }
-        guard let found = bpf_object__find_program_by_name(object, "xdpguard") else {
+        guard let found = bpf_object__find_program_by_name(object, guardProgramName) else {
             throw KernelError("find the XDP program", code: ENOENT)
         }
         program = bpf_program__fd(found)

@@ -66,7 +66,7 @@ struct XDPLink {
                 : "the kernel has no generic XDP for it"
         case EBUSY, EEXIST: "another XDP program holds it: see 'ip link show' and detach it first"
         case EINVAL, ERANGE:
-            "the driver refuses its MTU or its offloads: lower the MTU, switch LRO off, or use --attach generic"
+            "the driver refuses its MTU or offloads: lower the MTU, switch LRO off, or use --attach generic"
         default: ""
         }
     }

@@ -16,7 +16,8 @@ struct RandomFrame {
         try bytes.withUnsafeBytes {
             try engine.judge(
                 CapturedFrame(
-                    bytes: $0, originalLength: bytes.count, timeNanoseconds: timeNanoseconds, interface: interface,
+                    bytes: $0, originalLength: bytes.count, timeNanoseconds: timeNanoseconds,
+                    interface: interface,
                     number: 1))
         }
     }

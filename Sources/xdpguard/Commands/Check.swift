@@ -44,7 +44,8 @@ struct Check: ParsableCommand {
         } else if status == .done, let policy = checked.policy {
             try output.line(
                 "\(printable(path)): policy '\(printable(policy.name))' is right: "
-                    + "\(policy.rules.count) rules, \(policy.sets.count) sets, \(policy.tests.count) tests passed"
+                    + "\(policy.rules.count) rules, \(policy.sets.count) sets, "
+                    + "\(policy.tests.count) tests passed"
             )
         }
         return status
