@@ -64,7 +64,7 @@ final class GuardObject {
             throw KernelError("decode the embedded XDP program", code: EINVAL)
         }
         var options = bpf_object_open_opts()
-        options.sz = MemoryLayout<bpf_object_open_opts>.size
+        options.sz = optionsSize(upTo: \bpf_object_open_opts.object_name)
         let opened = bytes.withUnsafeBytes { buffer in
             "xdpguard".withCString { name -> OpaquePointer? in
                 options.object_name = name

@@ -41,7 +41,7 @@ public struct NetworkInterface: Sendable, Hashable {
     /// The XDP program on the interface and how it is attached; nil where there is none.
     public func attachedProgram() throws(KernelError) -> (id: UInt32, mode: AttachMode)? {
         var options = bpf_xdp_query_opts()
-        options.sz = MemoryLayout<bpf_xdp_query_opts>.size
+        options.sz = optionsSize(upTo: \bpf_xdp_query_opts.attach_mode)
         try check(bpf_xdp_query(Int32(index), 0, &options), "ask for the XDP program of \(name)")
         if options.drv_prog_id != 0 { return (options.drv_prog_id, .native) }
         if options.hw_prog_id != 0 { return (options.hw_prog_id, .native) }

@@ -44,7 +44,7 @@ public final class ReplayProgram {
         question.pointee.now_ns = nanoseconds
         question.pointee.ifindex = interface
         var options = bpf_test_run_opts()
-        options.sz = MemoryLayout<bpf_test_run_opts>.size
+        options.sz = optionsSize(upTo: \bpf_test_run_opts.repeat)
         options.data_in = frame.baseAddress
         options.data_size_in = UInt32(min(frame.count, 14 + 8 + 65535))
         options.repeat = 1

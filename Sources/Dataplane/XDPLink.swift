@@ -13,7 +13,7 @@ struct XDPLink {
         -> XDPLink
     {
         var options = bpf_link_create_opts()
-        options.sz = MemoryLayout<bpf_link_create_opts>.size
+        options.sz = optionsSize(upTo: \bpf_link_create_opts.flags)
         options.flags = mode == .native ? UInt32(XDP_FLAGS_DRV_MODE) : UInt32(XDP_FLAGS_SKB_MODE)
         let fd = bpf_link_create(program, Int32(interface.index), BPF_XDP, &options)
         let operation = "attach to \(interface.name) in \(mode.rawValue) mode"
@@ -31,7 +31,7 @@ struct XDPLink {
     /// Puts another program in the place of `old`, between two packets; refused where `old` is not what runs.
     func replace(_ old: FileDescriptor, with program: Int32) throws(KernelError) {
         var options = bpf_link_update_opts()
-        options.sz = MemoryLayout<bpf_link_update_opts>.size
+        options.sz = optionsSize(upTo: \bpf_link_update_opts.old_prog_fd)
         options.flags = UInt32(BPF_F_REPLACE)
         options.old_prog_fd = UInt32(old.raw)
         try check(
