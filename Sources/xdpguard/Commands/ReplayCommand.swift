@@ -59,6 +59,7 @@ struct ReplayCommand: ParsableCommand {
             failure = try judgeAll(path, &run, &output)
             if failure != nil { break }
         }
+        if let failure, case .missing = failure, run.summary.packets == 0 { throw ServiceError(failure) }
         switch format.output {
         case .json: try output.json(run.summary.json)
         case .text: try output.line(run.summary.text)
