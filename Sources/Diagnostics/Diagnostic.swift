@@ -25,12 +25,15 @@ public struct Diagnostic: Sendable, Hashable {
     public let related: [Label]
     /// A way out; nil where there is nothing to say.
     public let help: String?
+    /// It is said of the file as a whole, `range` names the file only: rendered without a line.
+    public let isOfWholeFile: Bool
 
     public init(
         _ severity: Severity = .error, id: String, _ message: String, at range: SourceRange,
         label: String = "",
-        related: [Label] = [], help: String? = nil
+        related: [Label] = [], help: String? = nil, isOfWholeFile: Bool = false
     ) {
+        self.isOfWholeFile = isOfWholeFile
         self.id = id
         self.severity = severity
         self.message = message
@@ -46,9 +49,9 @@ extension Diagnostic {
     /// the help.
     public func rendered() -> String {
         let (line, column) = range.source.position(ofByte: range.start)
-        var text = "\(printable(range.source.path)):\(line):\(column): "
+        var text = printable(range.source.path) + (isOfWholeFile ? ": " : ":\(line):\(column): ")
         text += "\(severity.rawValue): \(printable(message)) [\(id)]\n"
-        let places = [Label(range, label)] + related
+        let places = (isOfWholeFile ? [] : [Label(range, label)]) + related
         let width = places.map { String($0.range.line).count }.max() ?? 1
         for place in places { text += Self.quote(place, gutter: width) }
         if let help { text += " help: \(printable(help))\n" }

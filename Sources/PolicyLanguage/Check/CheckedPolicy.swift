@@ -15,8 +15,12 @@ public struct CheckedPolicy: Sendable {
     /// What happens to packets whose headers are malformed (spoofed): dropped, or on to the rules.
     public var malformed: PassOrDrop = .drop
     public var spoofed: PassOrDrop = .drop
+    /// Replies to connections that this host opened pass.
+    public var stateful = false
     public var fragments: FragmentHandling = .drop
     public var essential: Set<EssentialTraffic> = Set(EssentialTraffic.allCases)
+    /// Headers behind which rules, failsafe and never-ban look.
+    public var decapsulate: Set<Encapsulation> = []
     public var failsafe: [FailsafeEntry] = []
     public var neverBan = AddressSet()
     /// In order, those of included files first.
@@ -24,14 +28,16 @@ public struct CheckedPolicy: Sendable {
     public var tests: [PolicyTest] = []
     /// The named sets, resolved, in the order of their definition.
     public var sets: [NamedSet] = []
+    public var limits: [Limit] = []
+    public var inspectors: [Inspector] = []
     /// Uses of keys that the datapath does not have yet: `apply` and `replay` refuse a policy with any.
     public var unsupported: [UnsupportedUse] = []
 
     public init(name: String) { self.name = name }
 }
 
-public enum PolicyMode: String, Sendable { case enforce, monitor }
-public enum PassOrDrop: String, Sendable { case pass, drop }
+public enum PolicyMode: String, Sendable, CaseIterable { case enforce, monitor }
+public enum PassOrDrop: String, Sendable, CaseIterable { case pass, drop }
 public enum FragmentHandling: String, Sendable, CaseIterable { case track, pass, drop }
 public enum EssentialTraffic: String, Sendable, CaseIterable { case nd, ra, pmtu, dhcp }
 
@@ -50,6 +56,10 @@ public struct FailsafeEntry: Sendable {
 public struct NamedSet: Sendable {
     public var name: String
     public var addresses: AddressSet
+    /// The file that it was read from, as a path to open; nil for sets that stand in the policy.
+    public var file: String?
+    /// Nanoseconds after which the file is read again; nil: never.
+    public var refresh: Int64?
     public var range: SourceRange
     public init(name: String, addresses: AddressSet, range: SourceRange) {
         self.name = name
@@ -78,8 +88,15 @@ public struct Rule: Sendable {
     public var monitor = false
     /// Log one in N packets that the rule decides; nil: none.
     public var logEvery: UInt32?
-    /// When the rule ends, in whole seconds since 1970-01-01T00:00Z: from that second on it matches nothing.
+    /// When the rule ends, in whole seconds since 1970-01-01T00:00Z: from that second on it matches
+    /// nothing.
     public var expires: Int64?
+    /// Names in the policy's `limits` and `inspectors`.
+    public var limit: String?
+    public var inspect: String?
+    /// SYNs beyond this rate of packets are answered with cookies.
+    public var synCookiesAbove: Rate?
+    public var state: Set<ConnectionState>?
     public var range: SourceRange
     public init(name: String, action: RuleAction, range: SourceRange) {
         self.name = name
@@ -117,8 +134,7 @@ public struct RuleMatch: Sendable {
 }
 
 /// Protocols with their destination ports or ICMP types. "Not read" is a value of its own: `tcp` holds for
-/// a TCP packet
-/// whose port could not be read (a later fragment), `tcp/22` and `!tcp/22` do not.
+/// a TCP packet whose port could not be read (a later fragment), `tcp/22` and `!tcp/22` do not.
 public struct ServiceSet: Hashable, Sendable {
     public struct Keys: Hashable, Sendable {
         /// Destination ports, or ICMP types; for other protocols all or none.
@@ -145,7 +161,7 @@ public struct ServiceSet: Hashable, Sendable {
     public func keys(of proto: IPProtocol) -> Keys { exceptions[proto] ?? (others ? .all : .none) }
 
     /// - Parameter key: the destination port or ICMP type; nil where the protocol has none or it could not
-    ///   be read.
+    /// be read.
     public func contains(_ proto: IPProtocol, key: UInt16?) -> Bool {
         let keys = keys(of: proto)
         guard let key else { return keys.unread }
@@ -192,8 +208,8 @@ public struct TagMatch: Hashable, Sendable {
 }
 
 /// Bytes at an offset into the L4 payload (RFC: after the TCP, UDP, SCTP or 8-byte ICMP header; for other
-/// protocols
-/// after the IP headers). `bytes` and `mask` have the same length, 1 to 16; `offset + length` is at most 64.
+/// protocols after the IP headers). `bytes` and `mask` have the same length, 1 to 16; `offset + length` is
+/// at most 64.
 public struct PayloadPattern: Hashable, Sendable {
     public var offset: Int
     public var bytes: [UInt8]

@@ -21,8 +21,7 @@ public struct Judgement: Hashable, Sendable {
     /// The rule that decided; nil where none did.
     public var rule: String?
     /// The rule in monitor mode that would have dropped it; under a policy in monitor mode also the
-    /// deciding rule, or
-    /// without one the reason's name.
+    /// deciding rule, or without one the reason's name.
     public var wouldDrop: String?
 
     public init(

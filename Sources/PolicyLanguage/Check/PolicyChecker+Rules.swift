@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules: their names, what they do, and whether the one goes with the other.
+import Diagnostics
+import NetworkTypes
+
+/// Rule numbers have 20 bits in the datapath's tables.
+private let mostRules = 1_000_000
+
+extension PolicyChecker {
+    mutating func checkRules() {
+        // Rules are large values: they are visited where they are, not collected.
+        let count = files.reduce(0) { $0 + $1.rules.count }
+        if count > mostRules, let range = main.range {
+            return error(
+                "too-many-rules", "the policy has \(count) rules, at most \(mostRules) are taken",
+                SourceRange(range.source, range.start, range.start + 1),
+                help: "join rules that differ in a list's values only")
+        }
+        policy.rules.reserveCapacity(count)
+        var names: [String: SourceRange] = [:]
+        names.reserveCapacity(count)
+        for file in files {
+            for ast in file.rules {
+                if let name = ast.name {
+                    let first = names.updateValue(name.range, forKey: name.value)
+                    if let first { note(duplicateName("rule", name, first: first)) }
+                }
+                checkRule(ast)
+            }
+        }
+    }
+
+    private mutating func checkRule(_ ast: RuleAST) {
+        for needed in ["name", "action"] where !ast.keys.contains(needed) {
+            let expected =
+                needed == "name" ? "write a unique name" : "write action: pass, drop, reject or continue"
+            error("missing-key", "the rule has no '\(needed)'", ast.range, help: expected)
+        }
+        let action = ast.action?.value ?? .pass
+        var rule = Rule(name: ast.name?.value ?? "", action: action, range: ast.name?.range ?? ast.range)
+        rule.match = match(ast)
+        rule.state = state(ast)
+        rule.limit = ast.limit?.value
+        rule.inspect = ast.inspect?.value
+        rule.logEvery = ast.log?.value
+        rule.synCookiesAbove = ast.synCookies?.value
+        rule.monitor = ast.mode?.value == .monitor
+        rule.expires = ast.expires?.value
+        checkReferences(ast)
+        if let given = ast.action { checkCompany(of: given, ast) }
+        checkExpiry(ast)
+        noteLaterKeys(ast)
+        policy.rules.append(rule)
+    }
+
+    private mutating func checkReferences(_ ast: RuleAST) {
+        if let limit = ast.limit {
+            if let index = limits.index(of: limit.value) {
+                limits.isUsed[index] = true
+            } else {
+                undefined("limit", limit, among: limits.names)
+            }
+        }
+        if let inspector = ast.inspect {
+            if let index = inspectors.index(of: inspector.value) {
+                inspectors.isUsed[index] = true
+            } else {
+                undefined("inspector", inspector, among: inspectors.names)
+            }
+        }
+    }
+
+    /// Which keys go with which action; `log` goes with all of them.
+    private mutating func checkCompany(of action: Positioned<RuleAction>, _ ast: RuleAST) {
+        let letsOn = action.value == .pass || action.value == .continue
+        if !letsOn {
+            let word = action.value.rawValue
+            refuse(
+                "limit", ast.limit?.range, beside: action, help: "a rule that \(word)s has nothing to limit")
+            refuse(
+                "inspect", ast.inspect?.range, beside: action, help: "what a rule \(word)s is not inspected")
+        }
+        if action.value != .pass {
+            refuse("syn-cookies", ast.synCookies?.range, beside: action, help: "write action: pass")
+        }
+        if letsOn, let mode = ast.mode, mode.value == .monitor {
+            refuse("mode", mode.range, beside: action, help: "mode: monitor is for rules that drop or reject")
+        }
+        let doesSomething = ["limit", "inspect", "log"].contains { ast.keys.contains($0) }
+        if action.value == .continue, !doesSomething {
+            warn(
+                "no-effect", "a rule that continues without limit, inspect or log does nothing", action.range,
+                help: "add one of these, or remove the rule")
+        }
+    }
+
+    private mutating func refuse(
+        _ key: String, _ range: SourceRange?, beside action: Positioned<RuleAction>, help: String
+    ) {
+        guard let range else { return }
+        note(
+            Diagnostic(
+                id: "wrong-action", "'\(key)' cannot stand beside 'action: \(action.value.rawValue)'",
+                at: range,
+                related: [.init(action.range, "the action")], help: help))
+    }
+
+    private mutating func checkExpiry(_ ast: RuleAST) {
+        guard let expires = ast.expires, expires.value <= now else { return }
+        warn(
+            "expired-rule", "rule '\(ast.name?.value ?? "")' has ended: it matches nothing any more",
+            expires.range,
+            help: "remove it, or give it a later end")
+    }
+
+    private mutating func noteLaterKeys(_ ast: RuleAST) {
+        if let action = ast.action, action.value == .reject { notYet("action: reject", action.range) }
+        if let limit = ast.limit { notYet("limit", limit.range) }
+        if let inspect = ast.inspect { notYet("inspect", inspect.range) }
+        if let state = ast.match.state { notYet("state", state.range) }
+        if let cookies = ast.synCookies { notYet("syn-cookies", cookies.range) }
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keys of one kind of mapping, each with the function that reads its value.
+import Diagnostics
+
+struct KeyTable<Target>: Sendable {
+    typealias Read = @Sendable (inout PolicyParser, Node, inout Target) -> Void
+
+    /// In messages, as in "a rule".
+    let owner: String
+    let readers: [String: Read]
+    /// In the order of the documentation.
+    let names: [String]
+
+    init(_ owner: String, _ keys: KeyValuePairs<String, Read>) {
+        self.owner = owner
+        names = keys.map(\.key)
+        readers = Dictionary(keys.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+    }
+}
+
+extension PolicyParser {
+    /// Reads a mapping's entries into `target`; a value that is no mapping and unknown keys are errors.
+    /// - Returns: the keys that stand there, known ones only; nil where it is no mapping.
+    mutating func read<Target>(
+        _ node: Node, _ table: KeyTable<Target>, into target: inout Target
+    ) -> Set<String>? {
+        guard case .mapping(let entries) = node.kind else {
+            report(
+                "wrong-kind", "\(table.owner) is \(describe(node)), not a mapping", node.range,
+                help: "write it as 'key: value' with keys from: \(table.names.joined(separator: ", "))")
+            return nil
+        }
+        var found: Set<String> = []
+        for entry in entries {
+            guard let key = entry.key.text else { continue }
+            guard let reader = table.readers[key] else {
+                unknownKey(key, entry.key.range, of: table.owner, among: table.names)
+                continue
+            }
+            found.insert(key)
+            self.key = key
+            reader(&self, entry.value, &target)
+        }
+        return found
+    }
+
+    mutating func unknownKey(_ key: String, _ range: SourceRange, of owner: String, among names: [String]) {
+        let expected = "the keys of \(owner) are \(names.joined(separator: ", "))"
+        report(
+            "unknown-key", "unknown key '\(key)' in \(owner)", range,
+            help: suggestion(for: key, among: names, expected: expected))
+    }
+
+    /// What a node is, in words.
+    func describe(_ node: Node) -> String {
+        switch node.kind {
+        case .scalar(let text, let quoted): text.isEmpty && !quoted ? "empty" : "'\(text)'"
+        case .sequence: "a list"
+        case .mapping: "a mapping"
+        }
+    }
+}
