@@ -39,8 +39,8 @@ func check(_ result: Int32, _ operation: @autoclosure () -> String) throws(Kerne
     return result
 }
 
-/// The size that libbpf wants of its option structs: up to the last field in use. The whole struct's size would
-/// count padding, whose bytes are nobody's and which libbpf refuses when they are not zero.
+/// The size that libbpf wants of its option structs: up to the last field in use. The whole struct's size
+/// would count padding, whose bytes are nobody's and which libbpf refuses when they are not zero.
 func optionsSize<Options, Field>(upTo last: KeyPath<Options, Field>) -> Int {
     (MemoryLayout<Options>.offset(of: last) ?? 0) + MemoryLayout<Field>.size
 }
