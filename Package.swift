@@ -71,7 +71,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support", swiftSettings: strict),
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
-        tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"]),
+        tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"], exclude: ["cases"]),
         tests("ReferenceFirewallTests", ["ReferenceFirewall", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
     ]
 )

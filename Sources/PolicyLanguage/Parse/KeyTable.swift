@@ -20,7 +20,7 @@ struct KeyTable<Target>: Sendable {
 
 extension PolicyParser {
     /// Reads a mapping's entries into `target`; a value that is no mapping and unknown keys are errors.
-    /// - Returns: the keys that stand there, known ones only; nil where it is no mapping.
+    /// - Returns: the keys that stand there, misspelt ones as they were meant; nil where it is no mapping.
     mutating func read<Target>(
         _ node: Node, _ table: KeyTable<Target>, into target: inout Target
     ) -> Set<String>? {
@@ -35,6 +35,8 @@ extension PolicyParser {
             guard let key = entry.key.text else { continue }
             guard let reader = table.readers[key] else {
                 unknownKey(key, entry.key.range, of: table.owner, among: table.names)
+                // So that nobody is also told that the key is missing.
+                if let meant = nearest(to: key, among: table.names) { found.insert(meant) }
                 continue
             }
             found.insert(key)

@@ -39,9 +39,8 @@ struct PolicyParser {
             else { continue }
             report(
                 "not-in-include", "'\(key)' cannot stand in an included file", entry.key.range,
-                help:
-                    "move it to the policy: an included file has \(Self.keysOfIncludes.joined(separator: ", "))"
-            )
+                help: "move it to the policy; an included file has "
+                    + Self.keysOfIncludes.joined(separator: ", "))
         }
     }
 
@@ -53,7 +52,9 @@ extension PolicyParser {
     /// The scalar's text; anything else is an error.
     mutating func scalar(_ node: Node) -> String? {
         guard let text = node.text else {
-            report("wrong-kind", "'\(key)' is \(describe(node)), not a single value", node.range)
+            report(
+                "wrong-kind", "'\(key)' is \(describe(node)), not a single value", node.range,
+                help: "write plain text here")
             return nil
         }
         if isMissing(node) {
