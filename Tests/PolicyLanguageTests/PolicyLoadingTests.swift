@@ -167,6 +167,13 @@ import Testing
         #expect(load(header + keys).rendered(limit: 22).hasSuffix("\nand 1 more error\n"))
     }
 
+    @Test func `a mistake that is made in every rule is told in every rule`() {
+        let rules = (0..<2000).map { "  - { name: r\($0), actoin: drop, unlike-\($0): 1 }\n" }
+        let report = load(header + "rules:\n" + rules.joined())
+        #expect(report.diagnostics.count == 4000)
+        #expect(report.diagnostics.filter { $0.help == "did you mean 'action'?" }.count == 2000)
+    }
+
     @Test func `an aliased rule's error is told once`() {
         let text = "sets:\n  a: &x [192.0.2.300]\n  b: *x\nnever-ban: [$a, $b]\n"
         #expect(load(header + text).places == ["5:10 address-syntax"])

@@ -8,6 +8,8 @@ struct PolicyParser {
     private(set) var diagnostics: [Diagnostic] = []
     /// Names of definitions whose values could not be read.
     var broken: Set<String> = []
+    /// Unknown keys that were told before, and what was meant by them.
+    var meantKeys: [String: String?] = [:]
     /// The key whose value is being read, for messages.
     var key = ""
 
