@@ -82,7 +82,7 @@ let package = Package(
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
-        tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"]),
+        tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"], exclude: ["cases"]),
         tests(
             "ReferenceFirewallTests", ["ReferenceFirewall", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
         tests(

@@ -24,7 +24,7 @@ extension PolicyChecker {
         match.payload = ast.payload
         checkFamilies(ast, match)
         checkFragments(ast, match)
-        checkProtocols(ast, match)
+        checkProtocols(rule, match)
         checkLeftovers(ast, match)
         return match
     }
@@ -116,6 +116,8 @@ extension PolicyChecker {
     /// others is a warning, and only where fragments are dropped in writing.
     private mutating func checkFragments(_ ast: MatchAST, _ match: RuleMatch) {
         guard let list = ast.fragment, main.fragments?.value != .pass else { return }
+        // A value that could not be read was told, and may have been meant as `pass`.
+        if main.fragments == nil, main.keys.contains("fragments") { return }
         let handling = main.fragments?.value.rawValue ?? "track"
         if let later = list.items.first(where: { $0.value == .later && !$0.negated }) {
             error(
@@ -127,10 +129,16 @@ extension PolicyChecker {
     }
 
     /// `tcp-flags` beside `service: udp` and the like.
-    private mutating func checkProtocols(_ ast: MatchAST, _ match: RuleMatch) {
+    private mutating func checkProtocols(_ rule: RuleAST, _ match: RuleMatch) {
+        let ast = rule.match
         guard let service = match.service, !service.isEmpty else { return }
         if let flags = ast.tcpFlags, service.keys(of: .tcp) == .none {
             neverMatches("'tcp-flags' holds for tcp only, which 'service' does not name", flags.range)
+        }
+        if let cookies = rule.synCookies, service.keys(of: .tcp) == .none {
+            warn(
+                "no-effect", "'syn-cookies' is for tcp only, which 'service' does not name", cookies.range,
+                help: "remove it, or add tcp to 'service'")
         }
         let withPorts: [IPProtocol] = [.tcp, .udp, .sctp]
         if let ports = ast.sourcePort, withPorts.allSatisfy({ service.keys(of: $0) == .none }) {

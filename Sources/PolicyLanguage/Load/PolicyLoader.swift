@@ -66,7 +66,7 @@ struct PolicyLoader {
         let path = resolvePath(include.value, in: namer)
         let identity = normalisedPath(path)
         if let start = chain.firstIndex(where: { normalisedPath($0) == identity }) {
-            let cycle = (chain[start...] + [path]).joined(separator: " -> ")
+            let cycle = (chain[start...] + [path]).map(normalisedPath).joined(separator: " -> ")
             return report("include-cycle", "'\(include.value)' includes itself: \(cycle)", include.range)
         }
         guard chain.count < Self.deepest else {

@@ -20,7 +20,7 @@ struct KeyTable<Target>: Sendable {
 
 extension PolicyParser {
     /// Reads a mapping's entries into `target`; a value that is no mapping and unknown keys are errors.
-    /// - Returns: the keys that stand there, known ones only; nil where it is no mapping.
+    /// - Returns: the keys that stand there, misspelt ones as they were meant; nil where it is no mapping.
     mutating func read<Target>(
         _ node: Node, _ table: KeyTable<Target>, into target: inout Target
     ) -> Set<String>? {
@@ -34,7 +34,10 @@ extension PolicyParser {
         for entry in entries {
             guard let key = entry.key.text else { continue }
             guard let reader = table.readers[key] else {
-                unknownKey(key, entry.key.range, of: table.owner, among: table.names)
+                // Counts as the key that was meant, so that nobody is also told that this one is missing.
+                if let meant = unknownKey(key, entry.key.range, of: table.owner, among: table.names) {
+                    found.insert(meant)
+                }
                 continue
             }
             found.insert(key)
@@ -44,11 +47,26 @@ extension PolicyParser {
         return found
     }
 
-    mutating func unknownKey(_ key: String, _ range: SourceRange, of owner: String, among names: [String]) {
+    /// - Returns: the key that was meant, if one is near.
+    private mutating func unknownKey(
+        _ key: String, _ range: SourceRange, of owner: String, among names: [String]
+    ) -> String? {
+        let meant = nearestKey(to: key, of: owner, among: names)
         let expected = "the keys of \(owner) are \(names.joined(separator: ", "))"
         report(
             "unknown-key", "unknown key '\(key)' in \(owner)", range,
-            help: suggestion(for: key, among: names, expected: expected))
+            help: meant.map { "did you mean '\($0)'?" } ?? expected)
+        return meant
+    }
+
+    /// Generated policies repeat their mistakes: each is compared once, and not more than a thousand.
+    private mutating func nearestKey(to key: String, of owner: String, among names: [String]) -> String? {
+        let place = owner + "." + key
+        if let known = meantKeys[place] { return known }
+        guard meantKeys.count < 1000 else { return nil }
+        let meant = nearest(to: key, among: names)
+        meantKeys[place] = .some(meant)
+        return meant
     }
 
     /// What a node is, in words.

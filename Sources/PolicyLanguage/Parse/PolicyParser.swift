@@ -8,6 +8,8 @@ struct PolicyParser {
     private(set) var diagnostics: [Diagnostic] = []
     /// Names of definitions whose values could not be read.
     var broken: Set<String> = []
+    /// Unknown keys that were told before, and what was meant by them.
+    var meantKeys: [String: String?] = [:]
     /// The key whose value is being read, for messages.
     var key = ""
 
@@ -39,9 +41,8 @@ struct PolicyParser {
             else { continue }
             report(
                 "not-in-include", "'\(key)' cannot stand in an included file", entry.key.range,
-                help:
-                    "move it to the policy: an included file has \(Self.keysOfIncludes.joined(separator: ", "))"
-            )
+                help: "move it to the policy; an included file has "
+                    + Self.keysOfIncludes.joined(separator: ", "))
         }
     }
 
@@ -53,7 +54,9 @@ extension PolicyParser {
     /// The scalar's text; anything else is an error.
     mutating func scalar(_ node: Node) -> String? {
         guard let text = node.text else {
-            report("wrong-kind", "'\(key)' is \(describe(node)), not a single value", node.range)
+            report(
+                "wrong-kind", "'\(key)' is \(describe(node)), not a single value", node.range,
+                help: "write plain text here")
             return nil
         }
         if isMissing(node) {

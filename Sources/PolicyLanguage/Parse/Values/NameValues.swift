@@ -9,7 +9,7 @@ private let longestName = 127
 
 /// A rule's or policy's name: printable text of 1 to 127 bytes.
 public func parseName(_ text: String) throws(ValueError) -> String {
-    guard text.contains(where: { !$0.isWhitespace }) else {
+    guard text.utf8.contains(where: { $0 > 0x20 }), text.contains(where: { !$0.isWhitespace }) else {
         throw ValueError(
             id: "empty-name", "the name is empty", help: "write a name that tells what it is for")
     }
@@ -18,7 +18,9 @@ public func parseName(_ text: String) throws(ValueError) -> String {
             id: "long-name", "the name has \(text.utf8.count) bytes, at most \(longestName) are kept",
             help: "shorten it")
     }
-    guard printable(text) == text, !text.contains("\t") else {
+    // Names are ASCII nearly always, and Unicode's tables are slow.
+    let isPlain = text.utf8.allSatisfy { (0x20...0x7e).contains($0) }
+    guard isPlain || printable(text) == text && !text.contains("\t") else {
         throw ValueError(
             id: "name-syntax", "the name holds characters that cannot be printed", help: "remove them")
     }
