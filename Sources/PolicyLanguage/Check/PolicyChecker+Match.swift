@@ -10,6 +10,15 @@ extension PolicyChecker {
         match.source = ast.source.map { addresses($0) }
         match.destination = ast.destination.map { addresses($0) }
         match.service = ast.service.map { service($0) }
+        checkFamilies(ast, match)
+        if ast.hasFurtherKeys { resolveFurther(rule, &match) }
+        checkCookies(rule, match)
+        checkLeftovers(ast, match)
+        return match
+    }
+
+    private mutating func resolveFurther(_ rule: RuleAST, _ match: inout RuleMatch) {
+        let ast = rule.match.further
         match.sourcePort = ast.sourcePort.map { ranges($0, of: 0...65535) }
         match.tcpFlags = ast.tcpFlags?.value
         match.families = ast.families.map { words($0) }
@@ -22,14 +31,15 @@ extension PolicyChecker {
         match.fragment = ast.fragment.map { fragmentKinds($0) }
         match.ipOptions = ast.ipOptions.flatMap { ipOptions($0) }
         match.payload = ast.payload
-        checkFamilies(ast, match)
+        checkFamilyKey(ast, match)
         checkFragments(ast, match)
-        checkProtocols(rule, match)
-        checkLeftovers(ast, match)
-        return match
+        checkProtocols(ast, match)
+        checkFurtherLeftovers(ast, match)
     }
 
-    mutating func state(_ rule: RuleAST) -> Set<ConnectionState>? { rule.match.state.map { words($0) } }
+    mutating func state(_ rule: RuleAST) -> Set<ConnectionState>? {
+        rule.match.hasFurtherKeys ? rule.match.further.state.map { words($0) } : nil
+    }
 
     private func ranges<Bound>(
         _ list: ItemList<ClosedRange<Bound>>, of everything: ClosedRange<Bound>
@@ -91,11 +101,9 @@ extension PolicyChecker {
     private mutating func checkFamilies(_ ast: MatchAST, _ match: RuleMatch) {
         guard let source = match.source, let destination = match.destination,
             let sources = ast.source, let destinations = ast.destination
-        else { return checkFamilyKey(ast, match) }
+        else { return }
         let (left, right) = (source.families, destination.families)
-        guard !left.isEmpty, !right.isEmpty, left.isDisjoint(with: right) else {
-            return checkFamilyKey(ast, match)
-        }
+        guard !left.isEmpty, !right.isEmpty, left.isDisjoint(with: right) else { return }
         note(
             Diagnostic(
                 id: "family-mismatch", "source and destination are of different families",
@@ -105,7 +113,7 @@ extension PolicyChecker {
                 help: "no packet has both: split the rule, or add addresses of the other family"))
     }
 
-    private mutating func checkFamilyKey(_ ast: MatchAST, _ match: RuleMatch) {
+    private mutating func checkFamilyKey(_ ast: FurtherMatchAST, _ match: RuleMatch) {
         guard let families = match.families, let range = ast.families?.range else { return }
         let sides = [match.source, match.destination].compactMap { $0?.families }.filter { !$0.isEmpty }
         guard sides.contains(where: { $0.isDisjoint(with: families) }) else { return }
@@ -114,7 +122,7 @@ extension PolicyChecker {
 
     /// `fragment: later` under `track` or `drop` would be silently dead: an error. What may also mean
     /// others is a warning, and only where fragments are dropped in writing.
-    private mutating func checkFragments(_ ast: MatchAST, _ match: RuleMatch) {
+    private mutating func checkFragments(_ ast: FurtherMatchAST, _ match: RuleMatch) {
         guard let list = ast.fragment, main.fragments?.value != .pass else { return }
         // A value that could not be read was told, and may have been meant as `pass`.
         if main.fragments == nil, main.keys.contains("fragments") { return }
@@ -129,16 +137,10 @@ extension PolicyChecker {
     }
 
     /// `tcp-flags` beside `service: udp` and the like.
-    private mutating func checkProtocols(_ rule: RuleAST, _ match: RuleMatch) {
-        let ast = rule.match
+    private mutating func checkProtocols(_ ast: FurtherMatchAST, _ match: RuleMatch) {
         guard let service = match.service, !service.isEmpty else { return }
         if let flags = ast.tcpFlags, service.keys(of: .tcp) == .none {
             neverMatches("'tcp-flags' holds for tcp only, which 'service' does not name", flags.range)
-        }
-        if let cookies = rule.synCookies, service.keys(of: .tcp) == .none {
-            warn(
-                "no-effect", "'syn-cookies' is for tcp only, which 'service' does not name", cookies.range,
-                help: "remove it, or add tcp to 'service'")
         }
         let withPorts: [IPProtocol] = [.tcp, .udp, .sctp]
         if let ports = ast.sourcePort, withPorts.allSatisfy({ service.keys(of: $0) == .none }) {
@@ -147,12 +149,26 @@ extension PolicyChecker {
         }
     }
 
+    private mutating func checkCookies(_ rule: RuleAST, _ match: RuleMatch) {
+        guard let cookies = rule.synCookies, let service = match.service, !service.isEmpty,
+            service.keys(of: .tcp) == .none
+        else { return }
+        warn(
+            "no-effect", "'syn-cookies' is for tcp only, which 'service' does not name", cookies.range,
+            help: "remove it, or add tcp to 'service'")
+    }
+
     /// Lists whose "!" took everything out. Sets that are empty in themselves were told where they stand.
     private mutating func checkLeftovers(_ ast: MatchAST, _ match: RuleMatch) {
-        let leftovers: [(String, isEmpty: Bool, SourceRange?)] = [
+        tellLeftovers([
             ("source", match.source?.isEmpty == true, negating(ast.source)),
             ("destination", match.destination?.isEmpty == true, negating(ast.destination)),
             ("service", match.service?.isEmpty == true, negating(ast.service)),
+        ])
+    }
+
+    private mutating func checkFurtherLeftovers(_ ast: FurtherMatchAST, _ match: RuleMatch) {
+        tellLeftovers([
             ("source-port", match.sourcePort?.isEmpty == true, negating(ast.sourcePort)),
             ("family", match.families?.isEmpty == true, negating(ast.families)),
             ("vlan", match.vlan.map { !$0.none && $0.ids.isEmpty } == true, negating(ast.vlan)),
@@ -164,7 +180,10 @@ extension PolicyChecker {
             ("ttl", match.ttl?.isEmpty == true, negating(ast.ttl)),
             ("dscp", match.dscp?.isEmpty == true, negating(ast.dscp)),
             ("fragment", match.fragment?.isEmpty == true, negating(ast.fragment)),
-        ]
+        ])
+    }
+
+    private mutating func tellLeftovers(_ leftovers: [(String, isEmpty: Bool, SourceRange?)]) {
         for (key, isEmpty, range) in leftovers where isEmpty {
             if let range { neverMatches("nothing is left of '\(key)'", range) }
         }

@@ -117,7 +117,7 @@ extension PolicyChecker {
         if let action = ast.action, action.value == .reject { notYet("action: reject", action.range) }
         if let limit = ast.limit { notYet("limit", limit.range) }
         if let inspect = ast.inspect { notYet("inspect", inspect.range) }
-        if let state = ast.match.state { notYet("state", state.range) }
+        if ast.match.hasFurtherKeys, let state = ast.match.further.state { notYet("state", state.range) }
         if let cookies = ast.synCookies { notYet("syn-cookies", cookies.range) }
     }
 }

@@ -70,6 +70,19 @@ struct MatchAST: Sendable {
     var source: ItemList<AddressTerm>?
     var destination: ItemList<AddressTerm>?
     var service: ItemList<ServiceTerm>?
+    /// None or one: kept aside, since most rules have none of these keys and a policy has many rules.
+    private var furtherKeys: [FurtherMatchAST] = []
+
+    var hasFurtherKeys: Bool { !furtherKeys.isEmpty }
+
+    var further: FurtherMatchAST {
+        get { furtherKeys.first ?? FurtherMatchAST() }
+        set { furtherKeys = [newValue] }
+    }
+}
+
+/// All match keys but addresses and services.
+struct FurtherMatchAST: Sendable {
     var sourcePort: ItemList<ClosedRange<UInt16>>?
     var tcpFlags: Positioned<TCPFlagsMatch>?
     var families: ItemList<AddressFamily>?

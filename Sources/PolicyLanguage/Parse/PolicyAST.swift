@@ -67,6 +67,6 @@ struct PolicyAST: Sendable {
     var keys: Set<String> = []
     /// Definitions whose values could not be read: using them is no further error.
     var broken: Set<String> = []
-    /// The whole document's.
+    /// The whole document's; nil where it is no mapping.
     var range: SourceRange?
 }

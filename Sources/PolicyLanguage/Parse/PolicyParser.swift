@@ -18,9 +18,11 @@ struct PolicyParser {
         var parser = PolicyParser()
         var ast = PolicyAST()
         ast.isIncluded = isIncluded
-        ast.range = root.range
         if isIncluded { parser.refuseKeysOfPolicies(root) }
-        ast.keys = parser.read(root, PolicyAST.table, into: &ast) ?? []
+        if let keys = parser.read(root, PolicyAST.table, into: &ast) {
+            ast.keys = keys
+            ast.range = root.range
+        }
         ast.broken = parser.broken
         return (ast, parser.diagnostics)
     }
