@@ -72,8 +72,7 @@ static __always_inline int on_loopback(struct xdp_md *ctx)
 }
 
 /* Sanity of the headers: 1 where it decides. */
-static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *packet, struct decision *decision,
-                                         __u64 head)
+static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *packet, struct decision *decision)
 {
 	enum guard_detail detail;
 
@@ -92,7 +91,7 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 	}
 	if (on_loopback(ctx))
 		return 0;
-	detail = spoofed(packet, head);
+	detail = spoofed(packet);
 	if (detail == GUARD_DETAIL_NONE)
 		return 0;
 	packet_fault(packet, detail);
@@ -114,14 +113,14 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, 
 		return decide(decision, GUARD_REASON_FRAGMENT, GUARD_DROP);
 	detail = essential(ctx, packet);
 	if (detail != GUARD_DETAIL_NONE) {
-		packet->detail = detail;
+		packet_fault(packet, detail);
 		return decide(decision, GUARD_REASON_ESSENTIAL, GUARD_PASS);
 	}
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
 	classify(tables, search);
 	decision->log = search->log;
-	decision->would_drop_slot = search->would_drop_slot;
+	decision->monitor_slot = search->would_drop_slot;
 	if (search->slot == GUARD_NO_SLOT)
 		return decide(decision, GUARD_REASON_DEFAULT,
 		              guard_config.flags & GUARD_CFG_DEFAULT_DROP ? GUARD_DROP : GUARD_PASS);
@@ -138,11 +137,11 @@ static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, str
 	parse(ctx, packet);
 	if (!t)
 		return decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
-	search.source = address_row(packet, 0);
-	if (guard_config.flags & (GUARD_CFG_OWN_ADDRESSES | GUARD_CFG_NEVER_BAN))
-		head = table_u64(t, search.source);
-	if (judge_headers(ctx, packet, decision, head))
+	if (judge_headers(ctx, packet, decision))
 		return;
+	search.source = address_row(packet, 0);
+	if (guard_config.flags & GUARD_CFG_NEVER_BAN)
+		head = table_u64(t, search.source);
 	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
 	if (guard_config.flags & GUARD_CFG_FAILSAFE) {
 		find_rows(ctx, t, packet, &search);
@@ -163,8 +162,9 @@ static __always_inline void apply_mode(struct decision *decision)
 		decision->verdict = GUARD_PASS;
 		decision->would_drop = 1;
 		decision->would_drop_slot = decision->slot;
-	} else if (decision->would_drop_slot != GUARD_NO_SLOT) {
+	} else if (decision->monitor_slot != GUARD_NO_SLOT) {
 		decision->would_drop = 1;
+		decision->would_drop_slot = decision->monitor_slot;
 	}
 }
 
@@ -172,7 +172,11 @@ SEC("xdp.frags")
 int xdpguard(struct xdp_md *ctx)
 {
 	struct packet packet = {};
-	struct decision decision = {.slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT};
+	struct decision decision = {
+	        .slot = GUARD_NO_SLOT,
+	        .would_drop_slot = GUARD_NO_SLOT,
+	        .monitor_slot = GUARD_NO_SLOT,
+	};
 
 	judge(ctx, &packet, &decision);
 	apply_mode(&decision);

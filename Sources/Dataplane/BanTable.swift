@@ -35,20 +35,15 @@ extension SharedState {
     /// All bans, also those that have ended and were not yet cleared away, by prefix.
     public func bans() throws(KernelError) -> [Ban] {
         let map = try descriptor(.bans)
-        var found: [Ban] = []
-        var previous: guard_ban_key?
-        var key = guard_ban_key()
-        while true {
-            let more =
-                if var previous { bpf_map_get_next_key(map, &previous, &key) } else {
-                    bpf_map_get_next_key(map, nil, &key)
-                }
-            guard more == 0 else { break }
+        var found: [Prefix: Ban] = [:]
+        for var key in try mapKeys(map, room: Int(GUARD_BANS_MAX), from: guard_ban_key()) {
             var value = guard_ban()
-            if bpf_map_lookup_elem(map, &key, &value) == 0, let ban = Ban(key, value) { found.append(ban) }
-            previous = key
+            guard bpf_map_lookup_elem(map, &key, &value) == 0, let ban = Ban(key, value) else { continue }
+            found[ban.prefix] = ban
         }
-        return found.sorted { ($0.prefix.address, $0.prefix.length) < ($1.prefix.address, $1.prefix.length) }
+        return found.values.sorted {
+            ($0.prefix.address, $0.prefix.length) < ($1.prefix.address, $1.prefix.length)
+        }
     }
 
     /// Adds a ban. Where the prefix has one already the longer life wins; its counters stay. Ended bans are

@@ -10,6 +10,10 @@ extension Datapath {
                 let help = "it is down: bring it up with 'ip link set \(interface.name) up'"
                 throw KernelError("attach to \(interface.name)", code: 0, help: help)
             }
+            guard interface.isEthernet else {
+                let help = "its packets have no Ethernet header (a tunnel?), which is not supported"
+                throw KernelError("attach to \(interface.name)", code: 0, help: help)
+            }
             guard let running = try interface.attachedProgram() else { continue }
             try requireOurs(running.id, on: interface)
             if attach != .auto, attach.rawValue != running.mode.rawValue {
@@ -22,15 +26,27 @@ extension Datapath {
     }
 
     private func requireOurs(_ program: UInt32, on interface: NetworkInterface) throws(KernelError) {
-        let link = try XDPLink.pinned(interface, in: pins)
-        if let link, try link.information().program == program { return }
-        let name = try programName(program)
+        if try XDPLink.pinned(interface, in: pins) != nil { return }
+        let name = programName(program)
         let way =
             name == guardProgramName
             ? "xdpguard applied it where another bpffs is mounted: detach it there"
             : "detach it first, with the tool that attached it or 'ip link set \(interface.name) xdp off'"
         throw KernelError(
             "attach to \(interface.name)", code: 0,
-            help: "the XDP program '\(name)' (id \(program)) holds it: \(way)")
+            help: "the XDP program \(name.map { "'\($0)' " } ?? "")(id \(program)) holds it: \(way)")
+    }
+
+    /// Interfaces that carry an xdpguard program that is not pinned here: one of another bpffs, or of a mount
+    /// namespace that is gone.
+    public func strangers() throws(KernelError) -> [String] {
+        var found: [String] = []
+        for interface in try NetworkInterface.all() {
+            guard let running = try interface.attachedProgram(),
+                programName(running.id) == guardProgramName, try XDPLink.pinned(interface, in: pins) == nil
+            else { continue }
+            found.append(interface.name)
+        }
+        return found
     }
 }

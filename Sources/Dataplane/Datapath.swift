@@ -25,7 +25,13 @@ public struct AppliedGeneration: Sendable {
     public var tableBytes: Int
 }
 
-/// The instance of a network namespace. All changes take its lock.
+/// Another process is changing an instance: try again.
+public struct DatapathBusy: Error, Sendable, CustomStringConvertible {
+    public init() {}
+    public let description = "another xdpguard is changing this host's policy; try again"
+}
+
+/// The instance of a network namespace. All changes take the lock.
 public struct Datapath {
     public let pins: PinDirectory
 
@@ -35,10 +41,11 @@ public struct Datapath {
     public func attachments() throws(KernelError) -> [Attachment] {
         var found: [Attachment] = []
         for interface in try NetworkInterface.all() {
-            guard let link = try XDPLink.pinned(interface, in: pins) else { continue }
+            guard let link = try XDPLink.pinned(interface, in: pins),
+                let running = try interface.attachedProgram()
+            else { continue }
             let program = try link.information().program
-            let mode = try interface.attachedProgram()?.mode ?? .native
-            found.append(Attachment(interface: interface, programID: program, mode: mode))
+            found.append(Attachment(interface: interface, programID: program, mode: running.mode))
         }
         return found
     }
@@ -49,32 +56,49 @@ public struct Datapath {
     }
 
     /// Loads a generation and makes it the one on all `interfaces`, or changes nothing.
-    /// - Parameter build: makes the image once counter slots are known.
-    public func apply<Failure: Error>(
+    /// - Parameters:
+    ///   - ruleNames: those of the new policy.
+    ///   - runningNames: those of a description, for the policy that runs.
+    ///   - build: makes the image once counter slots are known.
+    public func apply(
         to interfaces: [NetworkInterface], attach: AttachRequest, ruleNames: [String],
-        build: ([String: UInt32]) throws(Failure) -> GenerationImage
+        runningNames: ([UInt8]) -> [String], build: ([String: UInt32]) throws -> GenerationImage
     ) throws -> AppliedGeneration {
+        let mounted = try PinDirectory.mountIfNeeded()
+        let lock = try PinDirectory.lock()
+        defer { _ = lock }
         try preflight(interfaces, attach: attach)
-        let mounted = try pins.create()
-        let isFirst = try SharedState.open(pins) == nil
+        PinDirectory.sweep(except: pins.path)
+        try removeRemains()
+        let isFirst = !pins.exists
+        try pins.create()
         do {
-            guard let lock = try pins.lock() else { throw DatapathBusy() }
-            defer { _ = lock }
-            var applied = try applyLocked(to: interfaces, attach: attach, ruleNames: ruleNames, build: build)
+            let names = try description().map(runningNames) ?? []
+            let generation = try load(ruleNames: ruleNames, running: Set(names), build: build)
+            var applied = try bring(generation, to: interfaces, attach: attach)
             if mounted { applied.remarks.insert("mounted bpffs at \(PinDirectory.bpffs)", at: 0) }
             return applied
         } catch {
-            if isFirst, try attachments().isEmpty { removePins() }
+            if isFirst { removePins() }
             throw error
         }
     }
 
-    private func applyLocked<Failure: Error>(
-        to interfaces: [NetworkInterface], attach: AttachRequest, ruleNames: [String],
-        build: ([String: UInt32]) throws(Failure) -> GenerationImage
+    /// What the running generation was stored with; nil where nothing runs.
+    public func description() throws(KernelError) -> [UInt8]? {
+        guard let map = try FileDescriptor.pinned(pins.description) else { return nil }
+        return try readDescription(map)
+    }
+
+    /// The program that runs here; nil where nothing does.
+    public func runningProgram() throws(KernelError) -> FileDescriptor? {
+        try FileDescriptor.pinned(pins.program)
+    }
+
+    private func bring(
+        _ generation: GuardObject, to interfaces: [NetworkInterface], attach: AttachRequest
     ) throws -> AppliedGeneration {
-        let generation = try load(ruleNames: ruleNames, build: build)
-        var change = GenerationChange(program: generation.program, pins: pins)
+        var change = GenerationChange(generation: generation, pins: pins)
         do {
             for interface in interfaces { try change.bring(interface, attach: attach) }
             try change.commit()
@@ -92,11 +116,12 @@ public struct Datapath {
     }
 
     /// Loads a generation over the pinned shared maps; the first one makes and pins them.
-    private func load<Failure: Error>(
-        ruleNames: [String], build: ([String: UInt32]) throws(Failure) -> GenerationImage
+    private func load(
+        ruleNames: [String], running: Set<String>, build: ([String: UInt32]) throws -> GenerationImage
     ) throws -> GuardObject {
         if let state = try SharedState.open(pins) {
-            return try GuardObject(try build(try state.assignSlots(to: ruleNames)), reusing: state.maps)
+            let slots = try state.assignSlots(to: ruleNames, running: running)
+            return try GuardObject(try build(slots), reusing: state.maps)
         }
         let slots = Dictionary(zip(ruleNames, UInt32(0)...), uniquingKeysWith: { first, _ in first })
         let generation = try GuardObject(try build(slots), reusing: [:])
@@ -106,7 +131,7 @@ public struct Datapath {
             try check(bpf_obj_pin(descriptor, pins.map(map)), "pin the map \(map.rawValue)")
             maps[map] = FileDescriptor(owning: dup(descriptor))
         }
-        _ = try SharedState(maps: maps).assignSlots(to: ruleNames)
+        _ = try SharedState(maps: maps).assignSlots(to: ruleNames, running: [])
         return generation
     }
 
@@ -114,10 +139,9 @@ public struct Datapath {
     /// - Returns: the names of the interfaces that were detached.
     public func detach(_ names: Set<String>?) throws -> [String] {
         guard pins.exists else { return [] }
-        guard let lock = try pins.lock() else { throw DatapathBusy() }
+        let lock = try PinDirectory.lock()
         defer { _ = lock }
-        let attached = try attachments()
-        let chosen = attached.filter { names?.contains($0.interface.name) ?? true }
+        let chosen = try attachments().filter { names?.contains($0.interface.name) ?? true }
         for attachment in chosen {
             let path = pins.link(attachment.interface.index)
             if unlink(path) != 0 { throw KernelError("remove \(path)") }
@@ -139,6 +163,12 @@ public struct Datapath {
             help: "something else still holds the program's link")
     }
 
+    /// Pins of a first apply that died before anything was attached.
+    private func removeRemains() throws(KernelError) {
+        guard pins.exists, try attachments().isEmpty, !pins.hasAllMaps else { return }
+        removePins()
+    }
+
     private func removeDeadLinks() {
         let alive = Set((try? attachments())?.map(\.interface.index) ?? pins.linkIndexes())
         for index in pins.linkIndexes() where !alive.contains(index) { unlink(pins.link(index)) }
@@ -148,10 +178,4 @@ public struct Datapath {
         for entry in pins.entries() { unlink(pins.path + "/" + entry) }
         pins.removeIfEmpty()
     }
-}
-
-/// Another process is changing the instance: try again.
-public struct DatapathBusy: Error, Sendable, CustomStringConvertible {
-    public init() {}
-    public let description = "another xdpguard is changing this host's policy; try again"
 }

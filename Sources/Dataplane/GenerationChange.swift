@@ -6,18 +6,20 @@ import Glibc
 /// New links are attached but only pinned at the end; links in use are replaced last, and put back when one
 /// refuses.
 struct GenerationChange {
-    let program: Int32
-    let pins: PinDirectory
+    private let generation: GuardObject
+    private let pins: PinDirectory
     private(set) var remarks: [String] = []
     private var created: [XDPLink] = []
     private var adopted: [XDPLink] = []
     private var replaced: [(link: XDPLink, old: FileDescriptor)] = []
     private var pinned: [XDPLink] = []
 
-    init(program: Int32, pins: PinDirectory) {
-        self.program = program
+    init(generation: GuardObject, pins: PinDirectory) {
+        self.generation = generation
         self.pins = pins
     }
+
+    private var program: Int32 { generation.program }
 
     /// Attaches where nothing of ours is; adopts the link where there is one.
     mutating func bring(_ interface: NetworkInterface, attach: AttachRequest) throws(KernelError) {
@@ -42,16 +44,30 @@ struct GenerationChange {
             try link.pin(in: pins)
             pinned.append(link)
         }
+        try pinNext(program, as: pins.program)
+        try pinNext(generation.descriptor("guard_info"), as: pins.description)
+        let running = try FileDescriptor.pinned(pins.program)
         for link in adopted {
-            let old = try link.program()
+            let old = try link.program(expected: running)
             try link.replace(old, with: program)
             replaced.append((link, old))
         }
+        rename(Self.next(pins.program), pins.program)
+        rename(Self.next(pins.description), pins.description)
     }
+
+    /// Pins beside the running generation's; renamed over it once all links have the new program.
+    private func pinNext(_ descriptor: Int32, as path: String) throws(KernelError) {
+        unlink(Self.next(path))
+        try check(bpf_obj_pin(descriptor, Self.next(path)), "pin \(path)")
+    }
+
+    private static func next(_ path: String) -> String { path + "-next" }
 
     /// Puts everything back. The descriptors of the replaced programs have kept them alive.
     mutating func undo() {
         for (link, old) in replaced.reversed() { _ = bpf_link_update(link.descriptor.raw, old.raw, nil) }
+        for path in [pins.program, pins.description] { unlink(Self.next(path)) }
         for link in pinned { unlink(pins.link(link.interface.index)) }
     }
 }

@@ -113,8 +113,6 @@ final class GuardObject {
         while info.count % 8 != 0 || info.isEmpty { info.append(0) }
         var zero: UInt32 = 0
         try check(bpf_map_update_elem(descriptor("guard_info"), &zero, &info, 0), "store the description")
-        // The program does not use the description: it is bound to it so that it can be found by it.
-        try check(bpf_prog_bind_map(program, descriptor("guard_info"), nil), "bind the description")
     }
 }
 

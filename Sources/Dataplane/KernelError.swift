@@ -20,7 +20,8 @@ public struct KernelError: Error, Sendable, CustomStringConvertible {
         self.log = log
     }
 
-    public var isPermission: Bool { code == EPERM || code == EACCES }
+    /// The verifier too answers EACCES, with a log.
+    public var isPermission: Bool { (code == EPERM || code == EACCES) && log.isEmpty }
 
     public var description: String {
         var text = "cannot \(operation)"

@@ -12,6 +12,8 @@ public struct NetworkInterface: Sendable, Hashable {
     public let name: String
     public let index: UInt32
     public let isUp: Bool
+    /// Its frames begin with an Ethernet header (also loopback's); others would be read wrongly.
+    public let isEthernet: Bool
 
     /// All interfaces of this network namespace, by index.
     public static func all() throws(KernelError) -> [NetworkInterface] {
@@ -21,7 +23,10 @@ public struct NetworkInterface: Sendable, Hashable {
         var entry = list
         while entry.pointee.if_index != 0, let name = entry.pointee.if_name {
             let text = String(cString: name)
-            found.append(NetworkInterface(name: text, index: entry.pointee.if_index, isUp: flagsAreUp(text)))
+            found.append(
+                NetworkInterface(
+                    name: text, index: entry.pointee.if_index, isUp: flagsAreUp(text),
+                    isEthernet: hasEthernetHeader(text)))
             entry += 1
         }
         return found.sorted { $0.index < $1.index }
@@ -29,13 +34,25 @@ public struct NetworkInterface: Sendable, Hashable {
 
     /// IFF_UP by SIOCGIFFLAGS: sysfs may show another namespace's interfaces.
     private static func flagsAreUp(_ name: String) -> Bool {
+        guard let answer = ask(name, UInt(SIOCGIFFLAGS)) else { return false }
+        return answer.ifr_ifru.ifru_flags & Int16(truncatingIfNeeded: IFF_UP) != 0
+    }
+
+    /// ARPHRD_ETHER or ARPHRD_LOOPBACK by SIOCGIFHWADDR.
+    private static func hasEthernetHeader(_ name: String) -> Bool {
+        guard let answer = ask(name, UInt(SIOCGIFHWADDR)) else { return false }
+        let type = Int32(answer.ifr_ifru.ifru_hwaddr.sa_family)
+        return type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK
+    }
+
+    /// An interface ioctl (netdevice(7)); nil where it fails.
+    private static func ask(_ name: String, _ request: UInt) -> ifreq? {
         let fd = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard fd >= 0 else { return false }
+        guard fd >= 0 else { return nil }
         defer { close(fd) }
-        var request = ifreq()
-        withUnsafeMutableBytes(of: &request.ifr_ifrn) { $0.copyBytes(from: name.utf8.prefix(15)) }
-        guard ioctl(fd, UInt(SIOCGIFFLAGS), &request) == 0 else { return false }
-        return request.ifr_ifru.ifru_flags & Int16(truncatingIfNeeded: IFF_UP) != 0
+        var value = ifreq()
+        withUnsafeMutableBytes(of: &value.ifr_ifrn) { $0.copyBytes(from: name.utf8.prefix(15)) }
+        return ioctl(fd, request, &value) == 0 ? value : nil
     }
 
     /// The XDP program on the interface and how it is attached; nil where there is none.
@@ -50,9 +67,10 @@ public struct NetworkInterface: Sendable, Hashable {
     }
 }
 
-/// The addresses of all interfaces of this network namespace; loopback's are left out.
+/// This host's addresses on all interfaces of this network namespace; 127.0.0.0/8 and ::1 are left out.
 public func hostAddresses() throws(KernelError) -> [IPAddress] {
-    Set(try interfaceAddresses().map(\.address)).sorted()
+    let all = Set(try interfaceAddresses().map(\.address))
+    return all.filter { $0.v4Bits.map { $0 >> 24 != 127 } ?? ($0.bits != 1) }.sorted()
 }
 
 /// The interface that has an address of this host; nil where none has it.
@@ -69,8 +87,7 @@ private func interfaceAddresses() throws(KernelError) -> [(interface: String, ad
     while let entry = next {
         next = entry.pointee.ifa_next
         guard let address = entry.pointee.ifa_addr, let value = IPAddress(address) else { continue }
-        let isLoopback = entry.pointee.ifa_flags & UInt32(IFF_LOOPBACK) != 0
-        if !isLoopback, let name = entry.pointee.ifa_name { found.append((String(cString: name), value)) }
+        if let name = entry.pointee.ifa_name { found.append((String(cString: name), value)) }
     }
     return found
 }

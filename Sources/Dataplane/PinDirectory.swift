@@ -2,9 +2,11 @@
 // The folder of pins that one network namespace's instance has: where state lives when no process does.
 import CBPF
 import Glibc
+import GuardABI
 
-/// /sys/fs/bpf/xdpguard/net-INODE, INODE being the network namespace's. Holds the shared maps and `link-
-/// IFINDEX` pins.
+/// /sys/fs/bpf/xdpguard/net-COOKIE-abiN: COOKIE is the network namespace's (SO_NETNS_COOKIE, unique until
+/// the next boot, as its inode is not), N the layout's version. Holds the shared maps, the running program
+/// with its description, and `link-IFINDEX` pins.
 public struct PinDirectory: Sendable {
     public static let bpffs = "/sys/fs/bpf"
     static let root = bpffs + "/xdpguard"
@@ -12,26 +14,37 @@ public struct PinDirectory: Sendable {
 
     /// The folder of this process's network namespace. It need not exist.
     public init() throws(KernelError) {
-        var status = stat()
-        guard stat("/proc/self/ns/net", &status) == 0 else {
-            throw KernelError("find this network namespace")
+        path = Self.root + "/net-\(try Self.namespaceCookie())-abi\(GUARD_ABI_VERSION)"
+    }
+
+    /// SO_NETNS_COOKIE of asm-generic/socket.h, Linux 5.14.
+    private static func namespaceCookie() throws(KernelError) -> UInt64 {
+        let fd = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard fd >= 0 else { throw KernelError("find this network namespace") }
+        defer { close(fd) }
+        var cookie: UInt64 = 0
+        var size = socklen_t(MemoryLayout<UInt64>.size)
+        guard getsockopt(fd, SOL_SOCKET, 71, &cookie, &size) == 0 else {
+            throw KernelError("find this network namespace", help: "Linux 6.1 or newer is needed")
         }
-        path = Self.root + "/net-\(status.st_ino)"
+        return cookie
     }
 
     func map(_ map: SharedMap) -> String { path + "/" + map.rawValue }
+    /// The program of the generation that was applied last, and its description.
+    var program: String { path + "/program" }
+    var description: String { path + "/description" }
+    var hasAllMaps: Bool { SharedMap.allCases.allSatisfy { access(map($0), F_OK) == 0 } }
+
     func link(_ index: UInt32) -> String { path + "/link-\(index)" }
 
     public var exists: Bool { access(path, F_OK) == 0 }
 
-    /// Makes the folder, and mounts bpffs where it is not.
-    /// - Returns: whether bpffs had to be mounted.
-    func create() throws(KernelError) -> Bool {
-        let mounted = try Self.mountIfNeeded()
+    /// Makes the folder on a mounted bpffs.
+    func create() throws(KernelError) {
         for folder in [Self.root, path] {
             if mkdir(folder, 0o700) != 0, errno != EEXIST { throw KernelError("make the folder \(folder)") }
         }
-        return mounted
     }
 
     /// Removes the folder and its parent where they are empty.
@@ -45,7 +58,9 @@ public struct PinDirectory: Sendable {
         entries().filter { $0.hasPrefix("link-") }.compactMap { UInt32($0.dropFirst(5)) }.sorted()
     }
 
-    func entries() -> [String] {
+    func entries() -> [String] { Self.entries(of: path) }
+
+    private static func entries(of path: String) -> [String] {
         guard let directory = opendir(path) else { return [] }
         defer { closedir(directory) }
         var names: [String] = []
@@ -58,14 +73,30 @@ public struct PinDirectory: Sendable {
         return names.sorted()
     }
 
-    /// The one lock for every change: held until the returned object goes; nil where another process has it.
-    public func lock() throws(KernelError) -> FileDescriptor? {
-        let fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard fd >= 0 else { throw KernelError("open \(path)") }
+    /// The one lock for every change, on bpffs itself, which nobody removes: held until the returned object
+    /// goes. Waits up to ten seconds for others.
+    public static func lock() throws -> FileDescriptor {
+        let fd = open(bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard fd >= 0 else { throw KernelError("open \(bpffs)") }
         let owned = FileDescriptor(owning: fd)
-        if flock(fd, LOCK_EX | LOCK_NB) == 0 { return owned }
-        guard errno == EWOULDBLOCK else { throw KernelError("lock \(path)") }
-        return nil
+        for _ in 0..<1000 {
+            if flock(fd, LOCK_EX | LOCK_NB) == 0 { return owned }
+            guard errno == EWOULDBLOCK || errno == EINTR else { throw KernelError("lock \(bpffs)") }
+            usleep(10_000)
+        }
+        throw DatapathBusy()
+    }
+
+    /// Removes the folders of network namespaces that are gone: those whose links all hold no interface any
+    /// more.
+    static func sweep(except kept: String) {
+        for name in entries(of: root) where name.hasPrefix("net-") && root + "/" + name != kept {
+            let folder = root + "/" + name
+            let links = entries(of: folder).filter { $0.hasPrefix("link-") }
+            guard !links.contains(where: { XDPLink.isAlive(folder + "/" + $0) }) else { continue }
+            for entry in entries(of: folder) { unlink(folder + "/" + entry) }
+            rmdir(folder)
+        }
     }
 
     /// BPF_FS_MAGIC of linux/magic.h.
@@ -76,11 +107,33 @@ public struct PinDirectory: Sendable {
         return statfs(bpffs, &status) == 0 && Int(status.f_type) == magic
     }
 
-    private static func mountIfNeeded() throws(KernelError) -> Bool {
+    /// Mounts bpffs where it is not; not in a mount namespace that ends with this process, with which all
+    /// pins, and so the policy, would go.
+    /// - Returns: whether it had to be mounted.
+    public static func mountIfNeeded() throws(KernelError) -> Bool {
         if isMounted { return false }
+        guard !hasOwnMountNamespace() else {
+            let help = """
+                \(bpffs) is no bpffs in this mount namespace, and pins in one mounted now would go with it: \
+                use 'nsenter --net=/run/netns/NAME' instead of 'ip netns exec NAME', or mount it first: \
+                mount -t bpf bpffs \(bpffs)
+                """
+            throw KernelError("pin anything", code: 0, help: help)
+        }
         if mount("bpffs", bpffs, "bpf", UInt(MS_NOSUID | MS_NODEV | MS_NOEXEC), "mode=0700") != 0 {
             throw KernelError("mount bpffs", help: "mount it with: mount -t bpf bpffs \(bpffs)")
         }
         return true
+    }
+
+    /// Whether the parent process lives in another mount namespace, as with `ip netns exec NAME xdpguard
+    /// ...`.
+    private static func hasOwnMountNamespace() -> Bool {
+        var mine = stat()
+        var parents = stat()
+        guard stat("/proc/self/ns/mnt", &mine) == 0, stat("/proc/\(getppid())/ns/mnt", &parents) == 0 else {
+            return false
+        }
+        return mine.st_ino != parents.st_ino
     }
 }

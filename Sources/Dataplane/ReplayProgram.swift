@@ -33,7 +33,7 @@ public final class ReplayProgram {
     }
 
     /// - Parameters:
-    ///   - frame: at least 14 bytes; what is behind the first 65,557 cannot matter and is not run.
+    ///   - frame: at least 14 bytes; what is behind the first 65,597 cannot matter and is not run.
     ///   - nanoseconds: the program's clock.
     ///   - interface: the index given to the frame's interface; 0: none.
     public func run(
@@ -46,7 +46,7 @@ public final class ReplayProgram {
         var options = bpf_test_run_opts()
         options.sz = optionsSize(upTo: \bpf_test_run_opts.repeat)
         options.data_in = frame.baseAddress
-        options.data_size_in = UInt32(min(frame.count, 14 + 8 + 65535))
+        options.data_size_in = UInt32(min(frame.count, 14 + 8 + 40 + 65535))
         options.repeat = 1
         try check(bpf_prog_test_run_opts(object.program, &options), "run a frame of \(frame.count) bytes")
         let answer = question.pointee

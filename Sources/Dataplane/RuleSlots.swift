@@ -9,27 +9,23 @@ extension SharedState {
     public func slots() throws(KernelError) -> [String: UInt32] {
         let map = try descriptor(.slots)
         var found: [String: UInt32] = [:]
-        var previous: guard_rule_name?
-        var key = guard_rule_name()
-        while true {
-            let more =
-                if var previous { bpf_map_get_next_key(map, &previous, &key) } else {
-                    bpf_map_get_next_key(map, nil, &key)
-                }
-            guard more == 0 else { return found }
+        for var key in try mapKeys(map, room: Int(GUARD_SLOTS), from: guard_rule_name()) {
             var slot: UInt32 = 0
             if bpf_map_lookup_elem(map, &key, &slot) == 0 { found[key.name] = slot }
-            previous = key
         }
+        return found
     }
 
-    /// The slots of the rules of a policy, those of new names given now. When all are taken, the names that
-    /// this policy does not have
-    /// give theirs back, and counting begins anew for whoever gets them.
-    public func assignSlots(to names: [String]) throws(KernelError) -> [String: UInt32] {
+    /// The slots of the rules of a policy, those of new names given now. When all are taken, names that
+    /// neither this policy nor the running one has give theirs back, and counting begins anew for whoever
+    /// gets them.
+    /// - Parameter running: the rule names of the policy that runs.
+    public func assignSlots(
+        to names: [String], running: Set<String>
+    ) throws(KernelError) -> [String: UInt32] {
         var known = try slots()
         var assigned: [String: UInt32] = [:]
-        let wanted = Set(names)
+        let wanted = running.union(names)
         var free = FreeSlots(taken: known.values)
         for name in names {
             if let slot = known[name] {

@@ -46,3 +46,20 @@ func perCPUValues<T: BitwiseCopyable>(_ map: Int32, key: UInt32, of zero: T) thr
     try check(bpf_map_lookup_elem(map, &key, &values), "read counters")
     return values
 }
+
+/// The keys of a hash map, each at least once: after a key that goes meanwhile the kernel begins anew.
+/// - Parameter room: the map's size; the walk ends after twice as many keys.
+func mapKeys<Key: BitwiseCopyable>(_ map: Int32, room: Int, from zero: Key) throws(KernelError) -> [Key] {
+    var found: [Key] = []
+    var key = zero
+    var result = bpf_map_get_next_key(map, nil, &key)
+    while result == 0, found.count < 2 * room {
+        found.append(key)
+        var next = zero
+        result = bpf_map_get_next_key(map, &key, &next)
+        key = next
+    }
+    // Only "no more keys" is the end; anything else would make a short list look whole.
+    if result != 0, result != -ENOENT { try check(result, "walk through a table") }
+    return found
+}

@@ -21,11 +21,16 @@ struct XDPLink {
         return XDPLink(descriptor: FileDescriptor(owning: fd), interface: interface)
     }
 
-    /// The link pinned for an interface; nil where there is none or it no longer holds the interface.
+    /// The link pinned for an interface; nil where there is none or what it holds is not this interface's
+    /// program: an index may have been given to another interface since.
     static func pinned(_ interface: NetworkInterface, in pins: PinDirectory) throws(KernelError) -> XDPLink? {
         guard let descriptor = try FileDescriptor.pinned(pins.link(interface.index)) else { return nil }
         let link = XDPLink(descriptor: descriptor, interface: interface)
-        return try link.information().ifindex == interface.index ? link : nil
+        let held = try link.information()
+        guard held.ifindex == interface.index, let running = try interface.attachedProgram() else {
+            return nil
+        }
+        return running.id == held.program ? link : nil
     }
 
     /// Puts another program in the place of `old`, between two packets; refused where `old` is not what runs.
@@ -38,9 +43,11 @@ struct XDPLink {
             bpf_link_update(descriptor.raw, program, &options), "replace the program on \(interface.name)")
     }
 
-    /// The program that runs.
-    func program() throws(KernelError) -> FileDescriptor {
+    /// The program that runs. Opening it by id needs CAP_SYS_ADMIN; `expected`, where it is the one, needs
+    /// nothing.
+    func program(expected: FileDescriptor?) throws(KernelError) -> FileDescriptor {
         let id = try information().program
+        if let expected, try programID(expected) == id { return expected }
         return FileDescriptor(owning: try check(bpf_prog_get_fd_by_id(id), "open the running program \(id)"))
     }
 
@@ -51,6 +58,14 @@ struct XDPLink {
         try check(
             bpf_obj_get_info_by_fd(descriptor.raw, &info, &size), "ask about the link of \(interface.name)")
         return (info.xdp.ifindex, info.prog_id)
+    }
+
+    /// Whether a pinned link still holds an interface.
+    static func isAlive(_ path: String) -> Bool {
+        guard let descriptor = try? FileDescriptor.pinned(path) else { return false }
+        let nowhere = NetworkInterface(name: path, index: 0, isUp: false, isEthernet: false)
+        let held = try? XDPLink(descriptor: descriptor, interface: nowhere).information()
+        return held.map { $0.ifindex != 0 } ?? false
     }
 
     func pin(in pins: PinDirectory) throws(KernelError) {

@@ -43,6 +43,7 @@ extension PolicyCompiler {
         let keys = classes.starts.dropFirst().map {
             guard_address6(high: UInt64(truncatingIfNeeded: $0 >> 64), low: UInt64(truncatingIfNeeded: $0))
         }
+        table.root = writer.append([UInt32(0), table.count])
         table.keys = writer.append(keys)
         table.top_step = topStep(table.count)
         return table
@@ -69,19 +70,28 @@ extension PolicyCompiler {
     ) -> Classes<Bound> {
         func admits(_ match: RuleMatch) -> Bool { match.families?.contains(family) ?? true }
         var constraints = matches.constraints(where: admits) { side.key($0).map(part) }
-        if side == .source {
-            constraints += [
-                Constraint(bit: 63, values: part(policy.neverBan)),
-                Constraint(bit: 62, values: part(ownAddresses)),
-            ]
-        }
+        if side == .source { constraints.append(Constraint(bit: 63, values: part(policy.neverBan))) }
         return Classes(base: matches.row { admits($0) && side.key($0) == nil }, constraints: constraints)
     }
 
-    private var ownAddresses: AddressSet {
-        let v4 = target.ownAddresses.compactMap(\.v4Bits).map { $0...$0 }
-        let v6 = target.ownAddresses.filter { $0.family == .ipv6 }.map { $0.bits...$0.bits }
-        return AddressSet(v4: IntervalSet(v4), v6: IntervalSet(v6))
+    /// This host's addresses and the filter that answers for most others (own_bit in stages/spoofed.bpf.h).
+    mutating func writeOwnAddresses() {
+        let own = target.ownAddresses.map { address in
+            guard_own_address(
+                address: guard_address6(
+                    high: UInt64(truncatingIfNeeded: address.bits >> 64),
+                    low: UInt64(truncatingIfNeeded: address.bits)),
+                family: address.family == .ipv4 ? 4 : 6, padding: 0)
+        }
+        config.own = writer.append(own)
+        config.own_count = UInt32(own.count)
+        withUnsafeMutableBytes(of: &config.own_filter) { bytes in
+            let filter = bytes.bindMemory(to: UInt64.self)
+            for entry in own {
+                let bit = ((entry.address.high ^ entry.address.low) &* 0x9e37_79b9_7f4a_7c15) >> 56
+                filter[Int(bit >> 6)] |= 1 << (bit & 63)
+            }
+        }
     }
 }
 

@@ -81,7 +81,7 @@ private func keyedReplies(_ reply: RuleMatch, _ proto: IPProtocol, _ keys: Servi
         match.sourcePort = keys.values
         return keys.values.isEmpty ? [] : [match]
     }
-    let pairs: [(request: UInt16, reply: UInt16)] = proto == .icmp ? [(8, 0), (13, 14)] : [(128, 129)]
+    let pairs: [(request: UInt16, reply: UInt16)] = proto == .icmp ? [(8, 0)] : [(128, 129)]
     let answers = pairs.filter { keys.values.contains($0.request) }.map { $0.reply...$0.reply }
     guard !answers.isEmpty else { return [] }
     match.service = ServiceSet(

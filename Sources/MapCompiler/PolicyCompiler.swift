@@ -36,6 +36,7 @@ struct PolicyCompiler {
         config.words = UInt32(matches.wordCount - 1)
         writeAddressTables()
         writeIndexTables()
+        writeOwnAddresses()
         writeRules()
         writeInterfaces()
         config.tables_size = UInt32(writer.bytes.count)

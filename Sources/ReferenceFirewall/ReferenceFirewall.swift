@@ -94,7 +94,8 @@ extension ReferenceFirewall {
     private func essential(_ packet: Packet) -> Judgement? {
         let names = EssentialTraffic.allCases.filter(policy.essential.contains)
         let found = names.first { packet.read.isEssential($0) }
-        return found.map { Judgement(.pass, .essential, detail: $0.rawValue) }
+        let check = packet.malformed ?? packet.spoofed
+        return found.map { Judgement(.pass, .essential, detail: check ?? $0.rawValue) }
     }
 
     private func rulesAndDefault(_ packet: Packet) -> Judgement {

@@ -14,11 +14,14 @@ public struct KernelReplayEngine: ReplayEngine {
     private var program: ReplayProgram
     private var interfaces: [String: UInt32] = [:]
 
-    /// - Parameter bans: banned from the first packet on, without an end.
-    public init(policy: CheckedPolicy, bans: [Prefix]) throws {
+    /// - Parameters:
+    ///   - bans: banned from the first packet on, without an end.
+    ///   - ownAddresses: spoofed as sources; on a live interface this host's, in a replay none.
+    public init(policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = []) throws {
         self.policy = policy
         self.bans = bans
         target.isReplay = true
+        target.ownAddresses = ownAddresses
         target.slots = Dictionary(
             policy.rules.enumerated().map { ($0.element.name, UInt32($0.offset)) },
             uniquingKeysWith: { first, _ in first })

@@ -8,10 +8,12 @@ import ReferenceFirewall
 public struct ModelReplayEngine: ReplayEngine {
     private let firewall: ReferenceFirewall
 
-    /// - Parameter bans: banned from the first packet on, without an end.
-    public init(policy: CheckedPolicy, bans: [Prefix]) {
+    /// - Parameters:
+    ///   - bans: banned from the first packet on, without an end.
+    ///   - ownAddresses: spoofed as sources; on a live interface this host's, in a replay none.
+    public init(policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = []) {
         let bans = bans.map { ReferenceBan(prefix: $0, endsNanoseconds: nil) }
-        firewall = ReferenceFirewall(policy: policy, bans: bans)
+        firewall = ReferenceFirewall(policy: policy, bans: bans, ownAddresses: Set(ownAddresses))
     }
 
     public mutating func judge(_ frame: CapturedFrame) -> Judgement {

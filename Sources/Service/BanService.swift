@@ -60,7 +60,7 @@ public struct BanService {
     }
 
     private func locked<Result>(_ change: () throws -> Result) throws -> Result {
-        guard let lock = try datapath.pins.lock() else { throw DatapathBusy() }
+        let lock = try PinDirectory.lock()
         defer { _ = lock }
         return try change()
     }
@@ -76,6 +76,18 @@ public struct BanService {
 
 /// The description of the generation that runs; nil where nothing is attached.
 func runningInfo(_ datapath: Datapath) throws -> GenerationInfo? {
-    guard let attachment = try datapath.attachments().first else { return nil }
-    return try programDescription(attachment.programID).flatMap(GenerationInfo.decoded)
+    guard try !datapath.attachments().isEmpty else { return nil }
+    return try datapath.description().flatMap(GenerationInfo.decoded)
+}
+
+/// Throws where an interface has a program of xdpguard that cannot be reached from here.
+func requireNoStrangers(_ datapath: Datapath) throws {
+    let names = try datapath.strangers()
+    guard !names.isEmpty else { return }
+    throw ServiceError(
+        .unavailable,
+        "xdpguard's program on \(names.joined(separator: ", ")) is not pinned here: "
+            + "it was applied where another bpffs is mounted (as 'ip netns exec' does); "
+            + "run this there, or with 'nsenter --net='"
+    )
 }

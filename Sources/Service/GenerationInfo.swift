@@ -34,6 +34,8 @@ public struct GenerationInfo: Codable, Sendable {
     public var version: String
     /// In the policy's order.
     public var rules: [RuleSlot]
+    /// Bytes of the generation's tables.
+    public var tableBytes: UInt64
     /// Where no ban holds.
     public var neverBan: [AddressRange]
 

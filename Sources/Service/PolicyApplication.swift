@@ -73,6 +73,7 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     let interfaces = try selectInterfaces(
         policy, devices: request.devices, available: try NetworkInterface.all())
     try guardSession(policy, request, interfaces)
+    warnOfHiddenTags(policy, interfaces, warn)
     let datapath = try Datapath()
     let build = { (slots: [String: UInt32]) throws -> GenerationImage in
         try generation(policy, request.policyPath, slots, interfaces)
@@ -86,11 +87,31 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
             policy: policy.name, ruleCount: names.count, attachments: [], detached: [], remarks: [],
             tableBytes: image.tables.count, isDryRun: true)
     }
-    let applied = try datapath.apply(to: interfaces, attach: request.attach, ruleNames: names, build: build)
+    let applied = try datapath.apply(
+        to: interfaces, attach: request.attach, ruleNames: names,
+        runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
     return ApplyOutcome(
         policy: policy.name, ruleCount: names.count, attachments: applied.attachments,
         detached: applied.detached,
         remarks: applied.remarks, tableBytes: applied.tableBytes, isDryRun: false)
+}
+
+/// A driver that takes tags out of frames makes every frame look untagged to `vlan` keys.
+private func warnOfHiddenTags(
+    _ policy: CheckedPolicy, _ interfaces: [NetworkInterface], _ warn: (String) -> Void
+) {
+    guard let rule = policy.rules.first(where: { $0.match.vlan != nil || $0.match.innerVLAN != nil }) else {
+        return
+    }
+    for interface in interfaces where interface.hidesTags {
+        warn(
+            """
+            xdpguard: warning: rule '\(rule.name)' asks for VLAN tags, which \(interface.name) may take out of \
+            frames before XDP sees them; switch that off with: ethtool -K \(interface.name) rxvlan off (on a \
+            veth, txvlan at its peer)
+
+            """)
+    }
 }
 
 private func guardSession(_ policy: CheckedPolicy, _ request: ApplyRequest, _ interfaces: [NetworkInterface])
@@ -121,6 +142,7 @@ private func generation(
         policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue, appliedNanoseconds: now,
         user: UInt32(getuid()), version: xdpguardVersion,
         rules: policy.rules.map { .init(name: $0.name, slot: slots[$0.name] ?? 0) },
+        tableBytes: UInt64(image.tables.count),
         neverBan: GenerationInfo.ranges(policy.neverBan))
     return GenerationImage(config: image.config, tables: image.tables, info: try info.encoded())
 }

@@ -34,8 +34,9 @@ struct SSHSession {
 func lockoutReason(
     _ policy: CheckedPolicy, _ session: SSHSession, on interfaces: [NetworkInterface], nowNanoseconds: Int64
 ) throws -> String? {
-    if let home = try interfaceName(of: session.packet.destination),
-        !interfaces.contains(where: { $0.name == home })
+    // An address on a bridge or a bond is reached through the interfaces below it.
+    if let home = try interfaceName(of: session.packet.destination).flatMap(NetworkInterface.init(named:)),
+        !home.isStacked, !interfaces.contains(home)
     {
         return nil
     }

@@ -39,19 +39,19 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
     var report = StatusReport(
         policy: try runningInfo(datapath), interfaces: [], tableBytes: 0, fills: [], lostEvents: 0,
         totals: ReasonCount())
-    var costs: [UInt32: Double?] = [:]
-    for attachment in attachments {
-        let id = attachment.programID
-        if costs[id] == nil, measureMilliseconds > 0 {
-            let runs = try measureRuns(of: id, milliseconds: measureMilliseconds)
-            costs[id] = .some(runs.count == 0 ? nil : Double(runs.nanoseconds) / Double(runs.count))
-        }
-        report.interfaces.append(
-            .init(
-                name: attachment.interface.name, index: attachment.interface.index, mode: attachment.mode,
-                programID: id, nanosecondsPerPacket: costs[id] ?? nil))
+    if attachments.isEmpty { try requireNoStrangers(datapath) }
+    var cost: Double?
+    if measureMilliseconds > 0, !attachments.isEmpty, let program = try datapath.runningProgram(),
+        let runs = try measureRuns(of: program, milliseconds: measureMilliseconds), runs.count > 0
+    {
+        cost = Double(runs.nanoseconds) / Double(runs.count)
     }
-    if let id = attachments.first?.programID { report.tableBytes = try programTableBytes(id) }
+    report.interfaces = attachments.map { attachment in
+        .init(
+            name: attachment.interface.name, index: attachment.interface.index, mode: attachment.mode,
+            programID: attachment.programID, nanosecondsPerPacket: cost)
+    }
+    report.tableBytes = report.policy?.tableBytes ?? 0
     guard let state = try SharedState.open(datapath.pins) else { return report }
     report.fills = [
         .init(name: "bans", used: try state.bans().count, capacity: Int(GUARD_BANS_MAX)),
@@ -70,6 +70,7 @@ public func detach(_ names: [String]) throws -> [String] {
     try requirePrivileges(for: "detach")
     let datapath = try Datapath()
     let attached = Set(try datapath.attachments().map(\.interface.name))
+    if attached.isEmpty { try requireNoStrangers(datapath) }
     if let unknown = names.first(where: { !attached.contains($0) }) {
         let list =
             attached.isEmpty

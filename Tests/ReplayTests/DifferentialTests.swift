@@ -18,8 +18,9 @@ struct DifferentialTests {
             var random = SeededGenerator(seed: seed &+ UInt64(round))
             let policy = random.policy(rules: random.pick([0, 1, 3, 10, 70, 140]))
             let bans = (0..<random.pick([0, 0, 1, 3])).map { _ in random.prefix() }
-            var kernel = try KernelReplayEngine(policy: policy, bans: bans)
-            var model = ModelReplayEngine(policy: policy, bans: bans)
+            let own = random.ownAddresses()
+            var kernel = try KernelReplayEngine(policy: policy, bans: bans, ownAddresses: own)
+            var model = ModelReplayEngine(policy: policy, bans: bans, ownAddresses: own)
             for number in 1...300 {
                 let frame = random.randomFrame()
                 let expected = try frame.judged(by: &model)
@@ -37,6 +38,11 @@ struct DifferentialTests {
 }
 
 extension SeededGenerator {
+    mutating func ownAddresses() -> [IPAddress] {
+        let all = World.v4.map(IPAddress.init(v4:)) + World.v6.map(IPAddress.init(v6:))
+        return all.filter { _ in chance(15) }
+    }
+
     mutating func prefix() -> Prefix {
         let address = chance(60) ? IPAddress(v4: pick(World.v4)) : IPAddress(v6: pick(World.v6))
         return Prefix(masking: address, length: pick([0, 1, 24, 31, 32, 64, 65, 127, 128])) ?? Prefix(address)

@@ -30,7 +30,7 @@ enum guard_config_flags {
 	GUARD_CFG_ESSENTIAL_DHCP = 1 << 9,
 	GUARD_CFG_FAILSAFE = 1 << 10, /* row heads hold failsafe bits */
 	GUARD_CFG_NEVER_BAN = 1 << 11, /* source rows' heads hold GUARD_HEAD_NEVER_BAN */
-	GUARD_CFG_OWN_ADDRESSES = 1 << 12, /* source rows' heads hold GUARD_HEAD_OWN */
+	GUARD_CFG_OWN_ADDRESSES = 1 << 12, /* own_filter and own are filled */
 	GUARD_CFG_PAYLOAD = 1 << 13, /* some rule looks into the payload */
 };
 
@@ -38,7 +38,8 @@ enum guard_config_flags {
  * not above it. All offsets are bytes from the start of guard_tables. */
 struct guard_address_table {
 	__u32 enabled; /* 0: every address is of class 0 */
-	__u32 root; /* IPv4: __u32[65537], index of the first boundary of each /16; IPv6: unused */
+	__u32 root; /* IPv4: __u32[65537], index of the first boundary of each /16; IPv6: __u32[2], 0 and
+	               count */
 	__u32 keys; /* boundaries, ascending. IPv4: __u16, the low half; IPv6: struct guard_address6 */
 	__u32 count; /* number of keys */
 	__u32 classes; /* __u16[count + 1]: class of the interval before key i */
@@ -85,7 +86,6 @@ enum guard_row_words {
 };
 
 #define GUARD_HEAD_NEVER_BAN (1ULL << 63)
-#define GUARD_HEAD_OWN (1ULL << 62)
 #define GUARD_FAILSAFE_MAX 62
 #define GUARD_FAILSAFE_MASK ((1ULL << 62) - 1)
 #define GUARD_RULES_MAX 4096 /* 64 words of 64 bits under one summary */
@@ -110,6 +110,16 @@ struct guard_config {
 	struct guard_address_table ipv4[2];
 	struct guard_address_table ipv6[2];
 	struct guard_index_table index[GUARD_DIMS];
+	__u32 own; /* struct guard_own_address[own_count]: this host's addresses */
+	__u32 own_count;
+	__u32 padding;
+	__u64 own_filter[4]; /* bit own_bit(address) of each */
+};
+
+/* An address of this host; IPv4 in the low 32 bits. */
+struct guard_own_address {
+	struct guard_address6 address;
+	__u32 family; /* 4 or 6 */
 	__u32 padding;
 };
 

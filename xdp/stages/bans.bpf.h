@@ -88,7 +88,7 @@ static __always_inline int banned(const struct packet *packet)
 		return 0;
 	search.family = packet->family;
 	search.address = packet->source;
-	search.bytes = packet->network + packet->length;
+	search.bytes = packet->end ? packet->end : packet->available;
 	bpf_loop(130, ban_step, &search, 0);
 	return search.found;
 }

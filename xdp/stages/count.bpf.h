@@ -9,7 +9,8 @@
 /* A packet's fate. */
 struct decision {
 	__u32 slot; /* GUARD_NO_SLOT: no rule decided */
-	__u32 would_drop_slot;
+	__u32 would_drop_slot; /* the rule to name for it */
+	__u32 monitor_slot; /* the first rule in monitor mode that would have dropped the packet */
 	__u8 verdict; /* enum guard_verdict */
 	__u8 reason; /* enum guard_reason */
 	__u8 detail; /* enum guard_detail */
@@ -53,12 +54,20 @@ static __always_inline void count_reason(const struct packet *packet, const stru
 	count(counter, bytes);
 	if (counter->packets % GUARD_TALKER_EVERY == 0)
 		note_talker(packet, decision, bytes);
-	if (decision->would_drop) {
+	if (decision->would_drop && decision->verdict == GUARD_PASS) {
 		index = decision->reason * GUARD_VERDICTS + GUARD_COUNT_WOULD_DROP;
 		counter = bpf_map_lookup_elem(&guard_reasons, &index);
 		if (counter)
 			count(counter, bytes);
 	}
+}
+
+static __always_inline void count_would_drop(__u32 slot, __u32 bytes)
+{
+	struct guard_rule_counters *counters = bpf_map_lookup_elem(&guard_rules, &slot);
+
+	if (counters)
+		count(&counters->would_drop, bytes);
 }
 
 static __always_inline void count_rules(const struct decision *decision, __u32 bytes)
@@ -70,11 +79,10 @@ static __always_inline void count_rules(const struct decision *decision, __u32 b
 		if (counters)
 			count(&counters->decided, bytes);
 	}
-	if (decision->would_drop_slot != GUARD_NO_SLOT) {
-		counters = bpf_map_lookup_elem(&guard_rules, &decision->would_drop_slot);
-		if (counters)
-			count(&counters->would_drop, bytes);
-	}
+	if (decision->would_drop_slot != GUARD_NO_SLOT)
+		count_would_drop(decision->would_drop_slot, bytes);
+	if (decision->monitor_slot != GUARD_NO_SLOT && decision->monitor_slot != decision->would_drop_slot)
+		count_would_drop(decision->monitor_slot, bytes);
 }
 
 static __always_inline void answer(const struct decision *decision)
@@ -138,7 +146,8 @@ static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *
 static __always_inline int finish(struct xdp_md *ctx, const struct packet *packet,
                                   const struct decision *decision)
 {
-	__u32 bytes = packet->read & PACKET_IP ? packet->network + packet->length : packet->available;
+	/* What is there, not what the header claims. */
+	__u32 bytes = packet->end ? packet->end : packet->available;
 
 	count_reason(packet, decision, bytes);
 	count_rules(decision, bytes);

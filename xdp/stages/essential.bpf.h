@@ -12,8 +12,7 @@ static __always_inline int quotes_own_ipv4(struct xdp_md *ctx, const struct pack
 	__u32 quoted = packet->transport + 8;
 	struct iphdr ip;
 
-	if (packet->family != 4 || quoted + sizeof(ip) > packet->end ||
-	    packet_load(ctx, quoted, &ip, sizeof(ip)))
+	if (packet->family != 4 || quoted + sizeof(ip) > packet->end || packet_load(ctx, quoted, &ip))
 		return 0;
 	return ip.version == 4 && bpf_ntohl(ip.saddr) == packet->destination.low;
 }
@@ -23,8 +22,7 @@ static __always_inline int quotes_own_ipv6(struct xdp_md *ctx, const struct pack
 	__u32 quoted = packet->transport + 8;
 	struct ipv6hdr ip;
 
-	if (packet->family != 6 || quoted + sizeof(ip) > packet->end ||
-	    packet_load(ctx, quoted, &ip, sizeof(ip)))
+	if (packet->family != 6 || quoted + sizeof(ip) > packet->end || packet_load(ctx, quoted, &ip))
 		return 0;
 	return ip.version == 6 && address_half(&ip.saddr, 0) == packet->destination.high &&
 	       address_half(&ip.saddr, 8) == packet->destination.low;

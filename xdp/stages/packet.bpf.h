@@ -69,20 +69,24 @@ static __always_inline int packet_has(struct xdp_md *ctx, struct packet *packet,
 	return end <= packet->available;
 }
 
-/* Copies `length` (a constant) bytes at `offset`; they may lie in several buffers. 0, or -1 where they are
- * not there. */
-static __always_inline int packet_load(struct xdp_md *ctx, __u32 offset, void *to, const __u32 length)
+/* The `length` (a constant) bytes at `offset` where they lie in the linear part, else 0. */
+static __always_inline const void *packet_linear(struct xdp_md *ctx, __u32 offset, const __u32 length)
 {
 	void *data = (void *)(long)ctx->data;
 	void *data_end = (void *)(long)ctx->data_end;
 
 	if (offset > PACKET_OFFSET_MAX)
-		return -1;
-	if (data + offset + length <= data_end) {
-		__builtin_memcpy(to, data + offset, length);
 		return 0;
-	}
-	return bpf_xdp_load_bytes(ctx, offset, to, length) ? -1 : 0;
+	return data + offset + length <= data_end ? data + offset : 0;
 }
+
+/* Copies the header at `offset` to `*to`; it may lie in several buffers. 0, or not where it is not there. A
+ * macro for the type's sake: from a void pointer the compiler would copy byte by byte. */
+#define packet_load(ctx, offset, to)                                                                         \
+	({                                                                                                   \
+		const typeof(*(to)) *packet_at = packet_linear(ctx, offset, sizeof(*(to)));                  \
+                                                                                                             \
+		packet_at ? (*(to) = *packet_at, 0) : bpf_xdp_load_bytes(ctx, offset, to, sizeof(*(to)));    \
+	})
 
 #endif

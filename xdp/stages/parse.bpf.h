@@ -35,14 +35,13 @@ static __always_inline int parse_ethernet(struct xdp_md *ctx, struct packet *pac
 	struct vlan_tag tag;
 	__be16 ethertype;
 
-	if (!packet_has(ctx, packet, ETH_HLEN) || packet_load(ctx, ETH_HLEN - 2, &ethertype, 2)) {
+	if (!packet_has(ctx, packet, ETH_HLEN) || packet_load(ctx, ETH_HLEN - 2, &ethertype)) {
 		packet_fault(packet, GUARD_DETAIL_TRUNCATED_ETHERNET);
 		return -1;
 	}
 	packet->ethertype = bpf_ntohs(ethertype);
 	for (int i = 0; i < 2 && is_vlan(packet->ethertype); i++) {
-		if (!packet_has(ctx, packet, offset + sizeof(tag)) ||
-		    packet_load(ctx, offset, &tag, sizeof(tag))) {
+		if (!packet_has(ctx, packet, offset + sizeof(tag)) || packet_load(ctx, offset, &tag)) {
 			packet_fault(packet, GUARD_DETAIL_TRUNCATED_VLAN);
 			return -1;
 		}
@@ -86,8 +85,7 @@ static __always_inline void parse_ipv4(struct xdp_md *ctx, struct packet *packet
 	__u32 header_length;
 	struct iphdr ip;
 
-	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) ||
-	    packet_load(ctx, packet->network, &ip, sizeof(ip)))
+	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) || packet_load(ctx, packet->network, &ip))
 		return packet_fault(packet, GUARD_DETAIL_TRUNCATED_IP);
 	if (ip.version != 4)
 		return packet_fault(packet, GUARD_DETAIL_IP_VERSION);
@@ -171,8 +169,7 @@ static __always_inline int parse_extension(struct xdp_md *ctx, struct packet *pa
 	}
 	if (protocol == 0 && chain->count > 0)
 		packet_fault(packet, GUARD_DETAIL_EXTENSION_ORDER);
-	if (chain->offset + sizeof(extension) > packet->end ||
-	    packet_load(ctx, chain->offset, &extension, sizeof(extension))) {
+	if (chain->offset + sizeof(extension) > packet->end || packet_load(ctx, chain->offset, &extension)) {
 		packet_fault(packet, GUARD_DETAIL_TRUNCATED_EXTENSION);
 		return -1;
 	}
@@ -220,8 +217,7 @@ static __always_inline void parse_ipv6(struct xdp_md *ctx, struct packet *packet
 {
 	struct ipv6hdr ip;
 
-	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) ||
-	    packet_load(ctx, packet->network, &ip, sizeof(ip)))
+	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) || packet_load(ctx, packet->network, &ip))
 		return packet_fault(packet, GUARD_DETAIL_TRUNCATED_IP);
 	if (ip.version != 6)
 		return packet_fault(packet, GUARD_DETAIL_IP_VERSION);

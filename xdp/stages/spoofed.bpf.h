@@ -3,7 +3,7 @@
 #ifndef GUARD_SPOOFED_BPF_H
 #define GUARD_SPOOFED_BPF_H
 
-#include "stages/packet.bpf.h"
+#include "stages/tables.bpf.h"
 
 /* RFC 951: a client that has no address yet asks from 0.0.0.0, udp 68 > 67. */
 static __always_inline int is_dhcp_request(const struct packet *packet)
@@ -49,8 +49,46 @@ static __always_inline enum guard_detail spoofed_ipv6(const struct packet *packe
 	return GUARD_DETAIL_NONE;
 }
 
-/* `head` is that of the source's row. */
-static __always_inline enum guard_detail spoofed(const struct packet *packet, __u64 head)
+/* One of 256 bits for an address; the compiler sets those of this host's own (AddressTables.swift). */
+static __always_inline __u32 own_bit(const struct guard_address6 *address)
+{
+	return ((address->high ^ address->low) * 0x9e3779b97f4a7c15ULL) >> 56;
+}
+
+struct own_search {
+	struct guard_address6 address;
+	__u32 family;
+	__u32 found;
+};
+
+static long own_step(__u32 index, void *context)
+{
+	const void *t = tables();
+	struct own_search *search = context;
+	const struct guard_own_address *own;
+
+	if (!t)
+		return 1;
+	own = table_at(t, guard_config.own + index * sizeof(*own), sizeof(*own));
+	if (own && own->family == search->family && own->address.low == search->address.low &&
+	    own->address.high == search->address.high)
+		search->found = 1;
+	return search->found ? 1 : 0;
+}
+
+/* Whether the source is an address of this host. The filter answers for nearly all that are not. */
+static __always_inline int is_own(const struct packet *packet)
+{
+	struct own_search search = {.address = packet->source, .family = packet->family};
+	__u32 bit = own_bit(&packet->source);
+
+	if (!(guard_config.own_filter[bit >> 6 & 3] >> (bit & 63) & 1))
+		return 0;
+	bpf_loop(guard_config.own_count, own_step, &search, 0);
+	return search.found;
+}
+
+static __always_inline enum guard_detail spoofed(const struct packet *packet)
 {
 	enum guard_detail detail = packet->family == 4 ? spoofed_ipv4(packet) : spoofed_ipv6(packet);
 
@@ -58,7 +96,7 @@ static __always_inline enum guard_detail spoofed(const struct packet *packet, __
 		return detail;
 	if (packet->source.low == packet->destination.low && packet->source.high == packet->destination.high)
 		return GUARD_DETAIL_SPOOF_SAME;
-	if (guard_config.flags & GUARD_CFG_OWN_ADDRESSES && head & GUARD_HEAD_OWN)
+	if (guard_config.flags & GUARD_CFG_OWN_ADDRESSES && is_own(packet))
 		return GUARD_DETAIL_SPOOF_OWN;
 	return GUARD_DETAIL_NONE;
 }

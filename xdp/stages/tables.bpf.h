@@ -73,13 +73,16 @@ static __always_inline __u32 search_ipv4(const void *tables, const struct guard_
 static __always_inline __u32 search_ipv6(const void *tables, const struct guard_address_table volatile *table,
                                          const struct guard_address6 *address)
 {
-	__u32 position = 0;
+	/* From memory, where the verifier knows nothing of it: from a constant 0 it would follow every
+	 * search. */
+	__u32 position = table_u32(tables, table->root);
+	__u32 end = table_u32(tables, table->root + sizeof(__u32));
 
 	for (__u32 step = table->top_step; step; step >>= 1) {
 		__u32 next = position + step;
 		const struct guard_address6 *key;
 
-		if (next > table->count)
+		if (next > end)
 			continue;
 		key = table_at(tables, table->keys + (next - 1) * sizeof(*key), sizeof(*key));
 		if (key &&

@@ -53,16 +53,22 @@ static __always_inline void set_payload(struct packet *packet, __u32 header_leng
 	packet->read |= PACKET_PAYLOAD;
 }
 
+/* TCP's data offset (upper half) and flags, at byte 12. */
+struct tcp_shape {
+	__u8 offset;
+	__u8 flags;
+};
+
 static __always_inline void parse_tcp(struct xdp_md *ctx, struct packet *packet)
 {
 	__u32 left = packet->end - packet->transport;
-	__u8 offset_flags[2];
+	struct tcp_shape shape;
 	__u32 header_length;
 
-	if (packet_load(ctx, packet->transport + 12, offset_flags, 2))
+	if (packet_load(ctx, packet->transport + 12, &shape))
 		return;
-	header_length = (offset_flags[0] >> 4) * 4;
-	packet->tcp_flags = offset_flags[1];
+	header_length = (shape.offset >> 4) * 4;
+	packet->tcp_flags = shape.flags;
 	if (header_length < 20 || header_length > left) {
 		if (packet->fragment == FRAGMENT_NONE)
 			packet_fault(packet, GUARD_DETAIL_TCP_HEADER_LENGTH);
@@ -95,8 +101,7 @@ static __always_inline void parse_transport(struct xdp_md *ctx, struct packet *p
 		return;
 	if (!fixed)
 		return set_payload(packet, 0);
-	if (packet->transport + fixed > packet->end ||
-	    packet_load(ctx, packet->transport, &head, sizeof(head)))
+	if (packet->transport + fixed > packet->end || packet_load(ctx, packet->transport, &head))
 		return packet_fault(packet, packet->fragment == FRAGMENT_FIRST ? GUARD_DETAIL_TINY_FRAGMENT
 		                                                               : GUARD_DETAIL_TRUNCATED_L4);
 	packet->read |= PACKET_L4;

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a driver says of its interface (linux/ethtool.h): its name, and what it hides from XDP.
+import CBPF
+import Glibc
+
+extension NetworkInterface {
+    /// The interface of a name; nil where this network namespace has none.
+    public init?(named name: String) {
+        guard let found = try? NetworkInterface.all().first(where: { $0.name == name }) else { return nil }
+        self = found
+    }
+
+    /// Packets come to it through other interfaces, where XDP sees them first: a bridge, a bond, a VLAN. True too
+    /// where the driver does not say what it is.
+    public var isStacked: Bool {
+        let stacked: Set = [
+            "bridge", "bonding", "team", "802.1Q VLAN Support", "macvlan", "ipvlan", "dummy", "vrf",
+            "openvswitch",
+        ]
+        var info = ethtool_drvinfo()
+        info.cmd = UInt32(ETHTOOL_GDRVINFO)
+        guard ask(&info) else { return true }
+        let driver = withUnsafeBytes(of: info.driver) {
+            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        return stacked.contains(driver)
+    }
+
+    /// Whether the driver takes VLAN tags out of frames before XDP sees them (rx-vlan-offload).
+    public var hidesTags: Bool {
+        var flags = ethtool_value()
+        flags.cmd = UInt32(ETHTOOL_GFLAGS)
+        return ask(&flags) && flags.data & UInt32(ETH_FLAG_RXVLAN.rawValue) != 0
+    }
+
+    private func ask<Command>(_ command: inout Command) -> Bool {
+        let fd = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard fd >= 0 else { return false }
+        defer { close(fd) }
+        var request = ifreq()
+        withUnsafeMutableBytes(of: &request.ifr_ifrn) { $0.copyBytes(from: name.utf8.prefix(15)) }
+        return withUnsafeMutablePointer(to: &command) { pointer in
+            request.ifr_ifru.ifru_data = UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: CChar.self)
+            return ioctl(fd, UInt(SIOCETHTOOL), &request) == 0
+        }
+    }
+}
