@@ -10,13 +10,11 @@ extension NetworkInterface {
         self = found
     }
 
-    /// Packets come to it through other interfaces, where XDP sees them first: a bridge, a bond, a VLAN. True too
-    /// where the driver does not say what it is.
+    /// Packets come to it through other interfaces, where XDP sees them first: a bridge, a bond, a VLAN.
+    /// True too where the driver does not say what it is.
     public var isStacked: Bool {
-        let stacked: Set = [
-            "bridge", "bonding", "team", "802.1Q VLAN Support", "macvlan", "ipvlan", "dummy", "vrf",
-            "openvswitch",
-        ]
+        let virtual = ["802.1Q VLAN Support", "macvlan", "ipvlan", "dummy", "vrf"]
+        let stacked = Set(virtual + ["bridge", "bonding", "team", "openvswitch"])
         var info = ethtool_drvinfo()
         info.cmd = UInt32(ETHTOOL_GDRVINFO)
         guard ask(&info) else { return true }

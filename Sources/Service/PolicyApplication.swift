@@ -106,9 +106,9 @@ private func warnOfHiddenTags(
     for interface in interfaces where interface.hidesTags {
         warn(
             """
-            xdpguard: warning: rule '\(rule.name)' asks for VLAN tags, which \(interface.name) may take out of \
-            frames before XDP sees them; switch that off with: ethtool -K \(interface.name) rxvlan off (on a \
-            veth, txvlan at its peer)
+            xdpguard: warning: rule '\(rule.name)' asks for VLAN tags, which \(interface.name) may take out \
+            of frames before XDP sees them; to stop it: ethtool -K \(interface.name) rxvlan off (on a veth, \
+            txvlan at its peer)
 
             """)
     }
