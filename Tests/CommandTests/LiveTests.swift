@@ -65,7 +65,8 @@ struct LiveTests {
             def swap():
                 for i in range(60):
                     path = ['\(policies[0].path)', '\(policies[1].path)'][i % 2]
-                    subprocess.run(['\(binary)', 'apply', path, '--dev', 'n0'], check=True, stdout=subprocess.DEVNULL)
+                    words = ['\(binary)', 'apply', path, '--dev', 'n0']
+                    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
             swapper = threading.Thread(target=swap); swapper.start()
             seen = set()
             while True:
