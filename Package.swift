@@ -80,7 +80,6 @@ let package = Package(
             name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support",
             swiftSettings: strict),
         tests("NetworkTypesTests", ["NetworkTypes"]),
-        tests("CommandTests", ["xdpguard"]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"], exclude: ["cases"]),
