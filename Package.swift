@@ -79,6 +79,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support",
             swiftSettings: strict),
+        .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
@@ -88,6 +89,7 @@ let package = Package(
         tests(
             "PolicyAnalysisTests",
             ["PolicyAnalysis", "ReferenceFirewall", "PolicyLanguage", "NetworkTypes", "Diagnostics"]),
+        tests("CommandTests", ["xdpguard", "NetworkTypes", "CBPF", "CLinux"]),
         tests(
             "ReplayTests",
             [

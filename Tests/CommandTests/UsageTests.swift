@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every command has in common: usage errors, missing privileges, an output that cannot be written.
+import Testing
+
+@Suite struct UsageTests {
+    private static let wrong: [[String]] = [
+        ["nonsense"], ["check"], ["apply"], ["apply", "a", "b"], ["apply", "--attach", "sideways", "a"],
+        ["ban"], ["ban", "nonsense"], ["ban", "192.0.2.1/33"], ["ban", "192.0.2.7/24"],
+        ["ban", "192.0.2.1", "--for", "soon"], ["ban", "192.0.2.1", "--for", "0s"],
+        ["ban", "192.0.2.1", "--reason", String(repeating: "x", count: 64)], ["unban"],
+        ["unban", "--all", "192.0.2.1"], ["top", "--interval", "0"], ["status", "--output", "xml"],
+    ]
+
+    @Test(arguments: UsageTests.wrong)
+    func `a wrong command line exits 64 with words on stderr alone`(_ words: [String]) throws {
+        let outcome = try run([Product.path] + words)
+        #expect(outcome.exit == 64, "\(outcome)")
+        #expect(outcome.output == "")
+        #expect(!outcome.errors.isEmpty)
+    }
+
+    @Test func `version and help exit 0 on stdout`() throws {
+        let version = try Product.run("version")
+        #expect(version.exit == 0)
+        #expect(version.output.hasPrefix("xdpguard "))
+        let json = try JSON(Product.run("version", "--output", "json").output)
+        #expect("xdpguard \(json["version"].string ?? "")\n" == version.output)
+        for words in [["help"], ["--help"], ["help", "apply"], ["apply", "--help"]] {
+            let outcome = try run([Product.path] + words)
+            #expect(outcome.exit == 0, "\(outcome)")
+            #expect(outcome.output.contains("USAGE: xdpguard"))
+        }
+    }
+
+    @Test(arguments: [
+        ["status"], ["top", "--once"], ["detach"], ["ban", "192.0.2.1"], ["unban", "--all"], ["bans"], ["events"],
+    ])
+    func `a command that is not permitted exits 77 and names what is missing`(_ words: [String]) throws {
+        let outcome = try Product.runUnprivileged(words)
+        #expect(outcome.exit == 77, "\(outcome)")
+        #expect(outcome.errors.contains("missing CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF"), "\(outcome)")
+    }
+
+    @Test func `an apply that is not permitted exits 77`() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file("p.conf", "default: pass\n")
+        let outcome = try Product.runUnprivileged(["apply", path, "--dev", "lo"])
+        #expect(outcome.exit == 77, "\(outcome)")
+        #expect(outcome.errors.contains("CAP_BPF"))
+    }
+
+    @Test func `an output that cannot be written is an error`() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file("p.conf", "default: pass\n")
+        for words in [["version"], ["check", path]] {
+            var command = Command([Product.path] + words)
+            command.outputPath = "/dev/full"
+            let outcome = try Child(command).finish()
+            #expect(outcome.exit == 69, "\(outcome)")
+            #expect(outcome.errors.contains("cannot write the output: No space left on device"))
+        }
+    }
+}
