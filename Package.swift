@@ -80,6 +80,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support",
             swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
+        tests("LiveTests", ["xdpguard"]),
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),

@@ -25,7 +25,9 @@ extension LiveTests {
         @Test func `a missing interface exits 69, named, with those that are there`() throws {
             let outcome = try applyBoth(try net.policy(Policies.web), "guard7")
             #expect(outcome.exit == 69, "\(outcome)")
-            #expect(outcome.errors.contains("interface 'guard7' does not exist here; there are: lo, guard0, guard1"))
+            #expect(
+                outcome.errors.contains(
+                    "interface 'guard7' does not exist here; there are: lo, guard0, guard1"))
             try expectUntouched()
         }
 
@@ -64,7 +66,9 @@ extension LiveTests {
             #expect(try net.server.programID(on: "guard1") == foreign)
         }
 
-        @Test func `an interface without native mode exits 69 with native and becomes generic with auto`() throws {
+        @Test func `an interface without native mode exits 69 with native and becomes generic with auto`()
+            throws
+        {
             // A bridge's driver has no XDP of its own.
             try net.server.ip("link", "add", "bridge0", "type", "bridge")
             try net.server.ip("link", "set", "bridge0", "up")
@@ -107,11 +111,21 @@ extension LiveTests {
         }
 
         private static let later: [(key: String, text: String)] = [
-            ("limit", "limits: { few: { rate: 10 pps, per: source } }\nrules:\n  - { name: a, limit: few, action: pass }\n"),
-            ("inspect", "inspectors: { names: { every: 1 } }\nrules:\n  - { name: a, inspect: names, action: pass }\n"),
+            (
+                "limit",
+                "limits: { few: { rate: 10 pps, per: source } }\n"
+                    + "rules:\n  - { name: a, limit: few, action: pass }\n"
+            ),
+            (
+                "inspect",
+                "inspectors: { names: { every: 1 } }\nrules:\n  - { name: a, inspect: names, action: pass }\n"
+            ),
             ("state", "rules:\n  - { name: a, state: new, action: pass }\n"),
             ("reject", "rules:\n  - { name: a, service: tcp, action: reject }\n"),
-            ("syn-cookies", "rules:\n  - { name: a, service: tcp/80, syn-cookies: { above: 5k pps }, action: pass }\n"),
+            (
+                "syn-cookies",
+                "rules:\n  - { name: a, service: tcp/80, syn-cookies: { above: 5k pps }, action: pass }\n"
+            ),
             ("decapsulate", "decapsulate: [ipip]\n"),
         ]
 
@@ -177,7 +191,9 @@ extension LiveTests {
         }
 
         @Test func `commands that need a running policy exit 69 without one`() throws {
-            for words in [["top", "--once"], ["bans"], ["ban", "192.0.2.1"], ["unban", "--all"], ["events"]] {
+            for words in [
+                ["top", "--once"], ["bans"], ["ban", "192.0.2.1"], ["unban", "--all"], ["events"],
+            ] {
                 let outcome = try run(net.server.entering([Product.path] + words))
                 #expect(outcome.exit == 69, "\(words): \(outcome)")
                 #expect(outcome.errors.contains("no policy runs here"))

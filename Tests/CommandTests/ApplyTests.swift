@@ -44,7 +44,8 @@ extension LiveTests {
             let listeners = try [80, 81].map { try net.server.listener(at: TwoHosts.serverV4, $0) }
             try net.apply(Policies.web)
             #expect(try net.client.connects(from: "192.0.2.7", to: TwoHosts.serverV4, 80, milliseconds: 5000))
-            #expect(!(try net.client.connects(from: "192.0.2.7", to: TwoHosts.serverV4, 81, milliseconds: 300)))
+            #expect(
+                !(try net.client.connects(from: "192.0.2.7", to: TwoHosts.serverV4, 81, milliseconds: 300)))
             #expect(listeners.count == 2)
             let top = try net.counters()
             #expect((top["rules"]["web"]["packets"].int ?? 0) >= 2)

@@ -51,7 +51,8 @@ import Testing
             name: "duplicate key", text: "default: drop\ndefault: pass\n", found: [(2, 1, "duplicate-key")]),
         Wrong(name: "no default", text: "policy: x\n", found: [(1, 1, "missing-key")]),
         Wrong(name: "bad YAML", text: "default: [drop\n", found: [(2, 1, "yaml-syntax")]),
-        Wrong(name: "unquoted", text: "default: drop\nnever-ban: [::1]\n", found: [(2, 13, "unquoted-value")]),
+        Wrong(
+            name: "unquoted", text: "default: drop\nnever-ban: [::1]\n", found: [(2, 13, "unquoted-value")]),
         Wrong(
             name: "host bits", text: "default: drop\nnever-ban: [192.0.2.7/24]\n",
             found: [(2, 13, "host-bits")]),
@@ -64,7 +65,9 @@ import Testing
                   - { name: b, source: $nowhere, action: drop }
 
                 """, found: [(3, 25, "out-of-range"), (4, 24, "undefined-set")]),
-        Wrong(name: "tabs", text: "default: drop\nsets:\n  a: \t[192.0.2.300]\n", found: [(3, 8, "address-syntax")]),
+        Wrong(
+            name: "tabs", text: "default: drop\nsets:\n  a: \t[192.0.2.300]\n",
+            found: [(3, 8, "address-syntax")]),
     ]
 
     @Test(arguments: CheckTests.wrong)
@@ -86,8 +89,9 @@ import Testing
             guard source.indices.contains(line - 1), !source[line - 1].isEmpty else { continue }
             #expect(lines[place + 1] == " \(line) | \(source[line - 1])")
             let caret = lines[place + 2]
-            #expect(caret.firstIndex(of: "^").map { caret.distance(from: caret.startIndex, to: $0) }
-                == " \(line) | ".count + column - 1)
+            #expect(
+                caret.firstIndex(of: "^").map { caret.distance(from: caret.startIndex, to: $0) }
+                    == " \(line) | ".count + column - 1)
         }
         let heads = lines.filter { $0.hasPrefix(path) && $0.contains(": error: ") }
         #expect(heads.count == wrong.found.count, "\(outcome.errors)")
@@ -157,7 +161,8 @@ import Testing
 
     @Test func `JSON is one object a policy with every finding's place`() throws {
         let good = try folder.file("good.conf", Self.right)
-        let bad = try folder.file("bad.conf", "default: drop\ndefalt: pass\nstateful: false\nfragments: drop\n")
+        let bad = try folder.file(
+            "bad.conf", "default: drop\ndefalt: pass\nstateful: false\nfragments: drop\n")
         let outcome = try Product.run("check", "--output", "json", good, bad)
         #expect(outcome.exit == 65)
         #expect(outcome.errors == "")

@@ -33,7 +33,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ["status"], ["top", "--once"], ["detach"], ["ban", "192.0.2.1"], ["unban", "--all"], ["bans"], ["events"],
+        ["status"], ["top", "--once"], ["detach"], ["ban", "192.0.2.1"], ["unban", "--all"], ["bans"],
+        ["events"],
     ])
     func `a command that is not permitted exits 77 and names what is missing`(_ words: [String]) throws {
         let outcome = try Product.runUnprivileged(words)

@@ -10,13 +10,16 @@ func frames(_ texts: [String]) throws -> [[UInt8]] {
 
 /// Each rule's packets.
 func expect(_ top: JSON, rules: [String: Int], sourceLocation: SourceLocation = #_sourceLocation) {
-    #expect(top["rules"].members.mapValues { $0["packets"].int ?? -1 } == rules, sourceLocation: sourceLocation)
+    #expect(
+        top["rules"].members.mapValues { $0["packets"].int ?? -1 } == rules, sourceLocation: sourceLocation)
 }
 
 /// Packets seen are those passed, dropped and rejected: in all, by reason and by CPU; rules add up to their
 /// reason.
 func expectSums(_ top: JSON, sourceLocation: SourceLocation = #_sourceLocation) {
-    func sum(_ rows: some Sequence<JSON>, _ name: String) -> Int { rows.reduce(0) { $0 + ($1[name].int ?? 0) } }
+    func sum(_ rows: some Sequence<JSON>, _ name: String) -> Int {
+        rows.reduce(0) { $0 + ($1[name].int ?? 0) }
+    }
     let reasons = top["reasons"].members.values
     let cpus = top["cpus"].members.values
     for name in ["packets", "bytes", "pass", "drop", "reject", "would_drop"] {
@@ -43,6 +46,3 @@ func expectEventually(
     }
     #expect(reached && last == packets, "rule \(rule) has \(last ?? -1)", sourceLocation: sourceLocation)
 }
-
-
-

@@ -19,7 +19,8 @@ final class Namespace {
         // No router solicitations, multicast reports and address checks: only the test's packets count.
         try inside {
             for setting in ["all/disable_ipv6", "default/disable_ipv6"] {
-                try "1".write(toFile: "/proc/sys/net/ipv6/conf/" + setting, atomically: false, encoding: .utf8)
+                try "1".write(
+                    toFile: "/proc/sys/net/ipv6/conf/" + setting, atomically: false, encoding: .utf8)
             }
         }
         try ip("link", "set", "lo", "up")

@@ -36,7 +36,9 @@ struct Endpoint {
         value.sin6_family = sa_family_t(AF_INET6)
         value.sin6_port = port.bigEndian
         withUnsafeMutableBytes(of: &value.sin6_addr) { bytes in
-            for index in 0..<16 { bytes[index] = UInt8(truncatingIfNeeded: address.bits >> (120 - 8 * index)) }
+            for index in 0..<16 {
+                bytes[index] = UInt8(truncatingIfNeeded: address.bits >> (120 - 8 * index))
+            }
         }
         return Self.lend(&value, body)
     }
@@ -140,7 +142,8 @@ extension Namespace {
     }
 
     /// Whether a TCP connection comes about within the time.
-    func connects(from source: String, to address: String, _ port: UInt16, milliseconds: Int32) throws -> Bool {
+    func connects(from source: String, to address: String, _ port: UInt16, milliseconds: Int32) throws -> Bool
+    {
         try inside {
             let target = try Endpoint(address, port)
             let end = try Socket(target.family, SOCK_STREAM)
