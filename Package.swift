@@ -81,6 +81,10 @@ let package = Package(
             swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("LiveTests", ["xdpguard"]),
+        tests("JSONOutputTests", ["JSONOutput"]),
+        tests(
+            "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
+        tests("ServiceTests", ["Service", "Dataplane", "NetworkTypes"]),
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),

@@ -65,6 +65,12 @@ public struct NotedPacket: Sendable, Hashable {
     public var source: IPAddress?
     public var bytes: UInt32
     public var dropped: Bool
+
+    public init(source: IPAddress?, bytes: UInt32, dropped: Bool) {
+        self.source = source
+        self.bytes = bytes
+        self.dropped = dropped
+    }
 }
 
 extension SharedState {
@@ -132,9 +138,9 @@ extension Count {
 
 extension NotedPacket {
     init(_ talker: guard_talker) {
-        source = IPAddress(family: talker.family, high: talker.high, low: talker.low)
-        bytes = talker.bytes
-        dropped = talker.verdict != UInt8(GUARD_PASS.rawValue)
+        self.init(
+            source: IPAddress(family: talker.family, high: talker.high, low: talker.low), bytes: talker.bytes,
+            dropped: talker.verdict != UInt8(GUARD_PASS.rawValue))
     }
 }
 

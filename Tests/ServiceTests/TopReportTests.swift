@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The model of top, and the session that the lock-out guard asks for.
+import Dataplane
+import NetworkTypes
+import Testing
+
+@testable import Service
+
+private func reading(_ seconds: UInt64, pass: UInt64, drop: UInt64, rule: UInt64) -> CounterReading {
+    var count = ReasonCount()
+    count.pass = Count(packets: pass, bytes: pass * 100)
+    count.drop = Count(packets: drop, bytes: drop * 100)
+    return CounterReading(
+        nanoseconds: seconds * 1_000_000_000, policy: "p", cpus: [["rule": count], ["default": count]],
+        rules: [.init(name: "r", decided: Count(packets: rule, bytes: rule * 50), wouldDrop: Count())],
+        noted: [])
+}
+
+@Test func `rates are growth over the interval, totals are sums over CPUs`() {
+    let report = TopReport(
+        from: reading(10, pass: 100, drop: 10, rule: 5), to: reading(12, pass: 300, drop: 50, rule: 45),
+        sourceLimit: 5)
+    #expect(report.interval == 2)
+    #expect(report.all.total.total.packets == 700)
+    #expect(report.all.perSecond.packets == 240 && report.all.perSecond.drops == 40)
+    #expect(report.rules.first?.packetsPerSecond == 20 && report.rules.first?.bitsPerSecond == 8000)
+    #expect(report.reasons.map(\.name) == ["rule", "default"])
+}
+
+@Test func `counters that began anew show no growth, and a new rule none either`() {
+    let report = TopReport(
+        from: reading(1, pass: 100, drop: 10, rule: 50), to: reading(2, pass: 5, drop: 1, rule: 3),
+        sourceLimit: 5)
+    #expect(report.all.perSecond.packets == 0 && report.rules.first?.packetsPerSecond == 0)
+}
+
+@Test func `a source's share of the noted packets is its share of all`() throws {
+    func noted(_ last: UInt32) -> NotedPacket {
+        NotedPacket(source: IPAddress(v4: 0xc000_0200 + last), bytes: 100, dropped: last == 1)
+    }
+    var before = reading(0, pass: 0, drop: 0, rule: 0)
+    before.noted = [(cursor: 7, packets: [])]
+    var now = reading(1, pass: 200, drop: 200, rule: 0)
+    now.noted = [(cursor: 11, packets: [noted(9), noted(1), noted(1), noted(1), noted(2)])]
+    let sources = TopReport(from: before, to: now, sourceLimit: 5).sources
+    #expect(
+        sources.map(\.source.description) == ["192.0.2.1", "192.0.2.2"], "the one noted before does not count"
+    )
+    #expect(sources.first?.packetsPerSecond == 600 && sources.first?.dropsPerSecond == 600)
+}
+
+private let sessions: [(String, String?)] = [
+    ("192.0.2.1 50000 198.51.100.1 22", "tcp 192.0.2.1:50000 > 198.51.100.1:22 ack"),
+    ("fe80::1%eth0 50000 fe80::2%eth0 22", "tcp [fe80::1]:50000 > [fe80::2]:22 ack"),
+    ("192.0.2.1 50000", nil), ("here 1 there 2", nil), ("192.0.2.1 70000 198.51.100.1 22", nil),
+]
+
+@Test(arguments: sessions)
+func `SSH_CONNECTION is read as the session's packet`(text: String, flow: String?) {
+    #expect(SSHSession(text)?.packet.flowText == flow)
+}
+
+@Test func `a description survives its JSON, and touching never-ban is told by ranges`() throws {
+    let never = AddressSet(v4: IntervalSet(0xc000_0200...0xc000_02ff), v6: IntervalSet(UInt128(5)...9))
+    let info = GenerationInfo(
+        policy: "p", file: "/p", mode: "enforce", appliedNanoseconds: 1, user: 0, version: "0",
+        rules: [.init(name: "r \"x\"", slot: 3)], tableBytes: 9, neverBan: GenerationInfo.ranges(never))
+    let back = try #require(GenerationInfo.decoded(try info.encoded()))
+    #expect(back.rules.first?.name == "r \"x\"" && back.neverBan.count == 2)
+    let inside = try #require(Prefix(masking: IPAddress(v4: 0xc000_0000), length: 16))
+    let outside = try #require(Prefix(masking: IPAddress(v4: 0xc000_0300), length: 24))
+    #expect(back.neverBan[0].touches(inside) && !back.neverBan[0].touches(outside))
+}
