@@ -43,6 +43,9 @@ final class Child {
     private let output: Int32
     private let errors: Int32
     private var isReaped = false
+    /// Those of the two pipes that the process still has open, and what came through each.
+    private var ends: [Int32]
+    private var written: [Int32: [UInt8]] = [:]
 
     init(_ command: Command) throws {
         self.command = command
@@ -52,6 +55,7 @@ final class Child {
             throw ChildError.notStarted(command.words[0], "no pipe")
         }
         (output, errors) = (outputPipe[0], errorPipe[0])
+        ends = [output, errors]
         defer { for end in [outputPipe[1], errorPipe[1]] { close(end) } }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -94,33 +98,40 @@ final class Child {
     /// Reads until the process has ended.
     func finish() throws -> Outcome {
         let deadline = Deadline(seconds: command.timeLimit)
-        var text: [Int32: [UInt8]] = [output: [], errors: []]
-        var open = [output, errors]
-        while !open.isEmpty {
-            var polled = open.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-            guard !deadline.isOver, poll(&polled, nfds_t(polled.count), 100) >= 0 else {
+        while !ends.isEmpty {
+            guard !deadline.isOver else {
                 throw ChildError.tookTooLong(command.words.joined(separator: " "), seconds: command.timeLimit)
             }
-            for end in polled where end.revents != 0 {
-                let bytes = readSome(end.fd)
-                if bytes.isEmpty { open.removeAll { $0 == end.fd } }
-                text[end.fd, default: []] += bytes
-            }
+            readMore(milliseconds: 100)
         }
         var status: Int32 = 0
         waitpid(pid, &status, 0)
         isReaped = true
         let signal = status & 0x7f
         return Outcome(
-            exit: signal == 0 ? status >> 8 & 0xff : -signal,
-            output: String(decoding: text[output] ?? [], as: UTF8.self),
-            errors: String(decoding: text[errors] ?? [], as: UTF8.self))
+            exit: signal == 0 ? status >> 8 & 0xff : -signal, output: text(of: output), errors: text(of: errors))
     }
 
-    private func readSome(_ end: Int32) -> [UInt8] {
-        var chunk = [UInt8](repeating: 0, count: 65_536)
-        let count = read(end, &chunk, chunk.count)
-        return count > 0 ? Array(chunk[..<count]) : []
+    /// Reads until the process has written so many lines.
+    /// - Returns: all lines so far; fewer where the time was over.
+    func outputLines(atLeast count: Int, within seconds: Double = 10) -> [String] {
+        let deadline = Deadline(seconds: seconds)
+        func lines() -> [String] { text(of: output).split(separator: "\n").map(String.init) }
+        while lines().count < count, !ends.isEmpty, !deadline.isOver { readMore(milliseconds: 100) }
+        return lines()
+    }
+
+    private func text(of end: Int32) -> String { String(decoding: written[end] ?? [], as: UTF8.self) }
+
+    private func readMore(milliseconds: Int32) {
+        var polled = ends.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        poll(&polled, nfds_t(polled.count), milliseconds)
+        for end in polled where end.revents != 0 {
+            var chunk = [UInt8](repeating: 0, count: 65_536)
+            let count = read(end.fd, &chunk, chunk.count)
+            if count <= 0 { ends.removeAll { $0 == end.fd } }
+            written[end.fd, default: []] += chunk[..<max(0, count)]
+        }
     }
 }
 

@@ -26,7 +26,11 @@ final class Namespace {
         try ip("link", "set", "lo", "up")
     }
 
-    deinit { _ = try? prepare("ip", "netns", "delete", name) }
+    deinit {
+        // Pins would outlive the namespace until somebody's next apply.
+        if (try? pinFolder().hasSuffix("/none")) == false { _ = try? mustRun("detach") }
+        _ = try? prepare("ip", "netns", "delete", name)
+    }
 
     /// `ip` in this namespace.
     @discardableResult
