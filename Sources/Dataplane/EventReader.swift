@@ -16,6 +16,8 @@ public struct LoggedPacket: Sendable {
     public var reason: String
     public var detail: String
     public var wouldDrop: Bool
+    /// The slot of the rule that would have dropped it.
+    public var wouldDropSlot: UInt32?
     /// Nil where no IP header was read.
     public var packet: PacketDescription?
 }
@@ -62,6 +64,7 @@ extension LoggedPacket {
         reason = String(cString: guard_reason_name(guard_reason(rawValue: UInt32(event.reason))))
         detail = String(cString: guard_detail_name(guard_detail(rawValue: UInt32(event.detail))))
         wouldDrop = event.would_drop != 0
+        wouldDropSlot = event.would_drop_slot == GUARD_NO_SLOT ? nil : event.would_drop_slot
         packet = PacketDescription(event)
     }
 }

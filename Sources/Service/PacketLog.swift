@@ -11,13 +11,15 @@ public struct LogEntry: Sendable {
     public var wallNanoseconds: Int64
     public var interface: String
     public var rule: String?
+    /// The rule in monitor mode that would have dropped it.
+    public var wouldDropRule: String?
     public var logged: LoggedPacket
 
     public var text: String {
         var why = logged.reason
         if let rule { why += " '\(rule)'" }
         if !logged.detail.isEmpty { why += " (\(logged.detail))" }
-        if logged.wouldDrop { why += ", would drop" }
+        if logged.wouldDrop { why += ", would drop" + (wouldDropRule.map { " by '\($0)'" } ?? "") }
         return printable(
             "\(timestamp(nanoseconds: wallNanoseconds)) \(interface) \(logged.verdict) \(why): "
                 + "\(logged.packet?.flowText ?? "not IP")")
@@ -34,6 +36,7 @@ public struct LogEntry: Sendable {
         let context: JSONValue = .object([
             ("policy_rule", rule.map(JSONValue.string) ?? .null), ("reason", .string(logged.reason)),
             ("detail", .string(logged.detail)), ("would_drop", .bool(logged.wouldDrop)),
+            ("would_drop_rule", wouldDropRule.map(JSONValue.string) ?? .null),
         ])
         members.append(
             (
@@ -76,31 +79,40 @@ public struct LogEntry: Sendable {
 
 /// The log of the policy that runs here.
 public struct PacketLog {
+    private let state: SharedState
     private let reader: EventReader
-    private let names: [UInt32: String]
-    private let interfaces: [UInt32: String]
+    private var names: [UInt32: String] = [:]
 
     public init() throws {
         try requirePrivileges(for: "events")
-        let datapath = try Datapath()
-        guard let state = try SharedState.open(datapath.pins) else {
+        guard let state = try SharedState.open(try Datapath().pins) else {
             throw ServiceError(.unavailable, "no policy runs here: apply one first")
         }
+        self.state = state
         reader = try EventReader(state)
-        names = Dictionary(
-            try state.slots().map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
-        interfaces = Dictionary(
-            try NetworkInterface.all().map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// What was logged since the last call; waits at most `milliseconds`.
-    public func next(milliseconds: Int32) throws -> [LogEntry] {
+    public mutating func next(milliseconds: Int32) throws -> [LogEntry] {
+        let logged = try reader.next(milliseconds: milliseconds)
+        guard !logged.isEmpty else { return [] }
+        // A policy may have come since, and its rules and interfaces with it.
+        let slots = logged.flatMap { [$0.ruleSlot, $0.wouldDropSlot] }.compactMap { $0 }
+        if slots.contains(where: { names[$0] == nil }) {
+            names = Dictionary(
+                try state.slots().map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
+        }
+        let interfaces = Dictionary(
+            try NetworkInterface.all().map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
         let offset = wallClock() - Int64(clamping: programClock())
-        return try reader.next(milliseconds: milliseconds).map { logged in
+        return logged.map { packet in
             LogEntry(
-                wallNanoseconds: Int64(clamping: logged.nanoseconds) &+ offset,
-                interface: interfaces[logged.interfaceIndex] ?? String(logged.interfaceIndex),
-                rule: logged.ruleSlot.map { names[$0] ?? "slot \($0)" }, logged: logged)
+                wallNanoseconds: Int64(clamping: packet.nanoseconds) &+ offset,
+                interface: interfaces[packet.interfaceIndex] ?? String(packet.interfaceIndex),
+                rule: packet.ruleSlot.map(name), wouldDropRule: packet.wouldDropSlot.map(name), logged: packet
+            )
         }
     }
+
+    private func name(_ slot: UInt32) -> String { names[slot] ?? "slot \(slot)" }
 }

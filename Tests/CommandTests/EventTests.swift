@@ -41,8 +41,10 @@ extension LiveTests {
                 "udp 192.0.2.7:1000 > 198.51.100.1:9000", "udp 192.0.2.7:1000 > 198.51.100.1:9999")
             let lines = try net.server.mustRun("events").split(separator: "\n").map(String.init)
             try #require(lines.count == 2)
-            #expect(lines[0].hasSuffix("Z guard0 drop rule 'ssh': tcp 203.0.113.77:40000 > 198.51.100.1:22 syn"))
-            #expect(lines[1].hasSuffix("Z guard0 pass rule 'telemetry': udp 192.0.2.7:1000 > 198.51.100.1:9000"))
+            #expect(
+                lines[0].hasSuffix("Z guard0 drop rule 'ssh': tcp 203.0.113.77:40000 > 198.51.100.1:22 syn"))
+            #expect(
+                lines[1].hasSuffix("Z guard0 pass rule 'telemetry': udp 192.0.2.7:1000 > 198.51.100.1:9000"))
             #expect(try net.server.mustRun("events") == "")
         }
 

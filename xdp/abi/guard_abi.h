@@ -254,7 +254,8 @@ struct guard_event {
 	__u8 ttl;
 	__u8 dscp;
 	__u8 would_drop;
-	__u8 padding[5];
+	__u8 padding;
+	__u32 would_drop_slot; /* the rule that would have dropped it; GUARD_NO_SLOT: none */
 };
 
 #define GUARD_EVENTS_BYTES (1 << 20)

@@ -86,7 +86,18 @@ final class Child {
         var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for text in words + variables { free(text) } }
         var pid: pid_t = 0
-        let result = posix_spawnp(&pid, command.words[0], &actions, nil, &words, &variables)
+        // Threads of the test runner block signals; the child must not inherit that.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        var all = sigset_t()
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        let result = posix_spawnp(&pid, command.words[0], &actions, &attributes, &words, &variables)
         guard result == 0 else {
             throw ChildError.notStarted(command.words[0], String(cString: strerror(result)))
         }
@@ -109,7 +120,8 @@ final class Child {
         isReaped = true
         let signal = status & 0x7f
         return Outcome(
-            exit: signal == 0 ? status >> 8 & 0xff : -signal, output: text(of: output), errors: text(of: errors))
+            exit: signal == 0 ? status >> 8 & 0xff : -signal, output: text(of: output),
+            errors: text(of: errors))
     }
 
     /// Reads until the process has written so many lines.
