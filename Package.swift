@@ -102,5 +102,11 @@ let package = Package(
                 "Diagnostics",
                 "NetworkTypes", "GuardABI",
             ]),
+        tests(
+            "EvasionTests",
+            [
+                "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "Diagnostics",
+                "NetworkTypes", "GuardABI", "xdpguard",
+            ]),
     ]
 )
