@@ -8,8 +8,12 @@ import NetworkTypes
 import PolicyLanguage
 
 public struct KernelReplayEngine: ReplayEngine {
+    /// Loads a compiled policy.
+    typealias ProgramLoader = @Sendable (GenerationImage) throws -> ReplayProgram
+
     private let policy: CheckedPolicy
     private let bans: [Prefix]
+    private let loadProgram: ProgramLoader
     private var target = CompileTarget()
     private var program: ReplayProgram
     private var interfaces: [String: UInt32] = [:]
@@ -18,14 +22,22 @@ public struct KernelReplayEngine: ReplayEngine {
     ///   - bans: banned from the first packet on, without an end.
     ///   - ownAddresses: spoofed as sources; on a live interface this host's, in a replay none.
     public init(policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = []) throws {
+        try self.init(policy: policy, bans: bans, ownAddresses: ownAddresses) { try ReplayProgram($0) }
+    }
+
+    init(
+        policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = [],
+        loadProgram: @escaping ProgramLoader
+    ) throws {
         self.policy = policy
         self.bans = bans
+        self.loadProgram = loadProgram
         target.isReplay = true
         target.ownAddresses = ownAddresses
         target.slots = Dictionary(
             policy.rules.enumerated().map { ($0.element.name, UInt32($0.offset)) },
             uniquingKeysWith: { first, _ in first })
-        program = try Self.load(policy, target, bans)
+        program = try Self.load(policy, target, bans, loadProgram)
     }
 
     public mutating func judge(_ frame: CapturedFrame) throws -> Judgement {
@@ -72,15 +84,15 @@ public struct KernelReplayEngine: ReplayEngine {
         let index = UInt32(interfaces.count + 1)
         interfaces[name] = index
         target.interfaces.append(.init(name: name, index: index))
-        program = try Self.load(policy, target, bans)
+        program = try Self.load(policy, target, bans, loadProgram)
         return index
     }
 
-    private static func load(_ policy: CheckedPolicy, _ target: CompileTarget, _ bans: [Prefix]) throws
-        -> ReplayProgram
-    {
+    private static func load(
+        _ policy: CheckedPolicy, _ target: CompileTarget, _ bans: [Prefix], _ loadProgram: ProgramLoader
+    ) throws -> ReplayProgram {
         let image = try compile(policy, for: target)
-        let program = try ReplayProgram(GenerationImage(config: image.config, tables: image.tables, info: []))
+        let program = try loadProgram(GenerationImage(config: image.config, tables: image.tables, info: []))
         for prefix in bans { _ = try program.state.add(Ban(prefix, since: 0, ends: nil, reason: ""), now: 0) }
         return program
     }
