@@ -15,7 +15,9 @@ public struct LoggedPacket: Sendable {
     public var verdict: String
     public var reason: String
     public var detail: String
+    /// Whether monitor mode let it pass, and the rule that would have dropped it; nil for no rule.
     public var wouldDrop: Bool
+    public var wouldDropSlot: UInt32?
     /// Nil where no IP header was read.
     public var packet: PacketDescription?
 }
@@ -62,6 +64,7 @@ extension LoggedPacket {
         reason = String(cString: guard_reason_name(guard_reason(rawValue: UInt32(event.reason))))
         detail = String(cString: guard_detail_name(guard_detail(rawValue: UInt32(event.detail))))
         wouldDrop = event.would_drop != 0
+        wouldDropSlot = event.would_drop_slot == GUARD_NO_SLOT ? nil : event.would_drop_slot
         packet = PacketDescription(event)
     }
 }

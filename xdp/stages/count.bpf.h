@@ -140,6 +140,7 @@ static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *
 	event->ttl = packet->ttl;
 	event->dscp = packet->dscp;
 	event->would_drop = decision->would_drop;
+	event->would_drop_slot = decision->would_drop_slot;
 	bpf_ringbuf_submit(event, 0);
 }
 

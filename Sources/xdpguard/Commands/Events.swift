@@ -15,7 +15,7 @@ struct Events: ParsableCommand {
 
     func run() throws {
         try reporting { output in
-            let log = try PacketLog()
+            var log = try PacketLog()
             repeat {
                 for event in try log.next(milliseconds: follow ? 500 : 0) {
                     switch format.output {

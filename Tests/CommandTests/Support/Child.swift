@@ -85,8 +85,19 @@ final class Child {
         var words = command.words.map { strdup($0) } + [nil]
         var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for text in words + variables { free(text) } }
+        // Whoever started the tests may have had signals ignored or blocked.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        for signal in [SIGINT, SIGTERM, SIGPIPE] { sigaddset(&signals, signal) }
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF)
+        posix_spawnattr_setflags(&attributes, Int16(flags))
         var pid: pid_t = 0
-        let result = posix_spawnp(&pid, command.words[0], &actions, nil, &words, &variables)
+        let result = posix_spawnp(&pid, command.words[0], &actions, &attributes, &words, &variables)
         guard result == 0 else {
             throw ChildError.notStarted(command.words[0], String(cString: strerror(result)))
         }
@@ -109,7 +120,8 @@ final class Child {
         isReaped = true
         let signal = status & 0x7f
         return Outcome(
-            exit: signal == 0 ? status >> 8 & 0xff : -signal, output: text(of: output), errors: text(of: errors))
+            exit: signal == 0 ? status >> 8 & 0xff : -signal, output: text(of: output),
+            errors: text(of: errors))
     }
 
     /// Reads until the process has written so many lines.
