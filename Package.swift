@@ -80,7 +80,6 @@ let package = Package(
             name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support",
             swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
-        tests("LiveTests", ["xdpguard"]),
         tests("JSONOutputTests", ["JSONOutput"]),
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),

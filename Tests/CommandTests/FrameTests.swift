@@ -29,7 +29,8 @@ extension LiveTests {
         private static let udp = "udp 203.0.113.77:1000 > 198.51.100.1:9000"
         private static let udp6 = "udp [2001:db8:1::7]:1000 > [2001:db8:51::1]:9000"
 
-        private static func changed(_ text: String, _ change: (inout PacketBuilder) -> Void) throws -> [UInt8] {
+        private static func changed(_ text: String, _ change: (inout PacketBuilder) -> Void) throws -> [UInt8]
+        {
             var packet = try PacketBuilder(text)
             change(&packet)
             return packet.bytes
@@ -45,7 +46,12 @@ extension LiveTests {
                 ("version", try changed(udp) { $0.ipHeader[0] = 0x65 }),
                 ("cut in the IP header", try changed(udp) { $0.cut = 14 + 12 }),
                 ("cut in the UDP header", try changed(udp) { $0.cut = 14 + 20 + 4 }),
-                ("cut in a tag", try changed(udp) { $0.tags = [.init(5)]; $0.cut = 14 + 2 }),
+                (
+                    "cut in a tag",
+                    try changed(udp) {
+                        $0.tags = [.init(5)]; $0.cut = 14 + 2
+                    }
+                ),
                 ("udp length", try changed(udp) { $0.segment[4] = 0xff }),
                 ("three tags", try changed(udp) { $0.tags = [.init(1), .init(2), .init(3)] }),
                 ("routing type 0", try changed(udp6) { $0.extensions = [.plain(43)] }),
@@ -126,20 +132,24 @@ extension LiveTests {
             let path = try net.policy(Self.tagged)
             let hidden = try net.server.guarded("apply", path, "--dev", "guard0")
             #expect(hidden.exit == 0, "\(hidden)")
-            #expect(hidden.errors.contains("warning: rule 'inner' asks for VLAN tags, which guard0 may take out"))
+            #expect(
+                hidden.errors.contains("warning: rule 'inner' asks for VLAN tags, which guard0 may take out"))
             #expect(hidden.errors.contains("ethtool -K guard0 rxvlan off"))
             try prepare("nsenter", "--net=" + net.server.path, "ethtool", "-K", "guard0", "rxvlan", "off")
             let seen = try net.server.guarded("apply", path, "--dev", "guard0")
             #expect(seen.errors == "", "\(seen)")
         }
 
-        @Test func `extension headers are walked to the ports, and fragments dropped with reason fragment`() throws {
+        @Test func `extension headers are walked to the ports, and fragments dropped with reason fragment`()
+            throws
+        {
             try net.apply(Policies.web)
             func with(_ extensions: [PacketBuilder.Extension]) throws -> [UInt8] {
                 try Self.changed(Self.udp6) { $0.extensions = extensions }
             }
             let top = try counters(after: [
-                with([]), with([.plain(0)]), with([.plain(0), .plain(43, routingType: 3), .plain(60, units: 2)]),
+                with([]), with([.plain(0)]),
+                with([.plain(0), .plain(43, routingType: 3), .plain(60, units: 2)]),
                 with([.authentication()]), with(Array(repeating: .plain(60), count: 8)),
                 with([.fragment(offset: 0, more: false)]),
                 with([.fragment(offset: 0, more: true)]), with([.fragment(offset: 4, more: false)]),
