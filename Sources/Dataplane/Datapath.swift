@@ -95,6 +95,12 @@ public struct Datapath {
         try FileDescriptor.pinned(pins.program)
     }
 
+    /// The id of the program that runs here; nil where none does.
+    public func runningProgramID() throws(KernelError) -> UInt32? {
+        guard let program = try runningProgram() else { return nil }
+        return try programID(program)
+    }
+
     private func bring(
         _ generation: GuardObject, to interfaces: [NetworkInterface], attach: AttachRequest
     ) throws -> AppliedGeneration {

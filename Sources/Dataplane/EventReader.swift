@@ -15,8 +15,8 @@ public struct LoggedPacket: Sendable {
     public var verdict: String
     public var reason: String
     public var detail: String
+    /// Whether monitor mode let it pass, and the rule that would have dropped it; nil for no rule.
     public var wouldDrop: Bool
-    /// The slot of the rule that would have dropped it.
     public var wouldDropSlot: UInt32?
     /// Nil where no IP header was read.
     public var packet: PacketDescription?

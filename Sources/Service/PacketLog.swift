@@ -11,15 +11,15 @@ public struct LogEntry: Sendable {
     public var wallNanoseconds: Int64
     public var interface: String
     public var rule: String?
-    /// The rule in monitor mode that would have dropped it.
-    public var wouldDropRule: String?
+    /// What monitor mode kept from dropping the packet: the rule, or without one the reason.
+    public var wouldDrop: String?
     public var logged: LoggedPacket
 
     public var text: String {
         var why = logged.reason
         if let rule { why += " '\(rule)'" }
         if !logged.detail.isEmpty { why += " (\(logged.detail))" }
-        if logged.wouldDrop { why += ", would drop" + (wouldDropRule.map { " by '\($0)'" } ?? "") }
+        if let wouldDrop { why += ", would drop: \(wouldDrop)" }
         return printable(
             "\(timestamp(nanoseconds: wallNanoseconds)) \(interface) \(logged.verdict) \(why): "
                 + "\(logged.packet?.flowText ?? "not IP")")
@@ -35,8 +35,7 @@ public struct LogEntry: Sendable {
         if let packet = logged.packet { members += Self.members(packet) }
         let context: JSONValue = .object([
             ("policy_rule", rule.map(JSONValue.string) ?? .null), ("reason", .string(logged.reason)),
-            ("detail", .string(logged.detail)), ("would_drop", .bool(logged.wouldDrop)),
-            ("would_drop_rule", wouldDropRule.map(JSONValue.string) ?? .null),
+            ("detail", .string(logged.detail)), ("would_drop", wouldDrop.map(JSONValue.string) ?? .null),
         ])
         members.append(
             (
@@ -77,42 +76,59 @@ public struct LogEntry: Sendable {
     }
 }
 
-/// The log of the policy that runs here.
+/// The log of the policies that run here, one after another.
 public struct PacketLog {
-    private let state: SharedState
-    private let reader: EventReader
-    private var names: [UInt32: String] = [:]
+    private let datapath: Datapath
+    /// Those of the program that ran when they were read.
+    private var source: Source
+
+    private struct Source {
+        var program: UInt32?
+        var reader: EventReader
+        var rules: [UInt32: String]
+        var interfaces: [UInt32: String]
+
+        init(_ datapath: Datapath) throws {
+            guard let state = try SharedState.open(datapath.pins) else {
+                throw ServiceError(.unavailable, "no policy runs here: apply one first")
+            }
+            program = try datapath.runningProgramID()
+            reader = try EventReader(state)
+            rules = Dictionary(
+                try state.slots().map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
+            interfaces = Dictionary(
+                try NetworkInterface.all().map { ($0.index, $0.name) },
+                uniquingKeysWith: { first, _ in first })
+        }
+    }
 
     public init() throws {
         try requirePrivileges(for: "events")
-        guard let state = try SharedState.open(try Datapath().pins) else {
-            throw ServiceError(.unavailable, "no policy runs here: apply one first")
-        }
-        self.state = state
-        reader = try EventReader(state)
+        datapath = try Datapath()
+        source = try Source(datapath)
     }
 
     /// What was logged since the last call; waits at most `milliseconds`.
+    /// - Throws: also where no policy runs here any more.
     public mutating func next(milliseconds: Int32) throws -> [LogEntry] {
-        let logged = try reader.next(milliseconds: milliseconds)
-        guard !logged.isEmpty else { return [] }
-        // A policy may have come since, and its rules and interfaces with it.
-        let slots = logged.flatMap { [$0.ruleSlot, $0.wouldDropSlot] }.compactMap { $0 }
-        if slots.contains(where: { names[$0] == nil }) {
-            names = Dictionary(
-                try state.slots().map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
-        }
-        let interfaces = Dictionary(
-            try NetworkInterface.all().map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
         let offset = wallClock() - Int64(clamping: programClock())
-        return logged.map { packet in
-            LogEntry(
-                wallNanoseconds: Int64(clamping: packet.nanoseconds) &+ offset,
-                interface: interfaces[packet.interfaceIndex] ?? String(packet.interfaceIndex),
-                rule: packet.ruleSlot.map(name), wouldDropRule: packet.wouldDropSlot.map(name), logged: packet
-            )
+        let packets = try source.reader.next(milliseconds: milliseconds)
+        // An apply brings new names before its first packet, a detach and apply another log.
+        let slots = packets.flatMap { [$0.ruleSlot, $0.wouldDropSlot] }.compactMap { $0 }
+        let isKnown = slots.allSatisfy { source.rules[$0] != nil }
+        if try !isKnown || datapath.runningProgramID() != source.program {
+            source = try Source(datapath)
         }
+        return packets.map { entry($0, offset) }
     }
 
-    private func name(_ slot: UInt32) -> String { names[slot] ?? "slot \(slot)" }
+    private func entry(_ logged: LoggedPacket, _ offset: Int64) -> LogEntry {
+        func name(_ slot: UInt32) -> String { source.rules[slot] ?? "slot \(slot)" }
+        return LogEntry(
+            wallNanoseconds: Int64(clamping: logged.nanoseconds) &+ offset,
+            interface: source.interfaces[logged.interfaceIndex] ?? String(logged.interfaceIndex),
+            rule: logged.ruleSlot.map(name),
+            wouldDrop: logged.wouldDrop ? logged.wouldDropSlot.map(name) ?? logged.reason : nil,
+            logged: logged)
+    }
 }

@@ -75,9 +75,12 @@ extension LiveTests {
             try send("udp 192.0.2.7:1000 > 198.51.100.1:9003")
             let lines = try net.server.mustRun("events").split(separator: "\n")
             try #require(lines.count == 1)
-            #expect(lines[0].contains("would drop"), "\(lines[0])")
-            #expect(lines[0].contains("'tried'"), "\(lines[0])")
-            #expect(try net.counters()["rules"]["tried"]["would_drop"].int == 1)
+            #expect(lines[0].contains("guard0 drop default, would drop: tried: udp "), "\(lines[0])")
+            try send("udp 192.0.2.7:1000 > 198.51.100.1:9003")
+            let event = try JSON(net.server.mustRun("events", "--output", "json"))
+            #expect(event["alert"]["context"]["would_drop"].string == "tried")
+            #expect(event["alert"]["context"]["policy_rule"] == .null)
+            #expect(try net.counters()["rules"]["tried"]["would_drop"].int == 2)
         }
 
         @Test func `log 1 in 10 tells about a tenth`() throws {
@@ -101,6 +104,16 @@ extension LiveTests {
             #expect(lines.last?.contains("'later'") == true, "\(lines)")
             follower.signal(SIGINT)
             #expect([0, -SIGINT].contains(try follower.finish().exit))
+        }
+
+        @Test func `with --follow a detach is told and ends it`() throws {
+            let follower = try net.server.start("events", "--follow")
+            try send("tcp 203.0.113.77:40000 > 198.51.100.1:22 syn")
+            #expect(follower.outputLines(atLeast: 1).count == 1)
+            try net.server.mustRun("detach")
+            let outcome = try follower.finish()
+            #expect(outcome.exit == 69, "\(outcome)")
+            #expect(outcome.errors.contains("no policy runs here"))
         }
     }
 }

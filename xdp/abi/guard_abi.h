@@ -253,9 +253,9 @@ struct guard_event {
 	__u8 key_read; /* ports, type and flags were read */
 	__u8 ttl;
 	__u8 dscp;
-	__u8 would_drop;
+	__u8 would_drop; /* it would have been dropped but for monitor mode */
 	__u8 padding;
-	__u32 would_drop_slot; /* the rule that would have dropped it; GUARD_NO_SLOT: none */
+	__u32 would_drop_slot; /* the rule that would have; GUARD_NO_SLOT: none, or no rule */
 };
 
 #define GUARD_EVENTS_BYTES (1 << 20)
