@@ -40,13 +40,17 @@ final class GuardObject {
     let tableBytes: Int
 
     /// Loads the program for an image.
-    /// - Parameter reusing: shared maps that exist already; the others are made anew.
-    init(_ image: GenerationImage, reusing shared: [SharedMap: FileDescriptor]) throws(KernelError) {
+    /// - Parameters:
+    ///   - shared: shared maps that exist already; the others are made anew.
+    ///   - elf: the compiled program.
+    init(
+        _ image: GenerationImage, reusing shared: [SharedMap: FileDescriptor], elf: Data
+    ) throws(KernelError) {
         libbpf_set_print(captureLog)
         LogBuffer.shared.reset()
         tableBytes = image.tables.count
         // From here on a throw runs deinit, which closes the object.
-        object = try Self.open()
+        object = try Self.open(elf)
         try configure(image)
         for (map, descriptor) in shared {
             try check(bpf_map__reuse_fd(try self.map(map.rawValue), descriptor.raw), "share \(map.rawValue)")
@@ -55,24 +59,31 @@ final class GuardObject {
         try fill(image)
     }
 
+    /// Loads the embedded program for an image.
+    convenience init(
+        _ image: GenerationImage, reusing shared: [SharedMap: FileDescriptor]
+    ) throws(KernelError) {
+        guard let embedded = Data(base64Encoded: guardObjectBase64) else {
+            throw KernelError("decode the embedded XDP program", code: EINVAL)
+        }
+        try self.init(image, reusing: shared, elf: embedded)
+    }
+
     deinit { bpf_object__close(object) }
 
     func descriptor(_ name: String) throws(KernelError) -> Int32 { bpf_map__fd(try map(name)) }
 
-    private static func open() throws(KernelError) -> OpaquePointer {
-        guard let bytes = Data(base64Encoded: guardObjectBase64) else {
-            throw KernelError("decode the embedded XDP program", code: EINVAL)
-        }
+    private static func open(_ elf: Data) throws(KernelError) -> OpaquePointer {
         var options = bpf_object_open_opts()
         options.sz = optionsSize(upTo: \bpf_object_open_opts.object_name)
-        let opened = bytes.withUnsafeBytes { buffer in
+        let opened = elf.withUnsafeBytes { buffer in
             "xdpguard".withCString { name -> OpaquePointer? in
                 options.object_name = name
                 return bpf_object__open_mem(buffer.baseAddress, buffer.count, &options)
             }
         }
         guard let opened else {
-            throw KernelError("open the embedded XDP program", log: LogBuffer.shared.text)
+            throw KernelError("open the XDP program", log: LogBuffer.shared.text)
         }
         return opened
     }

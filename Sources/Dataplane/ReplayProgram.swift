@@ -22,8 +22,13 @@ public final class ReplayProgram {
     public let state: SharedState
 
     /// - Parameter image: compiled for a replay target.
-    public init(_ image: GenerationImage) throws(KernelError) {
-        object = try GuardObject(image, reusing: [:])
+    public convenience init(_ image: GenerationImage) throws(KernelError) {
+        try self.init(GuardObject(image, reusing: [:]))
+    }
+
+    /// - Parameter object: loaded for a replay target, with maps of its own.
+    init(_ object: GuardObject) throws(KernelError) {
+        self.object = object
         trace = try MapMemory(map: object.descriptor("guard_trace"), length: MemoryLayout<guard_trace>.size)
         var maps: [SharedMap: FileDescriptor] = [:]
         for map in SharedMap.allCases {

@@ -8,21 +8,30 @@ import NetworkTypes
 import PolicyLanguage
 
 public struct KernelReplayEngine: ReplayEngine {
+    /// Loads a compiled policy.
+    typealias ProgramLoader = @Sendable (GenerationImage) throws -> ReplayProgram
+
     private let policy: CheckedPolicy
     private let bans: [Prefix]
+    private let loadProgram: ProgramLoader
     private var target = CompileTarget()
     private var program: ReplayProgram
     private var interfaces: [String: UInt32] = [:]
 
     /// - Parameter bans: banned from the first packet on, without an end.
     public init(policy: CheckedPolicy, bans: [Prefix]) throws {
+        try self.init(policy: policy, bans: bans) { try ReplayProgram($0) }
+    }
+
+    init(policy: CheckedPolicy, bans: [Prefix], loadProgram: @escaping ProgramLoader) throws {
         self.policy = policy
         self.bans = bans
+        self.loadProgram = loadProgram
         target.isReplay = true
         target.slots = Dictionary(
             policy.rules.enumerated().map { ($0.element.name, UInt32($0.offset)) },
             uniquingKeysWith: { first, _ in first })
-        program = try Self.load(policy, target, bans)
+        program = try Self.load(policy, target, bans, loadProgram)
     }
 
     public mutating func judge(_ frame: CapturedFrame) throws -> Judgement {
@@ -69,15 +78,15 @@ public struct KernelReplayEngine: ReplayEngine {
         let index = UInt32(interfaces.count + 1)
         interfaces[name] = index
         target.interfaces.append(.init(name: name, index: index))
-        program = try Self.load(policy, target, bans)
+        program = try Self.load(policy, target, bans, loadProgram)
         return index
     }
 
-    private static func load(_ policy: CheckedPolicy, _ target: CompileTarget, _ bans: [Prefix]) throws
-        -> ReplayProgram
-    {
+    private static func load(
+        _ policy: CheckedPolicy, _ target: CompileTarget, _ bans: [Prefix], _ loadProgram: ProgramLoader
+    ) throws -> ReplayProgram {
         let image = try compile(policy, for: target)
-        let program = try ReplayProgram(GenerationImage(config: image.config, tables: image.tables, info: []))
+        let program = try loadProgram(GenerationImage(config: image.config, tables: image.tables, info: []))
         for prefix in bans { _ = try program.state.add(Ban(prefix, since: 0, ends: nil, reason: ""), now: 0) }
         return program
     }
