@@ -95,5 +95,11 @@ let package = Package(
                 "Diagnostics",
                 "NetworkTypes", "GuardABI",
             ]),
+        tests(
+            "EvasionTests",
+            [
+                "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "Diagnostics",
+                "NetworkTypes", "GuardABI", "xdpguard",
+            ], exclude: ["live"]),
     ]
 )
