@@ -106,6 +106,6 @@ let package = Package(
             [
                 "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "Diagnostics",
                 "NetworkTypes", "GuardABI", "xdpguard",
-            ]),
+            ], exclude: ["live"]),
     ]
 )

@@ -22,8 +22,8 @@ func failures(
             let got = try engine.judge(one.frame)
             if got != one.expected {
                 found.append(
-                    "\(one.name): \(words(got)), not \(words(one.expected)), "
-                        + "as \(one.why); frame \(hex(one.frame))"
+                    "\(one.name): \(words(got)), not \(words(one.expected)), as \(one.why); "
+                        + "frame \(hex(one.frame))"
                 )
             }
         }

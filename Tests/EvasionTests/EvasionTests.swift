@@ -8,14 +8,12 @@ import Testing
 @Suite(.serialized)
 struct EvasionTests {
     @Test func `no variant walks around the model`() throws {
-        let found = try failures(of: evasionCases(), on: modelEngine)
-        #expect(found.isEmpty, "\(found.joined(separator: "\n"))")
+        for failure in try failures(of: evasionCases(), on: modelEngine) { Issue.record("\(failure)") }
     }
 
     @Test(.enabled(if: KernelTests.areWanted))
     func `no variant walks around the kernel program`() throws {
-        let found = try failures(of: evasionCases(), on: kernelEngine)
-        #expect(found.isEmpty, "\(found.joined(separator: "\n"))")
+        for failure in try failures(of: evasionCases(), on: kernelEngine) { Issue.record("\(failure)") }
     }
 
     @Test func `the table has hundreds of variants, each with a name of its own and a reason`() throws {
