@@ -39,6 +39,14 @@ let package = Package(
             name: "BPFBuild", capability: .buildTool(), dependencies: ["bpfembed"],
             path: "Sources/Plugins/BPFBuild"),
 
+        // The same program compiled for the host.
+        .target(
+            name: "NativeDatapath", dependencies: ["GuardABI"],
+            cSettings: [
+                .headerSearchPath("shims"), .headerSearchPath("../../xdp"),
+                .unsafeFlags(["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]),
+            ]),
+
         // policy text -> AST -> checked policy -> map image -> kernel
         step("NetworkTypes"),
         step("Diagnostics"),
@@ -56,8 +64,8 @@ let package = Package(
         step(
             "Replay",
             [
-                "Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane", "NetworkTypes",
-                "Diagnostics", "JSONOutput", "GuardABI",
+                "Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane",
+                "NativeDatapath", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
             ]),
 
         step(
@@ -88,6 +96,12 @@ let package = Package(
         tests(
             "PolicyAnalysisTests",
             ["PolicyAnalysis", "ReferenceFirewall", "PolicyLanguage", "NetworkTypes", "Diagnostics"]),
+        tests(
+            "NativeDatapathTests",
+            [
+                "NativeDatapath", "MapCompiler", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes",
+                "GuardABI",
+            ]),
         tests(
             "ReplayTests",
             [

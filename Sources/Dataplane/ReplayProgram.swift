@@ -13,6 +13,16 @@ public struct ProgramAnswer: Sendable {
     public var ruleSlot: UInt32?
     public var wouldDropSlot: UInt32?
     public var wouldDrop: Bool
+
+    /// The answer as the program left it.
+    public init(_ trace: guard_trace) {
+        verdict = guard_verdict(rawValue: UInt32(trace.verdict))
+        reason = guard_reason(rawValue: UInt32(trace.reason))
+        detail = guard_detail(rawValue: UInt32(trace.detail))
+        ruleSlot = trace.rule_slot == GUARD_NO_SLOT ? nil : trace.rule_slot
+        wouldDropSlot = trace.would_drop_slot == GUARD_NO_SLOT ? nil : trace.would_drop_slot
+        wouldDrop = trace.would_drop != 0
+    }
 }
 
 /// A generation loaded for replay, with state of its own.
@@ -49,13 +59,6 @@ public final class ReplayProgram {
         options.data_size_in = UInt32(min(frame.count, 14 + 8 + 65535))
         options.repeat = 1
         try check(bpf_prog_test_run_opts(object.program, &options), "run a frame of \(frame.count) bytes")
-        let answer = question.pointee
-        return ProgramAnswer(
-            verdict: guard_verdict(rawValue: UInt32(answer.verdict)),
-            reason: guard_reason(rawValue: UInt32(answer.reason)),
-            detail: guard_detail(rawValue: UInt32(answer.detail)),
-            ruleSlot: answer.rule_slot == GUARD_NO_SLOT ? nil : answer.rule_slot,
-            wouldDropSlot: answer.would_drop_slot == GUARD_NO_SLOT ? nil : answer.would_drop_slot,
-            wouldDrop: answer.would_drop != 0)
+        return ProgramAnswer(question.pointee)
     }
 }

@@ -138,7 +138,7 @@ static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *
 static __always_inline int finish(struct xdp_md *ctx, const struct packet *packet,
                                   const struct decision *decision)
 {
-	__u32 bytes = packet->read & PACKET_IP ? packet->network + packet->length : packet->available;
+	__u32 bytes = packet->read & PACKET_IP ? packet->network + packet->length : bpf_xdp_get_buff_len(ctx);
 
 	count_reason(packet, decision, bytes);
 	count_rules(decision, bytes);
