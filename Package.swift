@@ -39,6 +39,14 @@ let package = Package(
             name: "BPFBuild", capability: .buildTool(), dependencies: ["bpfembed"],
             path: "Sources/Plugins/BPFBuild"),
 
+        // The same program compiled for the host.
+        .target(
+            name: "NativeDatapath", dependencies: ["GuardABI"],
+            cSettings: [
+                .headerSearchPath("shims"), .headerSearchPath("../../xdp"),
+                .unsafeFlags(["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]),
+            ]),
+
         // policy text -> AST -> checked policy -> map image -> kernel
         step("NetworkTypes"),
         step("Diagnostics"),
@@ -56,8 +64,8 @@ let package = Package(
         step(
             "Replay",
             [
-                "Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane", "NetworkTypes",
-                "Diagnostics", "JSONOutput", "GuardABI",
+                "Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane",
+                "NativeDatapath", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
             ]),
 
         step(
@@ -67,6 +75,9 @@ let package = Package(
                 "NetworkTypes",
                 "Diagnostics", "JSONOutput",
             ]),
+        .executableTarget(
+            name: "nativebench", dependencies: ["Replay", "Capture", "PolicyLanguage", "NetworkTypes"],
+            swiftSettings: strict),
         .executableTarget(
             name: "xdpguard",
             dependencies: [
@@ -95,12 +106,18 @@ let package = Package(
             ["PolicyAnalysis", "ReferenceFirewall", "PolicyLanguage", "NetworkTypes", "Diagnostics"]),
         tests("CommandTests", ["xdpguard", "NetworkTypes", "CBPF", "CLinux"]),
         tests(
+            "NativeDatapathTests",
+            [
+                "NativeDatapath", "MapCompiler", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes",
+                "GuardABI",
+            ]),
+        tests(
             "ReplayTests",
             [
                 "Replay", "Capture", "ReferenceFirewall", "MapCompiler", "Dataplane", "PolicyLanguage",
                 "Diagnostics",
                 "NetworkTypes", "GuardABI",
-            ]),
+            ], exclude: ["sanitized"]),
         tests(
             "EvasionTests",
             [

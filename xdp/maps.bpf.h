@@ -6,10 +6,9 @@
 
 #include "abi/guard_abi.h"
 
-/* ---- of a generation */
+#include <config.bpf.h>
 
-/* What the policy says: constant after loading, so that the verifier removes stages that are not used. */
-const volatile struct guard_config guard_config SEC(".rodata.config") = {};
+/* ---- of a generation */
 
 /* The compiled policy. Written once through mmap before the program is attached, then only read. One element
  * whose size the controller sets to what this policy needs. */

@@ -140,7 +140,8 @@ extension guard_ban_lengths {
 }
 
 extension guard_ban_key {
-    init(_ prefix: Prefix) {
+    /// The prefix as the program looks it up.
+    public init(_ prefix: Prefix) {
         self.init()
         family = prefix.address.family == .ipv4 ? 4 : 6
         length = UInt32(prefix.length)
@@ -150,7 +151,8 @@ extension guard_ban_key {
 }
 
 extension guard_ban {
-    init(_ ban: Ban) {
+    /// A ban that has dropped nothing yet.
+    public init(_ ban: Ban) {
         self.init()
         ends_ns = ban.endsNanoseconds ?? GUARD_FOREVER
         since_ns = ban.sinceNanoseconds

@@ -13,6 +13,16 @@ public struct ProgramAnswer: Sendable {
     public var ruleSlot: UInt32?
     public var wouldDropSlot: UInt32?
     public var wouldDrop: Bool
+
+    /// The answer as the program left it.
+    public init(_ trace: guard_trace) {
+        verdict = guard_verdict(rawValue: UInt32(trace.verdict))
+        reason = guard_reason(rawValue: UInt32(trace.reason))
+        detail = guard_detail(rawValue: UInt32(trace.detail))
+        ruleSlot = trace.rule_slot == GUARD_NO_SLOT ? nil : trace.rule_slot
+        wouldDropSlot = trace.would_drop_slot == GUARD_NO_SLOT ? nil : trace.would_drop_slot
+        wouldDrop = trace.would_drop != 0
+    }
 }
 
 /// A generation loaded for replay, with state of its own.
@@ -21,15 +31,23 @@ public final class ReplayProgram {
     private let trace: MapMemory
     public let state: SharedState
 
-    /// - Parameter image: compiled for a replay target.
-    public convenience init(_ image: GenerationImage) throws(KernelError) {
-        try self.init(GuardObject(image, reusing: [:]))
+    /// - Parameters:
+    ///   - image: compiled for a replay target.
+    ///   - earlier: the state of the program that this one follows; nil: new state.
+    public convenience init(
+        _ image: GenerationImage, continuing earlier: SharedState? = nil
+    ) throws(KernelError) {
+        try self.init(GuardObject(image, reusing: earlier?.maps ?? [:]), continuing: earlier)
     }
 
-    /// - Parameter object: loaded for a replay target, with maps of its own.
-    init(_ object: GuardObject) throws(KernelError) {
+    /// - Parameter object: loaded for a replay target, with the shared maps of `earlier` or, without it, its own.
+    init(_ object: GuardObject, continuing earlier: SharedState? = nil) throws(KernelError) {
         self.object = object
         trace = try MapMemory(map: object.descriptor("guard_trace"), length: MemoryLayout<guard_trace>.size)
+        if let earlier {
+            state = earlier
+            return
+        }
         var maps: [SharedMap: FileDescriptor] = [:]
         for map in SharedMap.allCases {
             maps[map] = FileDescriptor(owning: dup(try object.descriptor(map.rawValue)))
@@ -54,13 +72,6 @@ public final class ReplayProgram {
         options.data_size_in = UInt32(min(frame.count, 14 + 8 + 40 + 65535))
         options.repeat = 1
         try check(bpf_prog_test_run_opts(object.program, &options), "run a frame of \(frame.count) bytes")
-        let answer = question.pointee
-        return ProgramAnswer(
-            verdict: guard_verdict(rawValue: UInt32(answer.verdict)),
-            reason: guard_reason(rawValue: UInt32(answer.reason)),
-            detail: guard_detail(rawValue: UInt32(answer.detail)),
-            ruleSlot: answer.rule_slot == GUARD_NO_SLOT ? nil : answer.rule_slot,
-            wouldDropSlot: answer.would_drop_slot == GUARD_NO_SLOT ? nil : answer.would_drop_slot,
-            wouldDrop: answer.would_drop != 0)
+        return ProgramAnswer(question.pointee)
     }
 }

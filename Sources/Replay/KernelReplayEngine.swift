@@ -8,43 +8,39 @@ import NetworkTypes
 import PolicyLanguage
 
 public struct KernelReplayEngine: ReplayEngine {
-    /// Loads a compiled policy.
-    typealias ProgramLoader = @Sendable (GenerationImage) throws -> ReplayProgram
+    /// Loads a compiled policy, with the state of the program before it, if any.
+    typealias ProgramLoader = @Sendable (GenerationImage, SharedState?) throws -> ReplayProgram
 
-    private let policy: CheckedPolicy
-    private let bans: [Prefix]
     private let loadProgram: ProgramLoader
-    private var target = CompileTarget()
+    private var generation: ReplayGeneration
     private var program: ReplayProgram
-    private var interfaces: [String: UInt32] = [:]
 
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
     ///   - ownAddresses: spoofed as sources; on a live interface this host's, in a replay none.
     public init(policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = []) throws {
-        try self.init(policy: policy, bans: bans, ownAddresses: ownAddresses) { try ReplayProgram($0) }
+        try self.init(policy: policy, bans: bans, ownAddresses: ownAddresses) {
+            try ReplayProgram($0, continuing: $1)
+        }
     }
 
     init(
         policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = [],
         loadProgram: @escaping ProgramLoader
     ) throws {
-        self.policy = policy
-        self.bans = bans
         self.loadProgram = loadProgram
-        target.isReplay = true
-        target.ownAddresses = ownAddresses
-        target.slots = Dictionary(
-            policy.rules.enumerated().map { ($0.element.name, UInt32($0.offset)) },
-            uniquingKeysWith: { first, _ in first })
-        program = try Self.load(policy, target, bans, loadProgram)
+        generation = ReplayGeneration(policy: policy, ownAddresses: ownAddresses)
+        program = try loadProgram(Self.image(generation), nil)
+        for prefix in bans { _ = try program.state.add(Ban(prefix, since: 0, ends: nil, reason: ""), now: 0) }
     }
 
     public mutating func judge(_ frame: CapturedFrame) throws -> Judgement {
-        let interface = try index(of: frame.interface)
+        let interface = generation.index(of: frame.interface)
+        if interface.isNew { program = try loadProgram(Self.image(generation), program.state) }
         let time = UInt64(max(0, frame.timeNanoseconds))
-        guard frame.bytes.count >= 14 else { return try judgeShort(time, interface) }
-        return judgement(try program.run(frame.bytes, nanoseconds: time, interface: interface))
+        guard frame.bytes.count >= 14 else { return try judgeShort(time, interface.index) }
+        return generation.judgement(
+            try program.run(frame.bytes, nanoseconds: time, interface: interface.index))
     }
 
     /// The kernel runs no frame below 14 bytes. One that ends behind a tag's ethertype is as unreadable;
@@ -54,63 +50,13 @@ public struct KernelReplayEngine: ReplayEngine {
         let answer = try endsInTag.withUnsafeBytes {
             try program.run($0, nanoseconds: time, interface: interface)
         }
-        var result = judgement(answer)
+        var result = generation.judgement(answer)
         result.detail = String(cString: guard_detail_name(GUARD_DETAIL_TRUNCATED_ETHERNET))
         return result
     }
 
-    private func judgement(_ answer: ProgramAnswer) -> Judgement {
-        var result = Judgement(Verdict(answer.verdict), Reason(answer.reason))
-        result.detail = String(cString: guard_detail_name(answer.detail))
-        result.rule = answer.ruleSlot.map(ruleName)
-        if answer.wouldDrop {
-            result.wouldDrop = answer.wouldDropSlot.map(ruleName) ?? result.reason.rawValue
-        }
-        return result
-    }
-
-    /// In a replay a rule's slot is its position.
-    private func ruleName(_ slot: UInt32) -> String {
-        policy.rules.indices.contains(Int(slot)) ? policy.rules[Int(slot)].name : "slot \(slot)"
-    }
-
-    /// The index given to an interface name. A name that the program does not know yet, in a policy that
-    /// asks for
-    /// interfaces, is compiled in; the state goes on.
-    private mutating func index(of name: String?) throws -> UInt32 {
-        guard let name else { return 0 }
-        if let known = interfaces[name] { return known }
-        guard name == "lo" || policy.rules.contains(where: { $0.match.interface != nil }) else { return 0 }
-        let index = UInt32(interfaces.count + 1)
-        interfaces[name] = index
-        target.interfaces.append(.init(name: name, index: index))
-        program = try Self.load(policy, target, bans, loadProgram)
-        return index
-    }
-
-    private static func load(
-        _ policy: CheckedPolicy, _ target: CompileTarget, _ bans: [Prefix], _ loadProgram: ProgramLoader
-    ) throws -> ReplayProgram {
-        let image = try compile(policy, for: target)
-        let program = try loadProgram(GenerationImage(config: image.config, tables: image.tables, info: []))
-        for prefix in bans { _ = try program.state.add(Ban(prefix, since: 0, ends: nil, reason: ""), now: 0) }
-        return program
-    }
-}
-
-extension Verdict {
-    init(_ verdict: guard_verdict) {
-        switch verdict {
-        case GUARD_PASS: self = .pass
-        case GUARD_REJECT: self = .reject
-        default: self = .drop
-        }
-    }
-}
-
-extension Reason {
-    /// The ABI's printable names are this type's raw values; a test holds them together.
-    init(_ reason: guard_reason) {
-        self = Reason(rawValue: String(cString: guard_reason_name(reason))) ?? .default
+    private static func image(_ generation: ReplayGeneration) throws(CompileError) -> GenerationImage {
+        let image = try generation.image()
+        return GenerationImage(config: image.config, tables: image.tables, info: [])
     }
 }

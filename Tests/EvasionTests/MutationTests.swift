@@ -125,7 +125,7 @@ private func failures(mutating mutation: Mutation?) throws -> [String] {
     return try failures(
         of: evasionCases(),
         on: { policy, bans in
-            try KernelReplayEngine(policy: policy, bans: bans) { image in
+            try KernelReplayEngine(policy: policy, bans: bans) { image, _ in
                 try ReplayProgram(GuardObject(image, reusing: [:], elf: object))
             }
         }, limit: 1)

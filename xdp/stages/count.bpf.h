@@ -148,7 +148,7 @@ static __always_inline int finish(struct xdp_md *ctx, const struct packet *packe
                                   const struct decision *decision)
 {
 	/* What is there, not what the header claims. */
-	__u32 bytes = packet->end ? packet->end : packet->available;
+	__u32 bytes = packet->end ? packet->end : bpf_xdp_get_buff_len(ctx);
 
 	count_reason(packet, decision, bytes);
 	count_rules(decision, bytes);

@@ -9,7 +9,7 @@ struct BPFBuild: BuildToolPlugin {
         let output = context.pluginWorkDirectoryURL.appending(path: "BPFImages.swift")
         let clang = try context.tool(named: "clang").url
         let names = [
-            "guard.bpf.c", "maps.bpf.h", "abi/guard_abi.h", "abi/guard_words.h",
+            "guard.bpf.c", "maps.bpf.h", "config.bpf.h", "abi/guard_abi.h", "abi/guard_words.h",
             "stages/bans.bpf.h", "stages/classify.bpf.h",
             "stages/count.bpf.h", "stages/essential.bpf.h", "stages/packet.bpf.h", "stages/parse.bpf.h",
             "stages/spoofed.bpf.h", "stages/tables.bpf.h", "stages/transport.bpf.h",

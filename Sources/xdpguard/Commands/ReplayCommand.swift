@@ -19,8 +19,11 @@ struct ReplayCommand: ParsableCommand {
     @Argument(help: "Captures: pcap or pcapng; - is standard input.") var captures: [String]
     @Option(
         name: .long,
-        help: "The evaluator: the XDP program in the kernel, or the reference model (no privileges).")
-    var engine: Engine = .kernel
+        help: """
+            The evaluator: the XDP program's code compiled for this host, the program in the kernel (needs \
+            privileges), or the reference model.
+            """)
+    var engine: Engine = .native
     @Option(name: .long, help: "Address or prefix of this host (repeatable): packets from it are outbound.")
     var host: [String] = []
     @Option(name: .long, help: "Banned from the start (repeatable).") var ban: [String] = []
@@ -38,13 +41,13 @@ struct ReplayCommand: ParsableCommand {
             let checked = try loadRunnablePolicy(policy) { StandardError.write($0) }
             switch engine {
             case .native:
-                throw ServiceError(
-                    .unavailable, "--engine native is not supported by this version; use kernel or model")
+                let engine = try NativeReplayEngine(policy: checked, bans: bans)
+                try replay(ReplayRun(engine: engine, hosts: hosts, device: dev), &output)
             case .model:
                 let engine = ModelReplayEngine(policy: checked, bans: bans)
                 try replay(ReplayRun(engine: engine, hosts: hosts, device: dev), &output)
             case .kernel:
-                try requirePrivileges(for: "replay --engine kernel (--engine model needs none)")
+                try requirePrivileges(for: "replay --engine kernel (--engine native needs none)")
                 let engine = try KernelReplayEngine(policy: checked, bans: bans)
                 try replay(ReplayRun(engine: engine, hosts: hosts, device: dev), &output)
             }

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* xdp/guard.bpf.c as it is, with the headers of shims/ in place of the kernel's, and what it calls: maps,
+ * helpers, and the configuration of the engine that runs on this thread. One translation unit, whose names
+ * stay inside. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bans.h"
+
+#pragma GCC visibility push(hidden)
+#include "guard.bpf.c"
+#pragma GCC visibility pop
+
+#undef guard_config
+
+/* The largest piece that the stages read at once: below it the bounds checks of tables.bpf.h would wrap. */
+#define TABLES_MIN sizeof(struct guard_pattern)
+
+struct native_datapath {
+	struct guard_config config;
+	void *tables;
+	struct guard_trace trace;
+	struct guard_payload_window payload;
+	struct guard_counter reasons[GUARD_REASONS * GUARD_VERDICTS];
+	struct guard_rule_counters rules[GUARD_SLOTS];
+	struct guard_ban_lengths ban_lengths;
+	struct native_bans bans;
+	struct guard_talkers talkers;
+	struct guard_event event; /* the last one */
+	__u64 events;
+	__u64 lost;
+	__u32 random;
+};
+
+static _Thread_local struct native_datapath *current;
+
+/* ---- The kernel's helpers */
+
+static __always_inline void *element(void *values, __u32 count, __u32 size, const void *key)
+{
+	__u32 index = *(const __u32 *)key;
+
+	return index < count ? (char *)values + (__u64)index * size : NULL;
+}
+
+static __always_inline void *bpf_map_lookup_elem(const void *map, const void *key)
+{
+	struct native_datapath *datapath = current;
+
+	if (map == &guard_tables)
+		return datapath->tables;
+	if (map == &guard_trace)
+		return &datapath->trace;
+	if (map == &guard_payload)
+		return &datapath->payload;
+	if (map == &guard_reasons)
+		return element(datapath->reasons, GUARD_REASONS * GUARD_VERDICTS,
+		               sizeof(struct guard_counter), key);
+	if (map == &guard_rules)
+		return element(datapath->rules, GUARD_SLOTS, sizeof(struct guard_rule_counters), key);
+	if (map == &guard_ban_lengths)
+		return &datapath->ban_lengths;
+	if (map == &guard_bans)
+		return native_bans_find(&datapath->bans, key);
+	if (map == &guard_talkers)
+		return &datapath->talkers;
+	if (map == &guard_lost)
+		return &datapath->lost;
+	return NULL;
+}
+
+static __always_inline long bpf_loop(__u32 count, long (*step)(__u32, void *), void *context, __u64 flags)
+{
+	__u32 index;
+
+	for (index = 0; index < count; index++)
+		if (step(index, context))
+			return index + 1;
+	return index;
+}
+
+static __always_inline long bpf_xdp_load_bytes(struct xdp_md *ctx, __u32 offset, void *to, __u32 length)
+{
+	if (offset > ctx->frame_length || length > ctx->frame_length - offset)
+		return -EINVAL;
+	memcpy(to, (const char *)ctx->frame + offset, length);
+	return 0;
+}
+
+static __always_inline __u64 bpf_xdp_get_buff_len(struct xdp_md *ctx)
+{
+	return ctx->frame_length;
+}
+
+static __always_inline __u64 bpf_ktime_get_coarse_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (__u64)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Marsaglia's xorshift32: a replay logs the same packets every time. */
+static __always_inline __u32 bpf_get_prandom_u32(void)
+{
+	__u32 x = current->random;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	return current->random = x;
+}
+
+static __always_inline void *bpf_ringbuf_reserve(const void *map, __u64 size, __u64 flags)
+{
+	return map == &guard_events && size == sizeof(current->event) ? &current->event : NULL;
+}
+
+static __always_inline void bpf_ringbuf_submit(void *event, __u64 flags)
+{
+	current->events++;
+}
+
+/* ---- Engines */
+
+int native_datapath_load(struct native_datapath *datapath, const struct guard_config *config,
+                         const void *tables, __u64 tables_size)
+{
+	void *copy;
+
+	if (config->abi_version != GUARD_ABI_VERSION || config->tables_size != tables_size ||
+	    tables_size < TABLES_MIN)
+		return -EINVAL;
+	copy = malloc(tables_size);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, tables, tables_size);
+	free(datapath->tables);
+	datapath->tables = copy;
+	datapath->config = *config;
+	return 0;
+}
+
+struct native_datapath *native_datapath_create(const struct guard_config *config, const void *tables,
+                                               __u64 tables_size)
+{
+	struct native_datapath *datapath = calloc(1, sizeof(*datapath));
+
+	if (!datapath)
+		return NULL;
+	datapath->random = 1;
+	if (native_datapath_load(datapath, config, tables, tables_size)) {
+		native_datapath_destroy(datapath);
+		return NULL;
+	}
+	return datapath;
+}
+
+void native_datapath_destroy(struct native_datapath *datapath)
+{
+	if (!datapath)
+		return;
+	free(datapath->bans.places);
+	free(datapath->tables);
+	free(datapath);
+}
+
+int native_datapath_run(struct native_datapath *datapath, const struct native_frame *frame,
+                        struct guard_trace *trace)
+{
+	static const char nothing;
+	const char *bytes = frame->length ? frame->bytes : &nothing;
+	__u32 linear = frame->linear < frame->length ? frame->linear : frame->length;
+	struct xdp_md ctx = {
+	        .data = (__u64)bytes,
+	        .data_end = (__u64)(bytes + linear),
+	        .ingress_ifindex = trace->ifindex,
+	        .frame_length = frame->length,
+	        .frame = bytes,
+	};
+	int action;
+
+	current = datapath;
+	native_config = &datapath->config;
+	datapath->trace = (struct guard_trace){.now_ns = trace->now_ns, .ifindex = trace->ifindex};
+	action = xdpguard(&ctx);
+	*trace = datapath->trace;
+	return action;
+}
+
+int native_datapath_ban(struct native_datapath *datapath, const struct guard_ban_key *prefix,
+                        const struct guard_ban *ban)
+{
+	int result;
+
+	if (prefix->family != 4 && prefix->family != 6)
+		return -EINVAL;
+	if (prefix->length > (prefix->family == 4 ? 32 : 128))
+		return -EINVAL;
+	result = native_bans_put(&datapath->bans, prefix, ban);
+	if (result)
+		return result;
+	if (prefix->family == 4)
+		datapath->ban_lengths.ipv4 |= 1ULL << prefix->length;
+	else
+		datapath->ban_lengths.ipv6[prefix->length / 64] |= 1ULL << prefix->length % 64;
+	return 0;
+}
+
+const struct guard_ban *native_datapath_find_ban(const struct native_datapath *datapath,
+                                                 const struct guard_ban_key *prefix)
+{
+	return native_bans_find(&datapath->bans, prefix);
+}
+
+const struct guard_counter *native_datapath_reasons(const struct native_datapath *datapath)
+{
+	return datapath->reasons;
+}
+
+const struct guard_rule_counters *native_datapath_rules(const struct native_datapath *datapath)
+{
+	return datapath->rules;
+}
+
+const struct guard_event *native_datapath_logged(const struct native_datapath *datapath, __u64 *count)
+{
+	*count = datapath->events;
+	return datapath->events ? &datapath->event : NULL;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// `--engine native`: the XDP program's code compiled for the host, on the capture's clock. No privileges.
+import Capture
+import Dataplane
+import Glibc
+import GuardABI
+import MapCompiler
+import NativeDatapath
+import NetworkTypes
+import PolicyLanguage
+
+/// Engines are independent of each other; each may be used by one thread at a time.
+public struct NativeReplayEngine: ReplayEngine {
+    private let datapath: NativeProgram
+    private var generation: ReplayGeneration
+
+    /// - Parameters:
+    ///   - bans: banned from the first packet on, without an end.
+    ///   - ownAddresses: spoofed as sources; on a live interface this host's, in a replay none.
+    ///   - linearBytes: how much of a frame lies in its first buffer; what is behind is read as from the
+    ///     further buffers of a jumbo frame. The answers are the same.
+    public init(
+        policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = [], linearBytes: UInt32 = .max
+    ) throws {
+        generation = ReplayGeneration(policy: policy, ownAddresses: ownAddresses)
+        datapath = try NativeProgram(try generation.image(), linearBytes)
+        for prefix in bans { try datapath.ban(prefix) }
+    }
+
+    public mutating func judge(_ frame: CapturedFrame) throws -> Judgement {
+        let interface = generation.index(of: frame.interface)
+        if interface.isNew { try datapath.load(try generation.image()) }
+        var trace = guard_trace()
+        trace.now_ns = UInt64(max(0, frame.timeNanoseconds))
+        trace.ifindex = interface.index
+        datapath.run(frame.bytes, &trace)
+        return generation.judgement(ProgramAnswer(trace))
+    }
+}
+
+/// Owns an engine of the C side.
+private final class NativeProgram {
+    private let datapath: OpaquePointer
+    private let linearBytes: UInt32
+
+    init(_ image: MapImage, _ linearBytes: UInt32) throws(KernelError) {
+        var config = image.config
+        guard let datapath = native_datapath_create(&config, image.tables, UInt64(image.tables.count)) else {
+            throw KernelError("load a policy of \(image.tables.count) bytes", code: ENOMEM)
+        }
+        self.datapath = datapath
+        self.linearBytes = linearBytes
+    }
+
+    deinit { native_datapath_destroy(datapath) }
+
+    func load(_ image: MapImage) throws(KernelError) {
+        var config = image.config
+        try check(
+            native_datapath_load(datapath, &config, image.tables, UInt64(image.tables.count)),
+            "load a policy of \(image.tables.count) bytes")
+    }
+
+    func ban(_ prefix: Prefix) throws(KernelError) {
+        var key = guard_ban_key(prefix)
+        var ban = guard_ban(Ban(prefix, since: 0, ends: nil, reason: ""))
+        try check(native_datapath_ban(datapath, &key, &ban), "ban \(prefix)")
+    }
+
+    func run(_ frame: UnsafeRawBufferPointer, _ trace: inout guard_trace) {
+        var frame = native_frame(
+            bytes: frame.baseAddress, length: UInt32(clamping: frame.count), linear: linearBytes)
+        native_datapath_run(datapath, &frame, &trace)
+    }
+
+    private func check(_ result: Int32, _ operation: String) throws(KernelError) {
+        if result < 0 { throw KernelError(operation, code: -result) }
+    }
+}
