@@ -77,8 +77,8 @@ let package = Package(
             ], swiftSettings: strict),
 
         .target(
-            name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support",
-            swiftSettings: strict),
+            name: "TestSupport", dependencies: ["NetworkTypes", "PolicyLanguage", "Diagnostics"],
+            path: "Tests/Support", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("LiveTests", ["xdpguard"]),
         tests("JSONOutputTests", ["JSONOutput"]),
