@@ -21,10 +21,16 @@ public final class ReplayProgram {
     private let trace: MapMemory
     public let state: SharedState
 
-    /// - Parameter image: compiled for a replay target.
-    public init(_ image: GenerationImage) throws(KernelError) {
-        object = try GuardObject(image, reusing: [:])
+    /// - Parameters:
+    ///   - image: compiled for a replay target.
+    ///   - earlier: the state of the program that this one follows; nil: new state.
+    public init(_ image: GenerationImage, continuing earlier: SharedState? = nil) throws(KernelError) {
+        object = try GuardObject(image, reusing: earlier?.maps ?? [:])
         trace = try MapMemory(map: object.descriptor("guard_trace"), length: MemoryLayout<guard_trace>.size)
+        if let earlier {
+            state = earlier
+            return
+        }
         var maps: [SharedMap: FileDescriptor] = [:]
         for map in SharedMap.allCases {
             maps[map] = FileDescriptor(owning: dup(try object.descriptor(map.rawValue)))

@@ -9,23 +9,27 @@ import PolicyLanguage
 
 public struct KernelReplayEngine: ReplayEngine {
     private let policy: CheckedPolicy
-    private let bans: [Prefix]
     private var target = CompileTarget()
     private var program: ReplayProgram
+    /// The index given to each name met so far, and to each kind of name.
     private var interfaces: [String: UInt32] = [:]
+    private var kinds: [InterfaceKind: UInt32] = [:]
 
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
     ///   - ownAddresses: spoofed as sources; on a live interface this host's, in a replay none.
     public init(policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = []) throws {
         self.policy = policy
-        self.bans = bans
         target.isReplay = true
         target.ownAddresses = ownAddresses
         target.slots = Dictionary(
             policy.rules.enumerated().map { ($0.element.name, UInt32($0.offset)) },
             uniquingKeysWith: { first, _ in first })
-        program = try Self.load(policy, target, bans)
+        // Loopback from the start: captures of it are common, and each load of the program takes its time.
+        target.interfaces = [.init(name: "lo", index: 1)]
+        kinds = [InterfaceKind("", policy): 0, InterfaceKind("lo", policy): 1]
+        program = try Self.load(policy, target)
+        for prefix in bans { _ = try program.state.add(Ban(prefix, since: 0, ends: nil, reason: ""), now: 0) }
     }
 
     public mutating func judge(_ frame: CapturedFrame) throws -> Judgement {
@@ -62,27 +66,43 @@ public struct KernelReplayEngine: ReplayEngine {
         policy.rules.indices.contains(Int(slot)) ? policy.rules[Int(slot)].name : "slot \(slot)"
     }
 
-    /// The index given to an interface name. A name that the program does not know yet, in a policy that
-    /// asks for
-    /// interfaces, is compiled in; the state goes on.
+    /// The index given to an interface name. Names that no rule tells apart share one; a new kind of name is
+    /// compiled in, and the state goes on.
     private mutating func index(of name: String?) throws -> UInt32 {
         guard let name else { return 0 }
         if let known = interfaces[name] { return known }
-        guard name == "lo" || policy.rules.contains(where: { $0.match.interface != nil }) else { return 0 }
-        let index = UInt32(interfaces.count + 1)
+        let kind = InterfaceKind(name, policy)
+        let index = try kinds[kind] ?? add(name)
+        kinds[kind] = index
         interfaces[name] = index
-        target.interfaces.append(.init(name: name, index: index))
-        program = try Self.load(policy, target, bans)
         return index
     }
 
-    private static func load(_ policy: CheckedPolicy, _ target: CompileTarget, _ bans: [Prefix]) throws
-        -> ReplayProgram
-    {
+    private mutating func add(_ name: String) throws -> UInt32 {
+        let index = UInt32(target.interfaces.count + 1)
+        target.interfaces.append(.init(name: name, index: index))
+        program = try Self.load(policy, target, continuing: program.state)
+        return index
+    }
+
+    private static func load(
+        _ policy: CheckedPolicy, _ target: CompileTarget, continuing state: SharedState? = nil
+    ) throws -> ReplayProgram {
         let image = try compile(policy, for: target)
-        let program = try ReplayProgram(GenerationImage(config: image.config, tables: image.tables, info: []))
-        for prefix in bans { _ = try program.state.add(Ban(prefix, since: 0, ends: nil, reason: ""), now: 0) }
-        return program
+        return try ReplayProgram(
+            GenerationImage(config: image.config, tables: image.tables, info: []), continuing: state)
+    }
+}
+
+/// All that a policy can tell of an interface's name.
+private struct InterfaceKind: Hashable {
+    /// For each rule with an `interface` key, whether it holds.
+    var holds: [Bool]
+    var isLoopback: Bool
+
+    init(_ name: String, _ policy: CheckedPolicy) {
+        holds = policy.rules.compactMap { $0.match.interface?.holds(name) }
+        isLoopback = name == "lo"
     }
 }
 

@@ -25,7 +25,7 @@ struct RandomFrame {
 
 extension SeededGenerator {
     /// Some 1000 seconds after the epoch, where random rules expire.
-    mutating func randomFrame() -> RandomFrame {
+    mutating func randomFrame(on interfaces: [String]) -> RandomFrame {
         var bytes = frame()
         if chance(15) { bytes = Array(bytes.prefix(Int.random(in: 0...bytes.count, using: &self))) }
         if chance(15), !bytes.isEmpty {
@@ -36,7 +36,7 @@ extension SeededGenerator {
         if chance(10) { bytes += [UInt8](repeating: 0, count: Int.random(in: 1...40, using: &self)) }
         return RandomFrame(
             bytes: bytes, timeNanoseconds: pick([999_999_999_999, 1_000_000_000_000, 1_000_500_000_000]),
-            interface: chance(50) ? pick(World.interfaces) : nil)
+            interface: chance(50) ? pick(interfaces) : nil)
     }
 
     private mutating func frame() -> [UInt8] {
