@@ -84,7 +84,8 @@ let package = Package(
         tests("JSONOutputTests", ["JSONOutput"]),
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
-        tests("ServiceTests", ["Service", "Dataplane", "NetworkTypes"]),
+        tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
+        tests("ServiceTests", ["Service", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
@@ -100,7 +101,7 @@ let package = Package(
             [
                 "Replay", "Capture", "ReferenceFirewall", "MapCompiler", "Dataplane", "PolicyLanguage",
                 "Diagnostics",
-                "NetworkTypes", "GuardABI",
-            ]),
+                "NetworkTypes", "GuardABI", "JSONOutput",
+            ], exclude: ["cases"]),
     ]
 )
