@@ -88,13 +88,14 @@ let package = Package(
             ], swiftSettings: strict),
 
         .target(
-            name: "TestSupport", dependencies: ["NetworkTypes"], path: "Tests/Support",
-            swiftSettings: strict),
+            name: "TestSupport", dependencies: ["NetworkTypes", "PolicyLanguage", "Diagnostics"],
+            path: "Tests/Support", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
-        tests("ServiceTests", ["Service", "Dataplane", "NetworkTypes"]),
+        tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
+        tests("ServiceTests", ["Service", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
@@ -116,8 +117,8 @@ let package = Package(
             [
                 "Replay", "Capture", "ReferenceFirewall", "MapCompiler", "Dataplane", "PolicyLanguage",
                 "Diagnostics",
-                "NetworkTypes", "GuardABI",
-            ], exclude: ["sanitized"]),
+                "NetworkTypes", "GuardABI", "JSONOutput",
+            ], exclude: ["cases", "sanitized"]),
         tests(
             "EvasionTests",
             [

@@ -88,7 +88,7 @@ public func timestamp(nanoseconds: Int64) -> String {
         + ".\(padded(fraction, 6))Z"
 }
 
-private func floorDivide(_ a: Int64, _ b: Int64) -> Int64 { a >= 0 ? a / b : -((b - 1 - a) / b) }
+private func floorDivide(_ a: Int64, _ b: Int64) -> Int64 { a % b < 0 ? a / b - 1 : a / b }
 
 private func padded(_ value: Int64, _ width: Int) -> String {
     let digits = String(value)

@@ -61,7 +61,8 @@ private func replies(_ entry: FailsafeEntry) -> [RuleMatch] {
     guard let service = entry.service else { return [reply] }
     var matches: [RuleMatch] = []
     var bare = ServiceSet(others: service.others)
-    for (proto, keys) in service.exceptions {
+    // A dictionary's order differs from one to the next; the image must not.
+    for (proto, keys) in service.exceptions.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
         if keys.unread || (keys.values.isAll && !proto.hasPorts && !proto.hasTypes) {
             bare.exceptions[proto] = .all
         } else {

@@ -46,9 +46,8 @@ struct PolicyCompiler {
 
     /// Class numbers as the tables hold them; more than 65,536 classes are a limit.
     mutating func classNumbers(_ classes: [Int], _ what: String) -> [UInt16] {
-        if let most = classes.max(), most > Int(UInt16.max), let rule = policy.rules.first {
-            problems.append(
-                limit("\(what) fall into \(most + 1) classes", "at most 65536 are possible", at: rule.range))
+        if let most = classes.max(), most > Int(UInt16.max) {
+            problems.append(limit("\(what) fall into \(most + 1) classes", "at most 65536 are possible"))
         }
         return classes.map { UInt16(truncatingIfNeeded: $0) }
     }
@@ -74,17 +73,20 @@ struct PolicyCompiler {
                     "rule '\(rule.name)' has \(rule.match.payload?.count ?? 0) payload patterns",
                     "at most \(GUARD_PATTERNS_MAX) are possible", at: rule.range))
         }
-        if target.interfaces.count > Int(GUARD_INTERFACES_MAX), let rule = policy.rules.first {
+        if target.interfaces.count > Int(GUARD_INTERFACES_MAX) {
             problems.append(
                 limit(
-                    "\(target.interfaces.count) interfaces", "at most \(GUARD_INTERFACES_MAX) are possible",
-                    at: rule.range))
+                    "\(target.interfaces.count) interfaces", "at most \(GUARD_INTERFACES_MAX) are possible"))
         }
     }
 
-    private func limit(_ message: String, _ bound: String, at range: SourceRange) -> Diagnostic {
-        Diagnostic(
-            id: "datapath-limit", message + ", but " + bound, at: range, help: "split or merge what it names")
+    /// - Parameter range: nil: of the policy as a whole, told at its first rule where it has one.
+    private func limit(_ message: String, _ bound: String, at range: SourceRange? = nil) -> Diagnostic {
+        let place = range ?? policy.rules.first?.range ?? policy.failsafe.first?.range
+        return Diagnostic(
+            id: "datapath-limit", message + ", but " + bound,
+            at: place ?? SourceRange(SourceText(path: policy.name, text: ""), 0, 0),
+            help: "split or merge what it names", isOfWholeFile: place == nil)
     }
 
     private var flags: UInt32 {

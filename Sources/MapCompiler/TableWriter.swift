@@ -6,14 +6,6 @@ import GuardABI
 struct TableWriter {
     private(set) var bytes: [UInt8] = []
 
-    /// Room for `count` elements of a type, zeroed; returns its offset.
-    mutating func reserve<T: BitwiseCopyable>(_ type: T.Type, count: Int) -> UInt32 {
-        let offset = bytes.count
-        let size = (count * MemoryLayout<T>.stride + 7) & ~7
-        bytes.append(contentsOf: repeatElement(0, count: size))
-        return UInt32(offset)
-    }
-
     /// The elements as they lie in memory; returns their offset.
     mutating func append<T: BitwiseCopyable>(_ elements: [T]) -> UInt32 {
         let offset = bytes.count

@@ -24,6 +24,12 @@ func frames() -> [[UInt8]] {
     }
 }
 
+func fail(_ message: String, _ code: Int32) -> Never {
+    let text = Array(message.utf8)
+    _ = write(STDERR_FILENO, text, text.count)
+    exit(code)
+}
+
 func seconds() -> Double {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
@@ -46,8 +52,7 @@ func round(_ engine: inout NativeReplayEngine, _ frames: [[UInt8]]) throws -> Do
 func measure(_ path: String, _ frames: [[UInt8]]) throws {
     let report = loadPolicy(path: path)
     guard let policy = report.policy else {
-        fputs(report.rendered(), stderr)
-        exit(report.exitCode)
+        fail(report.rendered(), report.exitCode)
     }
     var engine = try NativeReplayEngine(policy: policy, bans: [])
     let times = try (0..<21).map { _ in try round(&engine, frames) }.sorted()
@@ -56,13 +61,11 @@ func measure(_ path: String, _ frames: [[UInt8]]) throws {
 }
 
 guard CommandLine.arguments.count > 1 else {
-    fputs("nativebench: error: no policy; usage: nativebench POLICY...\n", stderr)
-    exit(64)
+    fail("nativebench: error: no policy; usage: nativebench POLICY...\n", 64)
 }
 do {
     let frames = frames()
     for path in CommandLine.arguments.dropFirst() { try measure(path, frames) }
 } catch {
-    fputs("nativebench: error: \(error)\n", stderr)
-    exit(70)
+    fail("nativebench: error: \(error)\n", 70)
 }

@@ -9,6 +9,7 @@ import Replay
 typealias EngineMaker = @Sendable (CheckedPolicy, [Prefix]) throws -> any ReplayEngine
 
 let modelEngine: EngineMaker = { ModelReplayEngine(policy: $0, bans: $1) }
+let nativeEngine: EngineMaker = { try NativeReplayEngine(policy: $0, bans: $1) }
 let kernelEngine: EngineMaker = { try KernelReplayEngine(policy: $0, bans: $1) }
 
 /// - Parameter limit: stops behind so many wrong ones.

@@ -11,6 +11,10 @@ struct EvasionTests {
         for failure in try failures(of: evasionCases(), on: modelEngine) { Issue.record("\(failure)") }
     }
 
+    @Test func `no variant walks around the native engine`() throws {
+        for failure in try failures(of: evasionCases(), on: nativeEngine) { Issue.record("\(failure)") }
+    }
+
     @Test(.enabled(if: KernelTests.areWanted))
     func `no variant walks around the kernel program`() throws {
         for failure in try failures(of: evasionCases(), on: kernelEngine) { Issue.record("\(failure)") }
@@ -25,13 +29,15 @@ struct EvasionTests {
     }
 
     @Test(.enabled(if: KernelTests.areWanted))
-    func `model and kernel program agree on every frame under every scenario`() throws {
+    func `the three engines agree on every frame under every scenario`() throws {
         let frames = Set(try evasionCases().map(\.frame))
         for scenario in Scenario.all {
             var model = try modelEngine(try scenario.policy(), try Scenario.banPrefixes())
             var kernel = try kernelEngine(try scenario.policy(), try Scenario.banPrefixes())
+            var native = try nativeEngine(try scenario.policy(), try Scenario.banPrefixes())
             for frame in frames {
                 let expected = try model.judge(frame)
+                #expect(try native.judge(frame) == expected, "\(scenario.id), frame \(hex(frame))")
                 #expect(try kernel.judge(frame) == expected, "\(scenario.id), frame \(hex(frame))")
             }
         }

@@ -90,24 +90,3 @@ func `an end time is told on the program's clock`(seconds: Int64, offset: Int64,
     }
     #expect(entry.expires_ns == expected && entry.flags == UInt8(GUARD_RULE_EXPIRES))
 }
-
-@Test func `the words of the ABI are the words of the language`() {
-    for reason in Reason.allCases {
-        let numbers = (0..<UInt32(GUARD_REASONS.rawValue)).filter {
-            String(cString: guard_reason_name(guard_reason(rawValue: $0))) == reason.rawValue
-        }
-        #expect(numbers.count == 1, "\(reason)")
-    }
-    let details = (0..<UInt32(GUARD_DETAILS.rawValue)).map {
-        String(cString: guard_detail_name(guard_detail(rawValue: $0)))
-    }
-    #expect(Set(details).count == details.count && !details.contains("unknown"))
-}
-
-@Test func `Swift sees the layout that C asserts`() {
-    #expect(MemoryLayout<guard_rule>.size == 24 && MemoryLayout<guard_pattern>.size == 40)
-    #expect(MemoryLayout<guard_address_table>.size == 32 && MemoryLayout<guard_ban_key>.size == 24)
-    #expect(MemoryLayout<guard_ban>.size == 104 && MemoryLayout<guard_event>.size == 80)
-    #expect(MemoryLayout<guard_trace>.offset(of: \.verdict) == 20)
-    #expect(MemoryLayout<guard_counter>.stride % 8 == 0 && MemoryLayout<guard_talkers>.stride % 8 == 0)
-}

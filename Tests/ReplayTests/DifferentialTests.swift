@@ -35,10 +35,10 @@ struct DifferentialTests {
 
     @Test func `a frame in several buffers meets the same fate as in one`() throws {
         let linear: [UInt32] = [0, 1, 13, 14, 18, 33, 34, 41, 54, 62, 64, 100]
-        try compare(rounds: 40, frames: 300) { situation in
+        try compare(rounds: 40, frames: 300) { setup in
             try linear.map {
                 try NativeReplayEngine(
-                    policy: situation.policy, bans: situation.bans, ownAddresses: situation.own,
+                    policy: setup.policy, bans: setup.bans, ownAddresses: setup.own,
                     linearBytes: $0)
             }
         }
@@ -46,16 +46,16 @@ struct DifferentialTests {
 
     /// Every frame of every round through the model and the engines.
     private func compare(
-        rounds: Int, frames: Int, with engines: (Situation) throws -> [any ReplayEngine]
+        rounds: Int, frames: Int, with engines: (EngineSetup) throws -> [any ReplayEngine]
     ) throws {
         for round in 0..<rounds {
             var random = SeededGenerator(seed: seed &+ UInt64(round))
-            let situation = random.situation()
+            let setup = random.engineSetup()
             // A name that the policy tells from others is a program to load: few names for each policy.
             let interfaces = random.pick([["lo"], ["veth0", "lo"], ["veth1", "uplink"]])
-            var engines = try engines(situation)
+            var engines = try engines(setup)
             var model = ModelReplayEngine(
-                policy: situation.policy, bans: situation.bans, ownAddresses: situation.own)
+                policy: setup.policy, bans: setup.bans, ownAddresses: setup.own)
             for number in 1...frames {
                 let frame = random.randomFrame(on: interfaces)
                 let expected = try frame.judged(by: &model)
@@ -65,7 +65,7 @@ struct DifferentialTests {
                         got == expected,
                         """
                         XDPGUARD_TEST_SEED=\(seed &+ UInt64(round)) frame \(number) engine \(index): \
-                        \(frame.bytes) on \(frame.interface ?? "none"), \(situation.policy)
+                        \(frame.bytes) on \(frame.interface ?? "none"), \(setup.policy)
                         """
                     )
                 }
@@ -75,18 +75,18 @@ struct DifferentialTests {
 }
 
 /// What an engine is made of.
-struct Situation {
+struct EngineSetup {
     var policy: CheckedPolicy
     var bans: [Prefix]
     var own: [IPAddress]
 }
 
 extension SeededGenerator {
-    mutating func situation() -> Situation {
+    mutating func engineSetup() -> EngineSetup {
         let policy = policy(rules: pick([0, 1, 3, 10, 70, 140]))
         let bans = (0..<pick([0, 0, 1, 3])).map { _ in prefix() }
         let all = World.v4.map(IPAddress.init(v4:)) + World.v6.map(IPAddress.init(v6:))
-        return Situation(policy: policy, bans: bans, own: all.filter { _ in chance(15) })
+        return EngineSetup(policy: policy, bans: bans, own: all.filter { _ in chance(15) })
     }
 
     mutating func prefix() -> Prefix {

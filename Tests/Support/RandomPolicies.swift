@@ -3,24 +3,25 @@
 import Diagnostics
 import NetworkTypes
 import PolicyLanguage
-import TestSupport
 
 extension SeededGenerator {
-    mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
-    mutating func pick<T>(_ values: [T]) -> T { values[Int.random(in: values.indices, using: &self)] }
+    public mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
+    public mutating func pick<T>(_ values: [T]) -> T { values[Int.random(in: values.indices, using: &self)] }
 }
 
 /// The addresses and ports that random policies and packets share.
-enum World {
-    static let v4: [UInt32] = [0xc000_0201, 0xc000_0202, 0xc000_02ff, 0xc633_6401, 0xcb00_7101, 0xcb00_7180]
-    static let v6: [UInt128] = [1, 2, 0xffff, 1 << 64, (1 << 64) + 1].map { (0x2001_0db8 << 96) + $0 }
-    static let ports: [UInt16] = [0, 22, 53, 67, 68, 80, 443, 65535]
-    static let interfaces = ["veth0", "veth1", "lo", "uplink"]
-    static let range = SourceRange(SourceText(path: "random.conf", text: "random\n"), 0, 6)
+public enum World {
+    public static let v4: [UInt32] = [
+        0xc000_0201, 0xc000_0202, 0xc000_02ff, 0xc633_6401, 0xcb00_7101, 0xcb00_7180,
+    ]
+    public static let v6: [UInt128] = [1, 2, 0xffff, 1 << 64, (1 << 64) + 1].map { (0x2001_0db8 << 96) + $0 }
+    public static let ports: [UInt16] = [0, 22, 53, 67, 68, 80, 443, 65535]
+    public static let interfaces = ["veth0", "veth1", "lo", "uplink"]
+    public static let range = SourceRange(SourceText(path: "random.conf", text: "random\n"), 0, 6)
 }
 
 extension SeededGenerator {
-    mutating func addressSet() -> AddressSet {
+    public mutating func addressSet() -> AddressSet {
         var set = AddressSet()
         for _ in 0..<Int.random(in: 1...3, using: &self) {
             if chance(60) {
@@ -36,14 +37,14 @@ extension SeededGenerator {
         return chance(20) ? AddressSet.all.subtracting(set) : set
     }
 
-    mutating func intervals<Bound>(_ values: [Bound]) -> IntervalSet<Bound> {
+    public mutating func intervals<Bound>(_ values: [Bound]) -> IntervalSet<Bound> {
         let a = pick(values)
         let b = chance(50) ? a : pick(values)
         let set = IntervalSet(min(a, b)...max(a, b))
         return chance(20) ? set.complement() : set
     }
 
-    mutating func service() -> ServiceSet {
+    public mutating func service() -> ServiceSet {
         var set = ServiceSet(others: chance(20))
         let protos: [IPProtocol] = [.tcp, .udp, .icmp, .icmpv6, .sctp, .gre, .esp]
         for _ in 0..<Int.random(in: 1...3, using: &self) {
@@ -60,11 +61,11 @@ extension SeededGenerator {
         return set
     }
 
-    mutating func tags() -> TagMatch {
+    public mutating func tags() -> TagMatch {
         TagMatch(none: chance(40), ids: chance(70) ? intervals([1, 7, 100, 4094]) : IntervalSet())
     }
 
-    mutating func match() -> RuleMatch {
+    public mutating func match() -> RuleMatch {
         var match = RuleMatch()
         if chance(40) { match.source = addressSet() }
         if chance(25) { match.destination = addressSet() }
@@ -99,7 +100,7 @@ extension SeededGenerator {
             mask: (0..<count).map { _ in pick([0xff, 0x0f, 0x00]) })
     }
 
-    mutating func policy(rules: Int) -> CheckedPolicy {
+    public mutating func policy(rules: Int) -> CheckedPolicy {
         var policy = CheckedPolicy(name: "random")
         policy.defaultVerdict = chance(50) ? .drop : .pass
         policy.mode = chance(15) ? .monitor : .enforce

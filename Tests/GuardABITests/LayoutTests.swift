@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layouts that Swift sees are C's: sizes and offsets as guard_abi.h lays them out, field by field.
+import GuardABI
+import Testing
+
+/// A type with its size in C; in arrays its stride is the same.
+private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
+    (
+        "guard_address_table", MemoryLayout<guard_address_table>.size,
+        MemoryLayout<guard_address_table>.stride, 32
+    ),
+    ("guard_address6", MemoryLayout<guard_address6>.size, MemoryLayout<guard_address6>.stride, 16),
+    ("guard_own_address", MemoryLayout<guard_own_address>.size, MemoryLayout<guard_own_address>.stride, 24),
+    ("guard_index_table", MemoryLayout<guard_index_table>.size, MemoryLayout<guard_index_table>.stride, 20),
+    ("guard_rule", MemoryLayout<guard_rule>.size, MemoryLayout<guard_rule>.stride, 24),
+    ("guard_pattern", MemoryLayout<guard_pattern>.size, MemoryLayout<guard_pattern>.stride, 40),
+    ("guard_counter", MemoryLayout<guard_counter>.size, MemoryLayout<guard_counter>.stride, 16),
+    (
+        "guard_rule_counters", MemoryLayout<guard_rule_counters>.size,
+        MemoryLayout<guard_rule_counters>.stride, 32
+    ),
+    ("guard_rule_name", MemoryLayout<guard_rule_name>.size, MemoryLayout<guard_rule_name>.stride, 128),
+    ("guard_ban_key", MemoryLayout<guard_ban_key>.size, MemoryLayout<guard_ban_key>.stride, 24),
+    ("guard_ban", MemoryLayout<guard_ban>.size, MemoryLayout<guard_ban>.stride, 104),
+    ("guard_ban_lengths", MemoryLayout<guard_ban_lengths>.size, MemoryLayout<guard_ban_lengths>.stride, 32),
+    ("guard_talker", MemoryLayout<guard_talker>.size, MemoryLayout<guard_talker>.stride, 24),
+    ("guard_talkers", MemoryLayout<guard_talkers>.size, MemoryLayout<guard_talkers>.stride, 8 + 512 * 24),
+    ("guard_event", MemoryLayout<guard_event>.size, MemoryLayout<guard_event>.stride, 80),
+    ("guard_trace", MemoryLayout<guard_trace>.size, MemoryLayout<guard_trace>.stride, 24),
+]
+
+@Test(arguments: sizes)
+func `a type has C's size, and the same stride`(name: String, size: Int, stride: Int, expected: Int) {
+    #expect(size == expected && stride == expected, "\(name)")
+}
+
+@Test func `the configuration's fields follow each other without a gap`() {
+    typealias Config = guard_config
+    let offsets: [Int?] = [
+        MemoryLayout<Config>.offset(of: \.abi_version), MemoryLayout<Config>.offset(of: \.flags),
+        MemoryLayout<Config>.offset(of: \.tables_size), MemoryLayout<Config>.offset(of: \.rule_count),
+        MemoryLayout<Config>.offset(of: \.words), MemoryLayout<Config>.offset(of: \.rules),
+        MemoryLayout<Config>.offset(of: \.patterns), MemoryLayout<Config>.offset(of: \.pattern_count),
+        MemoryLayout<Config>.offset(of: \.service_base), MemoryLayout<Config>.offset(of: \.unread_row),
+        MemoryLayout<Config>.offset(of: \.interface_count), MemoryLayout<Config>.offset(of: \.loopback),
+    ]
+    #expect(offsets == (0..<12).map { $0 * 4 })
+    let interfaces = 48
+    let addresses = interfaces + 4 * Int(GUARD_INTERFACES_MAX)
+    let index = addresses + 4 * 32
+    let own = index + Int(GUARD_DIMS.rawValue) * 20
+    #expect(MemoryLayout<Config>.offset(of: \.interfaces) == interfaces)
+    #expect(MemoryLayout<Config>.offset(of: \.ipv4) == addresses)
+    #expect(MemoryLayout<Config>.offset(of: \.ipv6) == addresses + 64)
+    #expect(MemoryLayout<Config>.offset(of: \.index) == index)
+    #expect(MemoryLayout<Config>.offset(of: \.own) == own)
+    #expect(MemoryLayout<Config>.offset(of: \.own_count) == own + 4)
+    #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 12)
+    #expect(MemoryLayout<Config>.size == own + 12 + 32)
+}
+
+@Test func `fields of rules, bans, events and traces lie where C has them`() {
+    #expect(MemoryLayout<guard_rule>.offset(of: \.slot) == 8)
+    #expect(MemoryLayout<guard_rule>.offset(of: \.pattern_count) == 20)
+    #expect(MemoryLayout<guard_rule>.offset(of: \.action) == 22)
+    #expect(MemoryLayout<guard_rule>.offset(of: \.flags) == 23)
+    #expect(MemoryLayout<guard_pattern>.offset(of: \.mask) == 16)
+    #expect(MemoryLayout<guard_pattern>.offset(of: \.offset) == 32)
+    #expect(MemoryLayout<guard_pattern>.offset(of: \.length) == 33)
+    #expect(MemoryLayout<guard_ban_key>.offset(of: \.high) == 8)
+    #expect(MemoryLayout<guard_ban>.offset(of: \.packets) == 16)
+    #expect(MemoryLayout<guard_ban>.offset(of: \.reason) == 40)
+    #expect(MemoryLayout<guard_talker>.offset(of: \.family) == 20)
+    #expect(MemoryLayout<guard_event>.offset(of: \.ifindex) == 40)
+    #expect(MemoryLayout<guard_event>.offset(of: \.length) == 56)
+    #expect(MemoryLayout<guard_event>.offset(of: \.verdict) == 64)
+    #expect(MemoryLayout<guard_event>.offset(of: \.would_drop) == 70)
+    #expect(MemoryLayout<guard_trace>.offset(of: \.rule_slot) == 12)
+    #expect(MemoryLayout<guard_trace>.offset(of: \.verdict) == 20)
+    #expect(MemoryLayout<guard_trace>.offset(of: \.would_drop) == 23)
+}
+
+@Test func `per-CPU values have strides that the kernel rounds to as well`() {
+    #expect(MemoryLayout<guard_counter>.stride % 8 == 0)
+    #expect(MemoryLayout<guard_rule_counters>.stride % 8 == 0)
+    #expect(MemoryLayout<guard_talkers>.stride % 8 == 0)
+}
