@@ -50,10 +50,16 @@ static struct native_datapath *take_engine(FILE *file)
 
 static void judge(struct native_datapath *datapath, FILE *file)
 {
-	struct guard_trace trace = {.now_ns = take_number(file), .ifindex = take_number(file)};
-	struct native_frame frame = {.linear = take_number(file), .length = take_number(file)};
-	void *bytes = take(file, frame.length);
+	struct guard_trace trace = {};
+	struct native_frame frame = {};
+	void *bytes;
 
+	/* One statement each: initializers have no order. */
+	trace.now_ns = take_number(file);
+	trace.ifindex = take_number(file);
+	frame.linear = take_number(file);
+	frame.length = take_number(file);
+	bytes = take(file, frame.length);
 	frame.bytes = bytes;
 	native_datapath_run(datapath, &frame, &trace);
 	free(bytes);
