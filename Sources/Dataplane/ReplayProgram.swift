@@ -40,7 +40,7 @@ public final class ReplayProgram {
         try self.init(GuardObject(image, reusing: earlier?.maps ?? [:]), continuing: earlier)
     }
 
-    /// - Parameter object: loaded for a replay target, with the shared maps of `earlier` or, without it, its own.
+    /// - Parameter object: loaded for a replay target, with the shared maps of `earlier` or else its own.
     init(_ object: GuardObject, continuing earlier: SharedState? = nil) throws(KernelError) {
         self.object = object
         trace = try MapMemory(map: object.descriptor("guard_trace"), length: MemoryLayout<guard_trace>.size)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the engines that run the XDP program's code share: the policy compiled for a replay, which interface has
-// which index, and the program's answers in words.
+// What the engines that run the XDP program's code share: the policy compiled for a replay, which interface
+// has which index, and the program's answers in words.
 import Dataplane
 import GuardABI
 import MapCompiler

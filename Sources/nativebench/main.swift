@@ -57,7 +57,7 @@ func measure(_ path: String, _ frames: [[UInt8]]) throws {
     var engine = try NativeReplayEngine(policy: policy, bans: [])
     let times = try (0..<21).map { _ in try round(&engine, frames) }.sorted()
     let median = times[times.count / 2] / Double(frames.count)
-    print("\(path): \(Int(median * 1e9)) ns a packet, \(Int(1 / median)) packets/s (median of \(times.count))")
+    print("\(path): \(Int(median * 1e9)) ns a packet, \(Int(1 / median)) packets/s")
 }
 
 guard CommandLine.arguments.count > 1 else {

@@ -126,7 +126,6 @@ extension LiveTests {
                 "syn-cookies",
                 "rules:\n  - { name: a, service: tcp/80, syn-cookies: { above: 5k pps }, action: pass }\n"
             ),
-            ("decapsulate", "decapsulate: [ipip]\n"),
         ]
 
         @Test(arguments: ApplyRefusalTests.later)

@@ -74,7 +74,7 @@ private func refusal(_ policy: CheckedPolicy, _ target: CompileTarget = CompileT
     #expect(refusal(policy, target) == nil)
 }
 
-/// 17 rules, of which rule n holds for every second run of 2^n addresses: each address has a class of its own.
+/// 17 rules, of which rule n holds for every second run of 2^n addresses: each address is a class.
 @Test func `more than 65,536 classes of addresses are an error that names the key`() {
     var policy = CheckedPolicy(name: "classes")
     policy.rules = (0..<17).map { bit in

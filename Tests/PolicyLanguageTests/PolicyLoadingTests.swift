@@ -36,15 +36,15 @@ import Testing
         #expect(policy?.neverBan == addressSet("192.0.2.0/24").subtracting(addressSet("192.0.2.66")))
     }
 
-    @Test func `defaults are those of the language, but for state and fragments`() {
+    @Test func `defaults are those of the language, but for state`() {
         let report = load("default: drop\n")
         #expect(report.policy?.name == "policy")
         #expect(report.policy?.mode == .enforce)
         #expect(report.policy?.essential == [.nd, .ra, .pmtu, .dhcp])
         #expect(report.policy?.malformed == .drop && report.policy?.spoofed == .drop)
-        #expect(report.policy?.stateful == false && report.policy?.fragments == .drop)
+        #expect(report.policy?.stateful == false && report.policy?.fragments == .track)
         #expect(report.policy?.unsupported.isEmpty == true)
-        #expect(report.diagnostics.map(\.id) == ["default-not-yet-supported", "default-not-yet-supported"])
+        #expect(report.diagnostics.map(\.id) == ["default-not-yet-supported"])
         #expect(report.diagnostics.allSatisfy { $0.severity == .note && $0.isOfWholeFile })
     }
 
@@ -80,9 +80,7 @@ import Testing
             """)
         let policy = report.policy
         let keys = [
-            "stateful", "fragments", "decapsulate", "limit", "inspect", "state", "syn-cookies",
-            "action: reject",
-            "established",
+            "stateful", "limit", "inspect", "state", "syn-cookies", "action: reject", "established",
         ]
         #expect(Set(policy?.unsupported.map(\.key) ?? []) == Set(keys))
         #expect(report.diagnostics.allSatisfy { $0.severity == .note && $0.id == "not-yet-supported" })

@@ -17,7 +17,7 @@ struct SanitizerTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         let program = folder.appending(path: "judge").path
         let built = try run("clang", buildArguments(program))
-        try #require(built.status == 0, "the sanitized build failed (clang of the toolchain): \(built.output)")
+        try #require(built.status == 0, "the sanitized build failed: \(built.output)")
 
         let input = folder.appending(path: "input")
         try Data(situations(seed: seed, policies: 60, frames: 500)).write(to: input)

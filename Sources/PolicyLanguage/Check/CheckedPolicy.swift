@@ -17,7 +17,7 @@ public struct CheckedPolicy: Sendable {
     public var spoofed: PassOrDrop = .drop
     /// Replies to connections that this host opened pass.
     public var stateful = false
-    public var fragments: FragmentHandling = .drop
+    public var fragments: FragmentHandling = .track
     public var essential: Set<EssentialTraffic> = Set(EssentialTraffic.allCases)
     /// Headers behind which rules, failsafe and never-ban look.
     public var decapsulate: Set<Encapsulation> = []

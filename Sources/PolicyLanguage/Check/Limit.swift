@@ -83,6 +83,7 @@ public enum ConnectionState: String, Sendable, CaseIterable { case new, establis
 
 /// Headers around an inner packet that `decapsulate:` can look behind.
 public enum Encapsulation: String, Sendable, CaseIterable {
+    /// `ipip`: IP in IP of the same family (RFC 2003, RFC 2473).
     case ipip, gre, vxlan, geneve
     case ipv4InIPv6 = "4in6"
     case ipv6InIPv4 = "6in4"

@@ -15,7 +15,6 @@ extension PolicyChecker {
         policy.decapsulate = Set(main.decapsulate.map(\.value))
         checkDefault()
         checkState()
-        if let first = main.decapsulate.first { notYet("decapsulate", first.range) }
         if let neverBan = main.neverBan { policy.neverBan = addresses(neverBan) }
         for entry in main.failsafe { checkFailsafe(entry) }
     }
@@ -31,12 +30,11 @@ extension PolicyChecker {
         }
     }
 
-    /// Connections and fragments are not followed yet: written out it is refused, left out it is off.
+    /// Connections are not followed yet: written out it is refused, left out it is off.
     private mutating func checkState() {
         policy.stateful = main.stateful?.value ?? false
-        policy.fragments = main.fragments?.value ?? .drop
+        policy.fragments = main.fragments?.value ?? .track
         if let stateful = main.stateful, stateful.value { notYet("stateful", stateful.range) }
-        if let fragments = main.fragments, fragments.value == .track { notYet("fragments", fragments.range) }
     }
 
     mutating func noteDefaults() {
@@ -44,11 +42,6 @@ extension PolicyChecker {
             noteDefault(
                 "connections are not followed yet: replies to this host's own need rules",
                 help: "write stateful: false to say that this is meant")
-        }
-        if !main.keys.contains("fragments") {
-            noteDefault(
-                "fragments are not tracked yet: all are dropped",
-                help: "write fragments: drop to say that this is meant, or fragments: pass")
         }
     }
 
