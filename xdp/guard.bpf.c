@@ -2,10 +2,10 @@
 /* The packet filter: one XDP program for a generation of a policy.
  *
  * Stages in order (docs/policy.md has the fine print, docs/performance.md what each costs):
- *   1 parse, sanity   Ethernet to L4; what cannot be right is malformed
+ *   1 parse, sanity   Ethernet to L4, tunnels that the policy names; what cannot be right is malformed
  *   2 spoofed         sources that no wire can bring
  *   3 failsafe        the way back in, above everything that drops
- *   4 bans            by prefix, ended by the clock
+ *   4 bans            by prefix, in every layer, ended by the clock
  *   5 fragments, essential
  *   6 rules           bit vectors; the first match decides
  *   7 default
@@ -25,7 +25,9 @@
 #include "stages/classify.bpf.h"
 #include "stages/count.bpf.h"
 #include "stages/essential.bpf.h"
+#include "stages/fragments.bpf.h"
 #include "stages/spoofed.bpf.h"
+#include "stages/tunnel.bpf.h"
 
 static __always_inline void decide(struct decision *decision, enum guard_reason reason,
                                    enum guard_verdict verdict)
@@ -91,7 +93,7 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 	}
 	if (on_loopback(ctx))
 		return 0;
-	detail = spoofed(packet);
+	detail = packet->outer_spoofed ? packet->outer_spoofed : spoofed(packet);
 	if (detail == GUARD_DETAIL_NONE)
 		return 0;
 	packet_fault(packet, detail);
@@ -109,8 +111,6 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, 
 {
 	enum guard_detail detail;
 
-	if (packet->fragment != FRAGMENT_NONE && !(guard_config.flags & GUARD_CFG_FRAGMENTS_PASS))
-		return decide(decision, GUARD_REASON_FRAGMENT, GUARD_DROP);
 	detail = essential(ctx, packet);
 	if (detail != GUARD_DETAIL_NONE) {
 		packet_fault(packet, detail);
@@ -128,31 +128,104 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, 
 	decide(decision, GUARD_REASON_RULE, search->verdict);
 }
 
-static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, struct decision *decision)
+/* A later fragment's fate is its first's. */
+static __always_inline void follow(struct decision *decision, const struct recalled *found)
+{
+	decision->slot = found->slot;
+	decision->monitor_slot = found->monitor_slot;
+	decision->log = found->flags & FRAGMENT_LOG;
+	decide(decision, GUARD_REASON_FRAGMENT, found->verdict);
+}
+
+/* 1 where the packet is decided by being a fragment. */
+static __always_inline int judge_fragment(const struct packet *packet, const struct recalled *found,
+                                          struct decision *decision)
+{
+	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK) {
+		if (packet->fragment != FRAGMENT_LATER)
+			return 0;
+		if (found->is_found)
+			follow(decision, found);
+		else
+			decide(decision, GUARD_REASON_FRAGMENT, GUARD_DROP);
+		return 1;
+	}
+	if (guard_config.flags & GUARD_CFG_FRAGMENTS_PASS ||
+	    (packet->fragment == FRAGMENT_NONE && !packet->is_cut))
+		return 0;
+	decide(decision, GUARD_REASON_FRAGMENT, GUARD_DROP);
+	return 1;
+}
+
+/* Stages 3 to 7. */
+static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables, struct packet *packet,
+                                         const struct recalled *found, struct decision *decision)
 {
 	struct search search = {.slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT};
-	const void *t = tables();
 	__u64 head = 0;
+
+	search.source = address_row(packet, 0);
+	if (guard_config.flags & GUARD_CFG_NEVER_BAN)
+		head = table_u64(tables, search.source);
+	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
+	if (guard_config.flags & GUARD_CFG_FAILSAFE) {
+		find_rows(ctx, tables, packet, &search);
+		if (rows_word(tables, &search, GUARD_ROW_HEAD) & GUARD_FAILSAFE_MASK)
+			return decide(decision, GUARD_REASON_FAILSAFE, GUARD_PASS);
+		if (found->flags & FRAGMENT_FAILSAFE)
+			return follow(decision, found);
+	}
+	if (packet->family && banned(ctx, packet, !(head & GUARD_HEAD_NEVER_BAN)))
+		return decide(decision, GUARD_REASON_BAN, GUARD_DROP);
+	if (judge_fragment(packet, found, decision))
+		return;
+	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
+		find_rows(ctx, tables, packet, &search);
+	judge_rules(ctx, tables, packet, &search, decision);
+}
+
+/* What was kept for a later fragment. One that starts before its first's end is malformed. */
+static __always_inline void recall_first(struct packet *packet, struct recalled *found)
+{
+	if (packet->fragment != FRAGMENT_LATER)
+		return;
+	recall(packet, found);
+	if (found->is_found && packet->fragment_at < found->end)
+		packet_fault(packet, GUARD_DETAIL_FRAGMENT_OVERLAP);
+}
+
+/* Whether what was decided is kept for later fragments. */
+static __always_inline int is_kept(const struct decision *decision, const struct recalled *found)
+{
+	switch (decision->reason) {
+	case GUARD_REASON_FAILSAFE:
+	case GUARD_REASON_ESSENTIAL:
+	case GUARD_REASON_RULE:
+	case GUARD_REASON_DEFAULT: return 1;
+	case GUARD_REASON_FRAGMENT: return found->is_found;
+	default: return 0;
+	}
+}
+
+static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, struct decision *decision)
+{
+	struct recalled found = {};
+	const void *t = tables();
 
 	parse(ctx, packet);
 	if (!t)
 		return decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
+	if (guard_config.decapsulate && tunnel_of(packet))
+		decapsulate(ctx, packet);
+	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK)
+		recall_first(packet, &found);
 	if (judge_headers(ctx, packet, decision))
 		return;
-	search.source = address_row(packet, 0);
-	if (guard_config.flags & GUARD_CFG_NEVER_BAN)
-		head = table_u64(t, search.source);
-	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
-	if (guard_config.flags & GUARD_CFG_FAILSAFE) {
-		find_rows(ctx, t, packet, &search);
-		if (rows_word(t, &search, GUARD_ROW_HEAD) & GUARD_FAILSAFE_MASK)
-			return decide(decision, GUARD_REASON_FAILSAFE, GUARD_PASS);
-	}
-	if (packet->family && !(head & GUARD_HEAD_NEVER_BAN) && banned(packet))
-		return decide(decision, GUARD_REASON_BAN, GUARD_DROP);
-	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
-		find_rows(ctx, t, packet, &search);
-	judge_rules(ctx, t, packet, &search, decision);
+	judge_packet(ctx, t, packet, &found, decision);
+	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK &&
+	    (packet->fragment == FRAGMENT_FIRST || packet->is_cut) && is_kept(decision, &found))
+		remember(packet, decision,
+		         decision->reason == GUARD_REASON_FAILSAFE || found.flags & FRAGMENT_FAILSAFE);
 }
 
 /* The policy's monitor mode: what was decided is told, and the packet passes. */

@@ -5,6 +5,7 @@
 #define GUARD_MAPS_BPF_H
 
 #include "abi/guard_abi.h"
+#include "stages/packet.bpf.h"
 
 #include <config.bpf.h>
 
@@ -51,6 +52,19 @@ struct {
 	__uint(max_entries, 1);
 } guard_payload SEC(".maps");
 
+/* Room to read the layers of tunnels, too large for the stack. */
+struct guard_scratch {
+	struct packet inner[GUARD_TUNNELS_MAX];
+	struct packet_layer layers[GUARD_TUNNELS_MAX]; /* around the judged header, the outer first */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_scratch);
+	__uint(max_entries, 1);
+} guard_scratch SEC(".maps");
+
 /* ---- shared by all generations, pinned under these names */
 
 /* Packets by reason and verdict. The program adds; the controller reads. */
@@ -94,6 +108,45 @@ struct {
 	__type(value, struct guard_ban_lengths);
 	__uint(max_entries, 1);
 } guard_ban_lengths SEC(".maps");
+
+/* First fragments of the last 30 seconds: written and read by the program alone. A place: what was decided
+ * for one; free where its tag in the group is 0. */
+struct guard_fragment {
+	struct guard_address6 source; /* the key */
+	struct guard_address6 destination;
+	__u32 id;
+	__u8 family;
+	__u8 protocol;
+	__u16 end; /* bytes of the datagram that the first fragment has */
+	__u32 slot; /* what was decided; GUARD_NO_SLOT: no rule */
+	__u32 monitor_slot;
+	__u8 verdict;
+	__u8 flags; /* enum fragment_flags */
+	__u8 padding[6];
+};
+
+struct guard_fragment_group {
+	struct bpf_spin_lock lock; /* for all that follows */
+	__u32 tags[GUARD_FRAGMENT_PLACES]; /* of the keys' hashes, never 0 */
+	__u32 padding;
+	__u64 times[GUARD_FRAGMENT_PLACES]; /* ns: when kept */
+	struct guard_fragment places[GUARD_FRAGMENT_PLACES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_fragment_group);
+	__uint(max_entries, 1 << GUARD_FRAGMENT_GROUPS_BITS);
+} guard_fragments SEC(".maps");
+
+/* The seed of guard_fragments' hash, for the generations to come: the controller's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1);
+} guard_seed SEC(".maps");
 
 /* Sources lately seen, for top. Written by the program on its own CPU, overwritten round and round. */
 struct {

@@ -127,17 +127,23 @@ public struct Datapath {
     ) throws -> GuardObject {
         if let state = try SharedState.open(pins) {
             let slots = try state.assignSlots(to: ruleNames, running: running)
-            return try GuardObject(try build(slots), reusing: state.maps)
+            var image = try build(slots)
+            image.config.seed = try state.seed()
+            return try GuardObject(image, reusing: state.maps)
         }
         let slots = Dictionary(zip(ruleNames, UInt32(0)...), uniquingKeysWith: { first, _ in first })
-        let generation = try GuardObject(try build(slots), reusing: [:])
+        var image = try build(slots)
+        image.config.seed = UInt64.random(in: 0...UInt64.max)
+        let generation = try GuardObject(image, reusing: [:])
         var maps: [SharedMap: FileDescriptor] = [:]
         for map in SharedMap.allCases {
             let descriptor = try generation.descriptor(map.rawValue)
             try check(bpf_obj_pin(descriptor, pins.map(map)), "pin the map \(map.rawValue)")
             maps[map] = FileDescriptor(owning: dup(descriptor))
         }
-        _ = try SharedState(maps: maps).assignSlots(to: ruleNames, running: [])
+        let state = SharedState(maps: maps)
+        try state.setSeed(image.config.seed)
+        _ = try state.assignSlots(to: ruleNames, running: [])
         return generation
     }
 

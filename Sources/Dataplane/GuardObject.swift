@@ -12,6 +12,8 @@ enum SharedMap: String, CaseIterable {
     case slots = "guard_slots"
     case bans = "guard_bans"
     case banLengths = "guard_ban_lengths"
+    case fragments = "guard_fragments"
+    case seed = "guard_seed"
     case talkers = "guard_talkers"
     case events = "guard_events"
     case lost = "guard_lost"

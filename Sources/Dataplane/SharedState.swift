@@ -25,6 +25,20 @@ public final class SharedState {
         return SharedState(maps: maps)
     }
 
+    /// The secret that the fragment table is hashed with: one for all generations, as they share the table.
+    func seed() throws(KernelError) -> UInt64 {
+        var zero: UInt32 = 0
+        var seed: UInt64 = 0
+        try check(bpf_map_lookup_elem(descriptor(.seed), &zero, &seed), "read the fragment table's seed")
+        return seed
+    }
+
+    func setSeed(_ seed: UInt64) throws(KernelError) {
+        var zero: UInt32 = 0
+        var seed = seed
+        try check(bpf_map_update_elem(descriptor(.seed), &zero, &seed, 0), "store the fragment table's seed")
+    }
+
     func descriptor(_ map: SharedMap) throws(KernelError) -> Int32 {
         guard let descriptor = maps[map] else {
             throw KernelError("find the map \(map.rawValue)", code: ENOENT)

@@ -32,6 +32,7 @@ struct PolicyCompiler {
         guard problems.isEmpty else { throw CompileError(diagnostics: problems) }
         config.abi_version = UInt32(GUARD_ABI_VERSION)
         config.flags = flags
+        config.decapsulate = decapsulate
         config.rule_count = UInt32(policy.rules.count)
         config.words = UInt32(matches.wordCount - 1)
         writeAddressTables()
@@ -99,6 +100,7 @@ struct PolicyCompiler {
         set(GUARD_CFG_MALFORMED_PASS, policy.malformed == .pass)
         set(GUARD_CFG_SPOOFED_PASS, policy.spoofed == .pass)
         set(GUARD_CFG_FRAGMENTS_PASS, policy.fragments == .pass)
+        set(GUARD_CFG_FRAGMENTS_TRACK, policy.fragments == .track)
         set(GUARD_CFG_DEFAULT_DROP, policy.defaultVerdict == .drop)
         set(GUARD_CFG_ESSENTIAL_ND, policy.essential.contains(.nd))
         set(GUARD_CFG_ESSENTIAL_RA, policy.essential.contains(.ra))
@@ -109,6 +111,10 @@ struct PolicyCompiler {
         set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
         return flags
+    }
+
+    private var decapsulate: UInt32 {
+        policy.decapsulate.reduce(0) { $0 | $1.abi.rawValue }
     }
 
     private mutating func writeRules() {
@@ -174,6 +180,19 @@ extension RuleAction {
         case .drop: GUARD_ACTION_DROP
         case .reject: GUARD_ACTION_REJECT
         case .continue: GUARD_ACTION_CONTINUE
+        }
+    }
+}
+
+extension Encapsulation {
+    fileprivate var abi: guard_tunnel {
+        switch self {
+        case .ipip: GUARD_TUNNEL_IPIP
+        case .ipv4InIPv6: GUARD_TUNNEL_4IN6
+        case .ipv6InIPv4: GUARD_TUNNEL_6IN4
+        case .gre: GUARD_TUNNEL_GRE
+        case .vxlan: GUARD_TUNNEL_VXLAN
+        case .geneve: GUARD_TUNNEL_GENEVE
         }
     }
 }

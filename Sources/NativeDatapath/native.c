@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* xdp/guard.bpf.c as it is, with the headers of shims/ in place of the kernel's, and what it calls: maps,
- * helpers, and the configuration of the engine that runs on this thread. One translation unit, whose names
- * stay inside. */
+/* xdp/guard.bpf.c as it is, with the headers of shims/ in place of the
+ * kernel's, and what it calls: maps, helpers, and the configuration of the
+ * engine that runs on this thread. One translation unit, whose names stay
+ * inside. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 
 #undef guard_config
 
-/* The largest piece that the stages read at once: below it the bounds checks of tables.bpf.h would wrap. */
+/* The largest piece that the stages read at once: below it the bounds checks of
+ * tables.bpf.h would wrap. */
 #define TABLES_MIN sizeof(struct guard_pattern)
 
 struct native_datapath {
@@ -23,10 +25,12 @@ struct native_datapath {
 	void *tables;
 	struct guard_trace trace;
 	struct guard_payload_window payload;
+	struct guard_scratch scratch;
 	struct guard_counter reasons[GUARD_REASONS * GUARD_VERDICTS];
 	struct guard_rule_counters rules[GUARD_SLOTS];
 	struct guard_ban_lengths ban_lengths;
 	struct native_bans bans;
+	struct guard_fragment_group fragments[1 << GUARD_FRAGMENT_GROUPS_BITS];
 	struct guard_talkers talkers;
 	struct guard_event event; /* the last one */
 	__u64 events;
@@ -64,6 +68,11 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 		return &datapath->ban_lengths;
 	if (map == &guard_bans)
 		return native_bans_find(&datapath->bans, key);
+	if (map == &guard_fragments)
+		return element(datapath->fragments, 1 << GUARD_FRAGMENT_GROUPS_BITS,
+		               sizeof(struct guard_fragment_group), key);
+	if (map == &guard_scratch)
+		return &datapath->scratch;
 	if (map == &guard_talkers)
 		return &datapath->talkers;
 	if (map == &guard_lost)
@@ -111,6 +120,15 @@ static __always_inline __u32 bpf_get_prandom_u32(void)
 	x ^= x >> 17;
 	x ^= x << 5;
 	return current->random = x;
+}
+
+/* An engine runs on one thread at a time. */
+static __always_inline void bpf_spin_lock(struct bpf_spin_lock *lock)
+{
+}
+
+static __always_inline void bpf_spin_unlock(struct bpf_spin_lock *lock)
+{
 }
 
 static __always_inline void *bpf_ringbuf_reserve(const void *map, __u64 size, __u64 flags)

@@ -11,7 +11,7 @@
 #include "guard_words.h"
 
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */
-#define GUARD_ABI_VERSION 1
+#define GUARD_ABI_VERSION 2
 
 /* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does
  * not use. */
@@ -22,7 +22,7 @@ enum guard_config_flags {
 	GUARD_CFG_MONITOR = 1 << 1, /* the policy's mode: everything passes */
 	GUARD_CFG_MALFORMED_PASS = 1 << 2,
 	GUARD_CFG_SPOOFED_PASS = 1 << 3,
-	GUARD_CFG_FRAGMENTS_PASS = 1 << 4, /* else every fragment is dropped */
+	GUARD_CFG_FRAGMENTS_PASS = 1 << 4, /* with neither this nor FRAGMENTS_TRACK: dropped */
 	GUARD_CFG_DEFAULT_DROP = 1 << 5,
 	GUARD_CFG_ESSENTIAL_ND = 1 << 6,
 	GUARD_CFG_ESSENTIAL_RA = 1 << 7,
@@ -32,7 +32,20 @@ enum guard_config_flags {
 	GUARD_CFG_NEVER_BAN = 1 << 11, /* source rows' heads hold GUARD_HEAD_NEVER_BAN */
 	GUARD_CFG_OWN_ADDRESSES = 1 << 12, /* own_filter and own are filled */
 	GUARD_CFG_PAYLOAD = 1 << 13, /* some rule looks into the payload */
+	GUARD_CFG_FRAGMENTS_TRACK = 1 << 14, /* later fragments follow their first */
 };
+
+/* Headers that a further IP packet stands behind. */
+enum guard_tunnel {
+	GUARD_TUNNEL_IPIP = 1 << 0, /* IP in IP of the same family */
+	GUARD_TUNNEL_4IN6 = 1 << 1,
+	GUARD_TUNNEL_6IN4 = 1 << 2,
+	GUARD_TUNNEL_GRE = 1 << 3,
+	GUARD_TUNNEL_VXLAN = 1 << 4,
+	GUARD_TUNNEL_GENEVE = 1 << 5,
+};
+
+#define GUARD_TUNNELS_MAX 2 /* layers that are read behind the outer header */
 
 /* Sources (0) and destinations (1) of a family: the class of an address is that of the last interval boundary
  * not above it. All offsets are bytes from the start of guard_tables. */
@@ -112,8 +125,9 @@ struct guard_config {
 	struct guard_index_table index[GUARD_DIMS];
 	__u32 own; /* struct guard_own_address[own_count]: this host's addresses */
 	__u32 own_count;
-	__u32 padding;
+	__u32 decapsulate; /* enum guard_tunnel: what the rules look behind */
 	__u64 own_filter[4]; /* bit own_bit(address) of each */
+	__u64 seed; /* of the fragment table's hash: a secret of the host; 0 in a replay */
 };
 
 /* An address of this host; IPv4 in the low 32 bits. */
@@ -209,6 +223,12 @@ struct guard_ban_lengths {
 	__u64 ipv4;
 	__u64 ipv6[3];
 };
+
+/* First fragments: what was decided for them, for their later ones. A key can stand in the places of one
+ * group. */
+#define GUARD_FRAGMENT_GROUPS_BITS 14
+#define GUARD_FRAGMENT_PLACES 4
+#define GUARD_FRAGMENT_LIFE_NS 30000000000ULL
 
 #define GUARD_TALKERS 512
 #define GUARD_TALKER_EVERY 64 /* one packet in so many of each reason and verdict is noted */

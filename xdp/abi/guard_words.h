@@ -51,10 +51,12 @@ enum guard_detail {
 	GUARD_DETAIL_TRUNCATED_EXTENSION,
 	GUARD_DETAIL_TINY_FRAGMENT,
 	GUARD_DETAIL_FRAGMENT_OFFSET_1,
+	GUARD_DETAIL_FRAGMENT_OVERLAP,
 	GUARD_DETAIL_TRUNCATED_L4,
 	GUARD_DETAIL_TCP_HEADER_LENGTH,
 	GUARD_DETAIL_TCP_FLAGS,
 	GUARD_DETAIL_UDP_LENGTH,
+	GUARD_DETAIL_TRUNCATED_TUNNEL,
 	/* spoofed */
 	GUARD_DETAIL_SPOOF_LOOPBACK,
 	GUARD_DETAIL_SPOOF_THIS_NETWORK,
@@ -112,10 +114,12 @@ static inline const char *guard_detail_name(enum guard_detail detail)
 	case GUARD_DETAIL_TRUNCATED_EXTENSION: return "truncated extension header";
 	case GUARD_DETAIL_TINY_FRAGMENT: return "tiny fragment";
 	case GUARD_DETAIL_FRAGMENT_OFFSET_1: return "fragment offset 1";
+	case GUARD_DETAIL_FRAGMENT_OVERLAP: return "overlapping fragment";
 	case GUARD_DETAIL_TRUNCATED_L4: return "truncated l4 header";
 	case GUARD_DETAIL_TCP_HEADER_LENGTH: return "tcp header length";
 	case GUARD_DETAIL_TCP_FLAGS: return "tcp flags";
 	case GUARD_DETAIL_UDP_LENGTH: return "udp length";
+	case GUARD_DETAIL_TRUNCATED_TUNNEL: return "truncated tunnel header";
 	case GUARD_DETAIL_SPOOF_LOOPBACK: return "loopback source";
 	case GUARD_DETAIL_SPOOF_THIS_NETWORK: return "this-network source";
 	case GUARD_DETAIL_SPOOF_MULTICAST: return "multicast or reserved source";

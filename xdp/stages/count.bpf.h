@@ -147,8 +147,7 @@ static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *
 static __always_inline int finish(struct xdp_md *ctx, const struct packet *packet,
                                   const struct decision *decision)
 {
-	/* What is there, not what the header claims. */
-	__u32 bytes = packet->end ? packet->end : bpf_xdp_get_buff_len(ctx);
+	__u32 bytes = packet_bytes(ctx, packet);
 
 	count_reason(packet, decision, bytes);
 	count_rules(decision, bytes);

@@ -32,6 +32,12 @@ struct packet {
 	__u32 length; /* of the IP packet, as its header says */
 	__u32 payload; /* offsets of the L4 payload */
 	__u32 payload_end;
+	__u32 outer_end; /* in a tunnel: `end` of the outer header's packet */
+	/* with a fragment */
+	__u32 fragment_id;
+	__u32 fragment_data; /* offset of the part that is fragmented */
+	__u16 fragment_at; /* where it belongs in the datagram, in bytes */
+	__u8 fragment_protocol; /* IPv4's protocol, the fragment header's next header */
 	__u16 ethertype; /* behind the tags */
 	__u16 source_port;
 	__u16 key; /* destination port, or ICMP type */
@@ -47,11 +53,48 @@ struct packet {
 	__u8 tcp_flags;
 	__u8 icmp_code;
 	__u8 detail; /* enum guard_detail: the first check that failed */
+	__u8 depth; /* layers around it */
+	__u8 is_inner; /* it stands in another: `available` is all there is */
+	__u8 is_cut; /* it stands in a first fragment */
+	__u8 outer_spoofed; /* enum guard_detail: of the layers around it */
 };
 
-/* Header offsets stay below this: two tags, an IPv6 header and eight extension headers of at most 2048 bytes.
- * It also bounds them for the verifier. */
+/* A header around the judged one. */
+struct packet_layer {
+	struct guard_address6 source;
+	struct guard_address6 destination;
+	__u32 fragment_id;
+	__u16 fragment_end; /* bytes of the datagram that a first fragment has */
+	__u8 fragment; /* enum packet_fragment */
+	__u8 fragment_protocol;
+	__u8 family;
+	__u8 padding[7];
+};
+
+/* Outer headers stay below this: two tags, an IPv6 header and eight extension headers of at most 2048 bytes;
+ * what is deeper is read by bpf_xdp_load_bytes. It also bounds them for the verifier. */
 #define PACKET_OFFSET_MAX 0x7fff
+
+/* What is kept of a packet's header. */
+static __always_inline void packet_layer(struct packet_layer *layer, const struct packet *packet)
+{
+	__builtin_memset(layer, 0, sizeof(*layer));
+	layer->source = packet->source;
+	layer->destination = packet->destination;
+	layer->fragment_id = packet->fragment_id;
+	layer->fragment_end = packet->end - packet->fragment_data;
+	layer->fragment = packet->fragment;
+	layer->fragment_protocol = packet->fragment_protocol;
+	layer->family = packet->family;
+}
+
+/* Bytes of the frame up to the end of its (outer) IP packet: what is there, not what the header claims. */
+static __always_inline __u32 packet_bytes(struct xdp_md *ctx, const struct packet *packet)
+{
+	__u32 end = packet->outer_end ? packet->outer_end : packet->end;
+
+	return end ? end : bpf_xdp_get_buff_len(ctx);
+}
 
 static __always_inline void packet_fault(struct packet *packet, enum guard_detail detail)
 {
@@ -65,6 +108,8 @@ static __always_inline int packet_has(struct xdp_md *ctx, struct packet *packet,
 {
 	if (end <= packet->available)
 		return 1;
+	if (packet->is_inner)
+		return 0;
 	packet->available = bpf_xdp_get_buff_len(ctx);
 	return end <= packet->available;
 }

@@ -28,14 +28,14 @@ static __always_inline void keep_vlan(struct packet *packet, __u16 id)
 		packet->inner_vlan = id;
 }
 
-/* Reads the tags; 0, or -1 where the reading ends. */
+/* Reads the Ethernet header at `network` and its tags; 0, or -1 where the reading ends. */
 static __always_inline int parse_ethernet(struct xdp_md *ctx, struct packet *packet)
 {
-	__u32 offset = ETH_HLEN;
+	__u32 offset = packet->network + ETH_HLEN;
 	struct vlan_tag tag;
 	__be16 ethertype;
 
-	if (!packet_has(ctx, packet, ETH_HLEN) || packet_load(ctx, ETH_HLEN - 2, &ethertype)) {
+	if (!packet_has(ctx, packet, offset) || packet_load(ctx, offset - 2, &ethertype)) {
 		packet_fault(packet, GUARD_DETAIL_TRUNCATED_ETHERNET);
 		return -1;
 	}
@@ -64,18 +64,31 @@ static __always_inline void bound_packet(struct xdp_md *ctx, struct packet *pack
 	packet->end = packet->network + packet->length;
 	if (packet_has(ctx, packet, packet->end))
 		return;
-	packet_fault(packet, GUARD_DETAIL_TRUNCATED_PACKET);
+	if (!packet->is_cut)
+		packet_fault(packet, GUARD_DETAIL_TRUNCATED_PACKET);
 	packet->end = packet->available;
 }
 
-static __always_inline void parse_ipv4_fragment(struct packet *packet, __u16 frag_off)
+/* Of a first fragment, or a later one. */
+static __always_inline void set_fragment(struct packet *packet, __u32 id, __u32 data, __u8 protocol)
 {
+	packet->fragment_id = id;
+	packet->fragment_data = data;
+	packet->fragment_protocol = protocol;
+}
+
+static __always_inline void parse_ipv4_fragment(struct packet *packet, __u16 frag_off, __u16 id)
+{
+	if (!(frag_off & 0x3fff))
+		return;
+	set_fragment(packet, id, packet->transport, packet->protocol);
+	packet->fragment_at = frag_off << 3;
 	if (frag_off & 0x1fff) {
 		packet->fragment = FRAGMENT_LATER;
 		/* RFC 1858 3: a fragment at offset 8 overwrites the flags of a TCP header. */
 		if ((frag_off & 0x1fff) == 1 && packet->protocol == IPPROTO_TCP)
 			packet_fault(packet, GUARD_DETAIL_FRAGMENT_OFFSET_1);
-	} else if (frag_off & 0x2000) {
+	} else {
 		packet->fragment = FRAGMENT_FIRST;
 	}
 }
@@ -110,7 +123,7 @@ static __always_inline void parse_ipv4(struct xdp_md *ctx, struct packet *packet
 	packet->has_options = header_length > sizeof(ip);
 	packet->read |= PACKET_OPTIONS;
 	packet->transport = packet->network + header_length;
-	parse_ipv4_fragment(packet, bpf_ntohs(ip.frag_off));
+	parse_ipv4_fragment(packet, bpf_ntohs(ip.frag_off), bpf_ntohs(ip.id));
 	parse_transport(ctx, packet);
 }
 
@@ -154,6 +167,20 @@ struct chain {
 
 #define CHAIN_MAX 8
 
+/* As parse_extension. */
+static __always_inline int parse_ipv6_fragment(struct packet *packet, const struct chain *chain,
+                                               const struct extension *header)
+{
+	__u16 frag_off = bpf_ntohs(header->frag_off);
+
+	if (!(frag_off & 0xfff9))
+		return 1;
+	set_fragment(packet, bpf_ntohl(header->rest), chain->offset, header->next);
+	packet->fragment_at = frag_off & 0xfff8;
+	packet->fragment = packet->fragment_at ? FRAGMENT_LATER : FRAGMENT_FIRST;
+	return packet->fragment == FRAGMENT_FIRST;
+}
+
 /* One extension header: 1 to go on, 0 at the protocol (or a later fragment), -1 where the reading ends. */
 static __always_inline int parse_extension(struct xdp_md *ctx, struct packet *packet, struct chain *chain)
 {
@@ -185,14 +212,8 @@ static __always_inline int parse_extension(struct xdp_md *ctx, struct packet *pa
 	chain->protocol = extension.next;
 	if (protocol == 0 || protocol == 43 || protocol == 60)
 		chain->options = 1;
-	if (protocol == 44 && packet->fragment == FRAGMENT_NONE) {
-		if (bpf_ntohs(extension.frag_off) & 0xfff8) {
-			packet->fragment = FRAGMENT_LATER;
-			return 0;
-		}
-		if (bpf_ntohs(extension.frag_off) & 1)
-			packet->fragment = FRAGMENT_FIRST;
-	}
+	if (protocol == 44 && packet->fragment == FRAGMENT_NONE)
+		return parse_ipv6_fragment(packet, chain, &extension);
 	return 1;
 }
 
@@ -237,13 +258,14 @@ static __always_inline void parse_ipv6(struct xdp_md *ctx, struct packet *packet
 }
 
 /* A global function: the verifier checks it once, for any packet, and the stages behind it know nothing of
- * its paths. */
+ * its paths. Reads the frame; with is_inner, Ethernet at `network`, or IP there where `ethertype` says so. */
 __noinline int parse(struct xdp_md *ctx, struct packet *packet)
 {
 	if (!packet)
 		return 0;
-	packet->available = ctx->data_end - ctx->data;
-	if (parse_ethernet(ctx, packet))
+	if (!packet->is_inner)
+		packet->available = ctx->data_end - ctx->data;
+	if (!packet->ethertype && parse_ethernet(ctx, packet))
 		return 0;
 	if (packet->ethertype == ETH_P_IP)
 		parse_ipv4(ctx, packet);

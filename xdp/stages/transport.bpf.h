@@ -53,6 +53,12 @@ static __always_inline void set_payload(struct packet *packet, __u32 header_leng
 	packet->read |= PACKET_PAYLOAD;
 }
 
+/* Neither a fragment nor in one: its lengths can be judged. */
+static __always_inline int is_whole(const struct packet *packet)
+{
+	return packet->fragment == FRAGMENT_NONE && !packet->is_cut;
+}
+
 /* TCP's data offset (upper half) and flags, at byte 12. */
 struct tcp_shape {
 	__u8 offset;
@@ -70,7 +76,7 @@ static __always_inline void parse_tcp(struct xdp_md *ctx, struct packet *packet)
 	header_length = (shape.offset >> 4) * 4;
 	packet->tcp_flags = shape.flags;
 	if (header_length < 20 || header_length > left) {
-		if (packet->fragment == FRAGMENT_NONE)
+		if (is_whole(packet))
 			packet_fault(packet, GUARD_DETAIL_TCP_HEADER_LENGTH);
 	} else {
 		set_payload(packet, header_length);
@@ -84,7 +90,7 @@ static __always_inline void parse_udp(struct packet *packet, __u32 length)
 	__u32 left = packet->end - packet->transport;
 
 	set_payload(packet, 8);
-	if (packet->fragment != FRAGMENT_NONE)
+	if (!is_whole(packet))
 		return;
 	if (length < 8 || length > left)
 		packet_fault(packet, GUARD_DETAIL_UDP_LENGTH);
@@ -102,8 +108,8 @@ static __always_inline void parse_transport(struct xdp_md *ctx, struct packet *p
 	if (!fixed)
 		return set_payload(packet, 0);
 	if (packet->transport + fixed > packet->end || packet_load(ctx, packet->transport, &head))
-		return packet_fault(packet, packet->fragment == FRAGMENT_FIRST ? GUARD_DETAIL_TINY_FRAGMENT
-		                                                               : GUARD_DETAIL_TRUNCATED_L4);
+		return packet_fault(packet, is_whole(packet) ? GUARD_DETAIL_TRUNCATED_L4
+		                                             : GUARD_DETAIL_TINY_FRAGMENT);
 	packet->read |= PACKET_L4;
 	packet->source_port = bpf_ntohs(head.first);
 	packet->key = bpf_ntohs(head.second);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* In place of libbpf's <bpf/bpf_helpers.h>: sections mean nothing on the host, map definitions are only names
- * for storage, and the kernel's helpers are the functions at the end of native.c. */
+/* In place of libbpf's <bpf/bpf_helpers.h>: sections mean nothing on the host,
+ * map definitions are only names for storage, and the kernel's helpers are the
+ * functions at the end of native.c. */
 #ifndef NATIVE_BPF_HELPERS_H
 #define NATIVE_BPF_HELPERS_H
 
@@ -18,14 +19,18 @@
 #define __type(name, value) __typeof__(value) *name
 
 struct xdp_md;
+struct bpf_spin_lock;
 
-/* Maps are told apart by address; inlined, the comparisons fold to the one storage. */
+/* Maps are told apart by address; inlined, the comparisons fold to the one
+ * storage. */
 static __always_inline void *bpf_map_lookup_elem(const void *map, const void *key);
 static __always_inline long bpf_loop(__u32 count, long (*step)(__u32, void *), void *context, __u64 flags);
 static __always_inline long bpf_xdp_load_bytes(struct xdp_md *ctx, __u32 offset, void *to, __u32 length);
 static __always_inline __u64 bpf_xdp_get_buff_len(struct xdp_md *ctx);
 static __always_inline __u64 bpf_ktime_get_coarse_ns(void);
 static __always_inline __u32 bpf_get_prandom_u32(void);
+static __always_inline void bpf_spin_lock(struct bpf_spin_lock *lock);
+static __always_inline void bpf_spin_unlock(struct bpf_spin_lock *lock);
 static __always_inline void *bpf_ringbuf_reserve(const void *map, __u64 size, __u64 flags);
 static __always_inline void bpf_ringbuf_submit(void *event, __u64 flags);
 
