@@ -44,7 +44,7 @@ let package = Package(
             name: "NativeDatapath", dependencies: ["GuardABI"],
             cSettings: [
                 .headerSearchPath("shims"), .headerSearchPath("../../xdp"),
-                .unsafeFlags(["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]),
+                .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]),
             ]),
 
         // policy text -> AST -> checked policy -> map image -> kernel
@@ -76,7 +76,8 @@ let package = Package(
                 "Diagnostics", "JSONOutput",
             ]),
         .executableTarget(
-            name: "nativebench", dependencies: ["Replay", "Capture", "PolicyLanguage", "NetworkTypes"],
+            name: "guardbench",
+            dependencies: ["Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "NetworkTypes"],
             swiftSettings: strict),
         .executableTarget(
             name: "xdpguard",

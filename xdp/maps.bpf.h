@@ -52,8 +52,10 @@ struct {
 	__uint(max_entries, 1);
 } guard_payload SEC(".maps");
 
-/* Room to read the layers of tunnels, too large for the stack. */
+/* The packet under judgement, and room to read the layers of tunnels. In a map rather than on the stack: the
+ * verifier does not follow what a map holds, so that all paths of the parser meet again behind it. */
 struct guard_scratch {
+	struct packet packet;
 	struct packet inner[GUARD_TUNNELS_MAX];
 	struct packet_layer layers[GUARD_TUNNELS_MAX]; /* around the judged header, the outer first */
 };
@@ -125,10 +127,11 @@ struct guard_fragment {
 	__u8 padding[6];
 };
 
+/* No lock: that costs more than all the rest. A place is written between two changes of its version, from
+ * even to odd and on to even; whoever reads looks at the version before and after. */
 struct guard_fragment_group {
-	struct bpf_spin_lock lock; /* for all that follows */
+	__u32 versions[GUARD_FRAGMENT_PLACES];
 	__u32 tags[GUARD_FRAGMENT_PLACES]; /* of the keys' hashes, never 0 */
-	__u32 padding;
 	__u64 times[GUARD_FRAGMENT_PLACES]; /* ns: when kept */
 	struct guard_fragment places[GUARD_FRAGMENT_PLACES];
 };

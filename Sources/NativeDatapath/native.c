@@ -122,15 +122,6 @@ static __always_inline __u32 bpf_get_prandom_u32(void)
 	return current->random = x;
 }
 
-/* An engine runs on one thread at a time. */
-static __always_inline void bpf_spin_lock(struct bpf_spin_lock *lock)
-{
-}
-
-static __always_inline void bpf_spin_unlock(struct bpf_spin_lock *lock)
-{
-}
-
 static __always_inline void *bpf_ringbuf_reserve(const void *map, __u64 size, __u64 flags)
 {
 	return map == &guard_events && size == sizeof(current->event) ? &current->event : NULL;

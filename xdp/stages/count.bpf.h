@@ -34,8 +34,8 @@ static __always_inline void note_talker(const struct packet *packet, const struc
 	if (!talkers)
 		return;
 	talker = &talkers->ring[talkers->cursor % GUARD_TALKERS];
-	talker->high = packet->source.high;
-	talker->low = packet->source.low;
+	talker->high = packet->family ? packet->source.high : 0;
+	talker->low = packet->family ? packet->source.low : 0;
 	talker->bytes = bytes;
 	talker->family = packet->family;
 	talker->verdict = decision->verdict;
@@ -109,6 +109,33 @@ static __always_inline void log_lost(void)
 		(*lost)++;
 }
 
+/* What was read of the packet into an event that is all zero. */
+static __always_inline void describe(struct guard_event *event, const struct packet *packet)
+{
+	event->vlan = packet->vlan;
+	event->inner_vlan = packet->inner_vlan;
+	event->family = packet->family;
+	event->fragment = packet->fragment;
+	if (packet->read & PACKET_IP) {
+		event->source_high = packet->source.high;
+		event->source_low = packet->source.low;
+		event->destination_high = packet->destination.high;
+		event->destination_low = packet->destination.low;
+		event->length = packet->length;
+		event->ttl = packet->ttl;
+		event->dscp = packet->dscp;
+	}
+	if (packet->read & PACKET_PROTOCOL)
+		event->protocol = packet->protocol;
+	if (packet->read & PACKET_L4) {
+		event->key_read = 1;
+		event->source_port = packet->source_port;
+		event->key = packet->key;
+		if (packet->protocol == IPPROTO_TCP)
+			event->tcp_flags = packet->tcp_flags;
+	}
+}
+
 static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *packet,
                                        const struct decision *decision)
 {
@@ -118,27 +145,12 @@ static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *
 		return log_lost();
 	__builtin_memset(event, 0, sizeof(*event));
 	event->time_ns = now_ns();
-	event->source_high = packet->source.high;
-	event->source_low = packet->source.low;
-	event->destination_high = packet->destination.high;
-	event->destination_low = packet->destination.low;
+	describe(event, packet);
 	event->ifindex = ctx->ingress_ifindex;
 	event->slot = decision->slot;
-	event->source_port = packet->source_port;
-	event->key = packet->key;
-	event->vlan = packet->vlan;
-	event->inner_vlan = packet->inner_vlan;
-	event->length = packet->length;
-	event->family = packet->family;
-	event->protocol = packet->protocol;
-	event->tcp_flags = packet->tcp_flags;
-	event->fragment = packet->fragment;
 	event->verdict = decision->verdict;
 	event->reason = decision->reason;
 	event->detail = decision->detail;
-	event->key_read = !!(packet->read & PACKET_L4);
-	event->ttl = packet->ttl;
-	event->dscp = packet->dscp;
 	event->would_drop = decision->would_drop;
 	event->would_drop_slot = decision->would_drop_slot;
 	bpf_ringbuf_submit(event, 0);

@@ -65,79 +65,116 @@ static __always_inline int is_alive(__u64 kept, __u64 now)
 	return now < kept || now - kept < GUARD_FRAGMENT_LIFE_NS;
 }
 
-/* Looks for what was kept for a later fragment. A global function, verified by itself. */
-__noinline int recall(const struct packet *packet, struct recalled *found)
+/* A full barrier, as all BPF atomics that fetch are. */
+static __always_inline __u32 version_of(struct guard_fragment_group *group, __u32 number)
+{
+	return __sync_fetch_and_add(&group->versions[number], 0);
+}
+
+/* Copies what a place keeps: 1 where it keeps the key, 0 where not, -1 where it was being written. */
+static __always_inline int read_place(struct guard_fragment_group *group, __u32 number,
+                                      const struct packet_layer *key, __u64 now, struct recalled *found)
+{
+	const struct guard_fragment *place = &group->places[number];
+	__u32 version = version_of(group, number);
+	int is_it = is_place_of(place, key) && is_alive(group->times[number], now);
+
+	found->slot = place->slot;
+	found->monitor_slot = place->monitor_slot;
+	found->end = place->end;
+	found->verdict = place->verdict;
+	found->flags = place->flags;
+	return version & 1 || version_of(group, number) != version ? -1 : is_it;
+}
+
+/* Looks for what was kept for a later fragment. */
+static __always_inline void recall(const struct packet *packet, struct recalled *found)
 {
 	struct guard_fragment_group *group;
 	struct packet_layer key;
+	struct recalled copy = {};
 	__u64 hash, now;
 	__u32 tag;
 
-	if (!packet || !found)
-		return 0;
 	packet_layer(&key, packet);
 	hash = fragment_hash(&key);
 	tag = fragment_tag(hash);
 	group = fragment_group(hash);
 	if (!group)
-		return 0;
+		return;
 	now = now_ns();
-	bpf_spin_lock(&group->lock);
 #pragma unroll
 	for (int i = 0; i < GUARD_FRAGMENT_PLACES; i++) {
-		const struct guard_fragment *place = &group->places[i];
+		int is_it;
 
-		if (group->tags[i] != tag || !is_place_of(place, &key) || !is_alive(group->times[i], now))
+		if (group->tags[i] != tag)
 			continue;
-		found->slot = place->slot;
-		found->monitor_slot = place->monitor_slot;
-		found->end = place->end;
-		found->verdict = place->verdict;
-		found->flags = place->flags;
+		is_it = read_place(group, i, &key, now, &copy);
+		if (is_it < 0)
+			is_it = read_place(group, i, &key, now, &copy);
+		if (is_it <= 0)
+			continue;
+		*found = copy;
 		found->is_found = 1;
+		return;
 	}
-	bpf_spin_unlock(&group->lock);
-	return 0;
 }
 
-/* The place of the key, else a free one, else the oldest. With the lock held. */
-static __always_inline struct guard_fragment *
-choose_place(struct guard_fragment_group *group, const struct packet_layer *key, __u32 tag, __u64 now)
+/* The place of the key, else a free one, else the oldest. */
+static __always_inline __u32 choose_place(const struct guard_fragment_group *group,
+                                          const struct packet_layer *key, __u32 tag)
 {
 	__u64 oldest = ~0ULL;
 	__u32 chosen = 0;
 
 #pragma unroll
 	for (int i = 0; i < GUARD_FRAGMENT_PLACES; i++) {
-		/* A free place is older than all; the own place cannot be beaten. */
+		/* A free place is older than all. */
 		__u64 age = group->tags[i] ? group->times[i] + 1 : 0;
 
-		if (group->tags[i] == tag && is_place_of(&group->places[i], key)) {
-			chosen = i;
-			break;
-		}
+		if (group->tags[i] == tag && is_place_of(&group->places[i], key))
+			return i;
 		if (age < oldest) {
 			oldest = age;
 			chosen = i;
 		}
 	}
-	chosen &= GUARD_FRAGMENT_PLACES - 1;
-	group->tags[chosen] = tag;
-	group->times[chosen] = now;
-	return &group->places[chosen];
+	return chosen;
+}
+
+/* Makes a place's version odd; where another CPU writes it just now, the next one's. -1: both are taken. */
+static __always_inline int claim_place(struct guard_fragment_group *group, __u32 chosen)
+{
+#pragma unroll
+	for (int i = 0; i < 2; i++) {
+		__u32 number = (chosen + i) & (GUARD_FRAGMENT_PLACES - 1);
+		__u32 version = group->versions[number];
+
+		if (!(version & 1) &&
+		    __sync_val_compare_and_swap(&group->versions[number], version, version + 1) == version)
+			return number;
+	}
+	return -1;
 }
 
 static __always_inline void remember_layer(const struct packet_layer *key, const struct decision *decision,
                                            __u8 flags)
 {
-	__u64 hash = fragment_hash(key), now = now_ns();
+	__u64 hash = fragment_hash(key);
+	__u32 tag = fragment_tag(hash), number;
 	struct guard_fragment_group *group = fragment_group(hash);
 	struct guard_fragment *place;
+	int claimed;
 
 	if (!group)
 		return;
-	bpf_spin_lock(&group->lock);
-	place = choose_place(group, key, fragment_tag(hash), now);
+	claimed = claim_place(group, choose_place(group, key, tag));
+	if (claimed < 0)
+		return;
+	number = claimed & (GUARD_FRAGMENT_PLACES - 1);
+	place = &group->places[number];
+	group->tags[number] = tag;
+	group->times[number] = now_ns();
 	place->source = key->source;
 	place->destination = key->destination;
 	place->id = key->fragment_id;
@@ -148,28 +185,36 @@ static __always_inline void remember_layer(const struct packet_layer *key, const
 	place->monitor_slot = decision->monitor_slot;
 	place->verdict = decision->verdict;
 	place->flags = flags;
-	bpf_spin_unlock(&group->lock);
+	__sync_fetch_and_add(&group->versions[number], 1);
 }
 
-/* Keeps a decision for every layer that is a first fragment. A global function, verified by itself. */
-__noinline int remember(const struct packet *packet, const struct decision *decision, int is_failsafe)
+/* The layers around the judged one. A global function, verified by itself. */
+__noinline int remember_around(const struct packet *packet, const struct decision *decision, __u8 flags)
 {
 	struct guard_scratch *room = scratch();
-	struct packet_layer key;
-	__u8 flags;
 
 	if (!packet || !decision || !room)
 		return 0;
-	flags = (is_failsafe ? FRAGMENT_FAILSAFE : 0) | (decision->log ? FRAGMENT_LOG : 0);
 	if (packet->depth > 0 && room->layers[0].fragment == FRAGMENT_FIRST)
 		remember_layer(&room->layers[0], decision, flags);
 	if (packet->depth > 1 && room->layers[1].fragment == FRAGMENT_FIRST)
 		remember_layer(&room->layers[1], decision, flags);
+	return 0;
+}
+
+/* Keeps a decision for every layer that is a first fragment. */
+static __always_inline void remember(const struct packet *packet, const struct decision *decision,
+                                     int is_failsafe)
+{
+	__u8 flags = (is_failsafe ? FRAGMENT_FAILSAFE : 0) | (decision->log ? FRAGMENT_LOG : 0);
+	struct packet_layer key;
+
+	if (packet->depth)
+		remember_around(packet, decision, flags);
 	if (packet->fragment != FRAGMENT_FIRST)
-		return 0;
+		return;
 	packet_layer(&key, packet);
 	remember_layer(&key, decision, flags);
-	return 0;
 }
 
 #endif

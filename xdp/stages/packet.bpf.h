@@ -21,43 +21,51 @@ enum packet_fragment {
 };
 
 struct packet {
-	/* host order; IPv4 in the low 32 bits of low */
-	struct guard_address6 source;
-	struct guard_address6 destination;
-	__u32 available; /* bytes of the frame known to be there; grows where the frame lies in several
-	                    buffers */
-	__u32 network; /* offset of the IP header */
-	__u32 transport; /* offset behind the IP headers */
-	__u32 end; /* offset behind the IP packet, or what there is of it */
-	__u32 length; /* of the IP packet, as its header says */
-	__u32 payload; /* offsets of the L4 payload */
-	__u32 payload_end;
+	/* cleared for each packet */
+	__u32 end; /* offset behind the IP packet, or what there is of it; 0: no IP header was read */
 	__u32 outer_end; /* in a tunnel: `end` of the outer header's packet */
-	/* with a fragment */
-	__u32 fragment_id;
-	__u32 fragment_data; /* offset of the part that is fragmented */
-	__u16 fragment_at; /* where it belongs in the datagram, in bytes */
-	__u8 fragment_protocol; /* IPv4's protocol, the fragment header's next header */
 	__u16 ethertype; /* behind the tags */
-	__u16 source_port;
-	__u16 key; /* destination port, or ICMP type */
 	__u16 vlan; /* 0: none */
 	__u16 inner_vlan;
 	__u8 read; /* enum packet_read */
 	__u8 family; /* 4 or 6 where the IP header was read, else 0 */
-	__u8 protocol;
 	__u8 fragment; /* enum packet_fragment */
-	__u8 ttl;
-	__u8 dscp;
-	__u8 has_options;
-	__u8 tcp_flags;
-	__u8 icmp_code;
 	__u8 detail; /* enum guard_detail: the first check that failed */
 	__u8 depth; /* layers around it */
 	__u8 is_inner; /* it stands in another: `available` is all there is */
 	__u8 is_cut; /* it stands in a first fragment */
 	__u8 outer_spoofed; /* enum guard_detail: of the layers around it */
+	__u8 padding[2];
+	/* only where `read` says so: what is left of the packet before is never looked at */
+	struct guard_address6 source; /* host order; IPv4 in the low 32 bits of low */
+	struct guard_address6 destination;
+	__u32 available; /* bytes of the frame known to be there; grows where the frame lies in several
+	                    buffers */
+	__u32 network; /* offset of the IP header */
+	__u32 transport; /* offset behind the IP headers */
+	__u32 length; /* of the IP packet, as its header says */
+	__u32 payload; /* offsets of the L4 payload */
+	__u32 payload_end;
+	__u16 source_port;
+	__u16 key; /* destination port, or ICMP type */
+	__u8 protocol;
+	__u8 ttl;
+	__u8 dscp;
+	__u8 has_options;
+	__u8 tcp_flags;
+	__u8 icmp_code;
+	/* of a fragment */
+	__u8 fragment_protocol; /* IPv4's protocol, the fragment header's next header */
+	__u8 more_padding;
+	__u16 fragment_at; /* where it belongs in the datagram, in bytes */
+	__u32 fragment_id;
+	__u32 fragment_data; /* offset of the part that is fragmented */
 };
+
+static __always_inline void packet_clear(struct packet *packet)
+{
+	__builtin_memset(packet, 0, __builtin_offsetof(struct packet, source));
+}
 
 /* A header around the judged one. */
 struct packet_layer {
@@ -114,24 +122,43 @@ static __always_inline int packet_has(struct xdp_md *ctx, struct packet *packet,
 	return end <= packet->available;
 }
 
-/* The `length` (a constant) bytes at `offset` where they lie in the linear part, else 0. */
-static __always_inline const void *packet_linear(struct xdp_md *ctx, __u32 offset, const __u32 length)
-{
-	void *data = (void *)(long)ctx->data;
-	void *data_end = (void *)(long)ctx->data_end;
-
-	if (offset > PACKET_OFFSET_MAX)
-		return 0;
-	return data + offset + length <= data_end ? data + offset : 0;
-}
-
 /* Copies the header at `offset` to `*to`; it may lie in several buffers. 0, or not where it is not there. A
  * macro for the type's sake: from a void pointer the compiler would copy byte by byte. */
 #define packet_load(ctx, offset, to)                                                                         \
 	({                                                                                                   \
-		const typeof(*(to)) *packet_at = packet_linear(ctx, offset, sizeof(*(to)));                  \
+		const typeof(*(to)) *packet_from = (void *)(long)(ctx)->data;                                \
+		__u64 packet_at = (offset);                                                                  \
+		int packet_lost = 1;                                                                         \
                                                                                                              \
-		packet_at ? (*(to) = *packet_at, 0) : bpf_xdp_load_bytes(ctx, offset, to, sizeof(*(to)));    \
+		if (packet_at <= PACKET_OFFSET_MAX) {                                                        \
+			/* What was compared is added, not a copy that the verifier knows nothing of. */     \
+			asm volatile("" : "+r"(packet_at));                                                  \
+			packet_from = (const void *)packet_from + packet_at;                                 \
+			packet_lost = (const void *)(packet_from + 1) > (void *)(long)(ctx)->data_end;       \
+		}                                                                                            \
+		if (!packet_lost)                                                                            \
+			*(to) = *packet_from;                                                                \
+		else                                                                                         \
+			packet_lost = bpf_xdp_load_bytes(ctx, packet_at, to, sizeof(*(to))) != 0;            \
+		packet_lost;                                                                                 \
+	})
+
+/* As packet_load, without the copy where the header lies in the linear part: a pointer to it there or in
+ * `room`; 0 where it is not there. */
+#define packet_view(ctx, offset, room)                                                                       \
+	({                                                                                                   \
+		const typeof(*(room)) *view_from = (void *)(long)(ctx)->data;                                \
+		__u64 view_at = (offset);                                                                    \
+		int view_lost = 1;                                                                           \
+                                                                                                             \
+		if (view_at <= PACKET_OFFSET_MAX) {                                                          \
+			asm volatile("" : "+r"(view_at));                                                    \
+			view_from = (const void *)view_from + view_at;                                       \
+			view_lost = (const void *)(view_from + 1) > (void *)(long)(ctx)->data_end;           \
+		}                                                                                            \
+		if (view_lost)                                                                               \
+			view_from = bpf_xdp_load_bytes(ctx, view_at, room, sizeof(*(room))) ? 0 : (room);    \
+		view_from;                                                                                   \
 	})
 
 #endif

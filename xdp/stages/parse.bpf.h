@@ -28,20 +28,28 @@ static __always_inline void keep_vlan(struct packet *packet, __u16 id)
 		packet->inner_vlan = id;
 }
 
-/* Reads the Ethernet header at `network` and its tags; 0, or -1 where the reading ends. */
-static __always_inline int parse_ethernet(struct xdp_md *ctx, struct packet *packet)
+/* Whether a header that was found ends behind the payload that an inner packet stands in. Of an outer one
+ * every byte of the frame is its own. */
+static __always_inline int is_beyond(const struct packet *packet, __u32 end, const int inner)
 {
-	__u32 offset = packet->network + ETH_HLEN;
+	return inner && end > packet->available;
+}
+
+/* Reads the Ethernet header at `start` and its tags; 0, or -1 where the reading ends. */
+static __always_inline int parse_ethernet(struct xdp_md *ctx, struct packet *packet, __u32 start,
+                                          const int inner)
+{
+	__u32 offset = start + ETH_HLEN;
 	struct vlan_tag tag;
 	__be16 ethertype;
 
-	if (!packet_has(ctx, packet, offset) || packet_load(ctx, offset - 2, &ethertype)) {
+	if (is_beyond(packet, offset, inner) || packet_load(ctx, offset - 2, &ethertype)) {
 		packet_fault(packet, GUARD_DETAIL_TRUNCATED_ETHERNET);
 		return -1;
 	}
 	packet->ethertype = bpf_ntohs(ethertype);
 	for (int i = 0; i < 2 && is_vlan(packet->ethertype); i++) {
-		if (!packet_has(ctx, packet, offset + sizeof(tag)) || packet_load(ctx, offset, &tag)) {
+		if (is_beyond(packet, offset + sizeof(tag), inner) || packet_load(ctx, offset, &tag)) {
 			packet_fault(packet, GUARD_DETAIL_TRUNCATED_VLAN);
 			return -1;
 		}
@@ -93,25 +101,29 @@ static __always_inline void parse_ipv4_fragment(struct packet *packet, __u16 fra
 	}
 }
 
-static __always_inline void parse_ipv4(struct xdp_md *ctx, struct packet *packet)
+static __always_inline void parse_ipv4(struct xdp_md *ctx, struct packet *packet, const int inner)
 {
 	__u32 header_length;
-	struct iphdr ip;
+	struct iphdr room;
+	const struct iphdr *ip;
 
-	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) || packet_load(ctx, packet->network, &ip))
+	ip = packet_view(ctx, packet->network, &room);
+	if (!ip || is_beyond(packet, packet->network + sizeof(*ip), inner))
 		return packet_fault(packet, GUARD_DETAIL_TRUNCATED_IP);
-	if (ip.version != 4)
+	if (ip->version != 4)
 		return packet_fault(packet, GUARD_DETAIL_IP_VERSION);
-	packet->source.low = bpf_ntohl(ip.saddr);
-	packet->destination.low = bpf_ntohl(ip.daddr);
-	packet->ttl = ip.ttl;
-	packet->dscp = ip.tos >> 2;
-	packet->length = bpf_ntohs(ip.tot_len);
-	packet->protocol = ip.protocol;
+	packet->source.high = 0;
+	packet->source.low = bpf_ntohl(ip->saddr);
+	packet->destination.high = 0;
+	packet->destination.low = bpf_ntohl(ip->daddr);
+	packet->ttl = ip->ttl;
+	packet->dscp = ip->tos >> 2;
+	packet->length = bpf_ntohs(ip->tot_len);
+	packet->protocol = ip->protocol;
 	packet->family = 4;
 	packet->read |= PACKET_IP | PACKET_PROTOCOL;
-	header_length = ip.ihl * 4;
-	if (header_length < sizeof(ip))
+	header_length = ip->ihl * 4;
+	if (header_length < sizeof(*ip))
 		return packet_fault(packet, GUARD_DETAIL_IP_HEADER_LENGTH);
 	if (packet->length == 0)
 		return packet_fault(packet, GUARD_DETAIL_IP_LENGTH_ZERO);
@@ -120,10 +132,10 @@ static __always_inline void parse_ipv4(struct xdp_md *ctx, struct packet *packet
 	bound_packet(ctx, packet);
 	if (packet->network + header_length > packet->end)
 		return;
-	packet->has_options = header_length > sizeof(ip);
+	packet->has_options = header_length > sizeof(*ip);
 	packet->read |= PACKET_OPTIONS;
 	packet->transport = packet->network + header_length;
-	parse_ipv4_fragment(packet, bpf_ntohs(ip.frag_off), bpf_ntohs(ip.id));
+	parse_ipv4_fragment(packet, bpf_ntohs(ip->frag_off), bpf_ntohs(ip->id));
 	parse_transport(ctx, packet);
 }
 
@@ -234,43 +246,55 @@ static __always_inline void parse_ipv6_chain(struct xdp_md *ctx, struct packet *
 	parse_transport(ctx, packet);
 }
 
-static __always_inline void parse_ipv6(struct xdp_md *ctx, struct packet *packet)
+static __always_inline void parse_ipv6(struct xdp_md *ctx, struct packet *packet, const int inner)
 {
-	struct ipv6hdr ip;
+	struct ipv6hdr room;
+	const struct ipv6hdr *ip;
 
-	if (!packet_has(ctx, packet, packet->network + sizeof(ip)) || packet_load(ctx, packet->network, &ip))
+	ip = packet_view(ctx, packet->network, &room);
+	if (!ip || is_beyond(packet, packet->network + sizeof(*ip), inner))
 		return packet_fault(packet, GUARD_DETAIL_TRUNCATED_IP);
-	if (ip.version != 6)
+	if (ip->version != 6)
 		return packet_fault(packet, GUARD_DETAIL_IP_VERSION);
-	packet->source.high = address_half(&ip.saddr, 0);
-	packet->source.low = address_half(&ip.saddr, 8);
-	packet->destination.high = address_half(&ip.daddr, 0);
-	packet->destination.low = address_half(&ip.daddr, 8);
-	packet->ttl = ip.hop_limit;
-	packet->dscp = (ip.priority << 2 | ip.flow_lbl[0] >> 6) & 0x3f;
-	packet->length = sizeof(ip) + bpf_ntohs(ip.payload_len);
+	packet->source.high = address_half(&ip->saddr, 0);
+	packet->source.low = address_half(&ip->saddr, 8);
+	packet->destination.high = address_half(&ip->daddr, 0);
+	packet->destination.low = address_half(&ip->daddr, 8);
+	packet->ttl = ip->hop_limit;
+	packet->dscp = (ip->priority << 2 | ip->flow_lbl[0] >> 6) & 0x3f;
+	packet->length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	packet->family = 6;
 	packet->read |= PACKET_IP;
-	if (ip.payload_len == 0 && ip.nexthdr == 0)
+	if (ip->payload_len == 0 && ip->nexthdr == 0)
 		return packet_fault(packet, GUARD_DETAIL_JUMBOGRAM);
 	bound_packet(ctx, packet);
-	parse_ipv6_chain(ctx, packet, ip.nexthdr);
+	parse_ipv6_chain(ctx, packet, ip->nexthdr);
 }
 
-/* A global function: the verifier checks it once, for any packet, and the stages behind it know nothing of
- * its paths. Reads the frame; with is_inner, Ethernet at `network`, or IP there where `ethertype` says so. */
-__noinline int parse(struct xdp_md *ctx, struct packet *packet)
+static __always_inline void parse_ip(struct xdp_md *ctx, struct packet *packet, const int inner)
+{
+	if (packet->ethertype == ETH_P_IP)
+		parse_ipv4(ctx, packet, inner);
+	else if (packet->ethertype == ETH_P_IPV6)
+		parse_ipv6(ctx, packet, inner);
+}
+
+/* Reads the frame. Inlined: a call costs as much as the parsing. */
+static __always_inline void parse(struct xdp_md *ctx, struct packet *packet)
+{
+	packet->available = ctx->data_end - ctx->data;
+	if (!parse_ethernet(ctx, packet, 0, 0))
+		parse_ip(ctx, packet, 0);
+}
+
+/* Reads a packet in another: Ethernet at `network`, or IP there where `ethertype` says so. A global function,
+ * verified by itself for any packet. */
+__noinline int parse_inner(struct xdp_md *ctx, struct packet *packet)
 {
 	if (!packet)
 		return 0;
-	if (!packet->is_inner)
-		packet->available = ctx->data_end - ctx->data;
-	if (!packet->ethertype && parse_ethernet(ctx, packet))
-		return 0;
-	if (packet->ethertype == ETH_P_IP)
-		parse_ipv4(ctx, packet);
-	else if (packet->ethertype == ETH_P_IPV6)
-		parse_ipv6(ctx, packet);
+	if (packet->ethertype || !parse_ethernet(ctx, packet, packet->network, 1))
+		parse_ip(ctx, packet, 1);
 	return 0;
 }
 

@@ -89,7 +89,7 @@ static __always_inline enum opened open_geneve(struct packet *inner, const struc
 	return skip_header(inner, 8 + 4 * (flags >> 8 & 0x3f));
 }
 
-/* Places `inner`, all zero, behind the tunnel header of `packet`. */
+/* Places `inner`, cleared, behind the tunnel header of `packet`. */
 static __always_inline enum opened open_tunnel(struct xdp_md *ctx, const struct packet *packet, __u32 tunnel,
                                                struct packet *inner)
 {
@@ -120,7 +120,7 @@ static __always_inline enum opened read_inner(struct xdp_md *ctx, const struct p
 {
 	enum opened opened;
 
-	__builtin_memset(inner, 0, sizeof(*inner));
+	packet_clear(inner);
 	opened = open_tunnel(ctx, packet, tunnel, inner);
 	if (opened != OPENED)
 		return opened;
@@ -130,7 +130,7 @@ static __always_inline enum opened read_inner(struct xdp_md *ctx, const struct p
 		inner->vlan = 0;
 		inner->inner_vlan = 0;
 	}
-	parse(ctx, inner);
+	parse_inner(ctx, inner);
 	return OPENED;
 }
 

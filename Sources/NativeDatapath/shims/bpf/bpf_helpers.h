@@ -19,7 +19,6 @@
 #define __type(name, value) __typeof__(value) *name
 
 struct xdp_md;
-struct bpf_spin_lock;
 
 /* Maps are told apart by address; inlined, the comparisons fold to the one
  * storage. */
@@ -29,8 +28,6 @@ static __always_inline long bpf_xdp_load_bytes(struct xdp_md *ctx, __u32 offset,
 static __always_inline __u64 bpf_xdp_get_buff_len(struct xdp_md *ctx);
 static __always_inline __u64 bpf_ktime_get_coarse_ns(void);
 static __always_inline __u32 bpf_get_prandom_u32(void);
-static __always_inline void bpf_spin_lock(struct bpf_spin_lock *lock);
-static __always_inline void bpf_spin_unlock(struct bpf_spin_lock *lock);
 static __always_inline void *bpf_ringbuf_reserve(const void *map, __u64 size, __u64 flags);
 static __always_inline void bpf_ringbuf_submit(void *event, __u64 flags);
 

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel program's stages, as differences between two programs that run in turn on the same packets.
+import Dataplane
+import Foundation
+import MapCompiler
+import PolicyLanguage
+
+/// What is timed against what.
+private struct Stage {
+    var name: String
+    var frames: [[UInt8]]
+    /// Mode of xdp/bench/stages.bpf.c and the policy's text, with and without what is measured.
+    var with: (mode: String, policy: String)
+    var without: (mode: String, policy: String)
+}
+
+private let bare = "default: pass\nstateful: false\nessential: []\n"
+
+private func stages() -> [Stage] {
+    let mixed = (getenv("UNI") != nil ? Array(repeating: mixedFrames(1)[0], count: 4096) : mixedFrames(4096)).map(padded)
+    let fragments = fragmentFrames(4096).map(padded)
+    let tracked = ("filter", bare + "fragments: track\n"), untracked = ("filter", bare + "fragments: pass\n")
+    return [
+        Stage(name: "parse and sanity", frames: mixed, with: ("headers", bare), without: ("nothing", bare)),
+        Stage(name: "fragments: track, no fragments", frames: mixed, with: tracked, without: untracked),
+        Stage(name: "fragments: track, fragments", frames: fragments, with: tracked, without: untracked),
+    ]
+}
+
+/// The program's frames all have 128 bytes; what is behind the IP packet is padding.
+private func padded(_ frame: [UInt8]) -> [UInt8] {
+    frame + [UInt8](repeating: 0, count: 128 - frame.count)
+}
+
+/// Prints a line for each stage: the median over rounds of the difference.
+/// - Parameter folder: has the compiled programs nothing.o, headers.o and filter.o.
+func measureStages(_ folder: String, rounds: Int) throws {
+    for stage in stages() {
+        let timers = try [stage.with, stage.without].map { try timer($0, folder, stage.frames) }
+        _ = try timers.map { try $0.nanoseconds(repeats: 200_000) }
+        let pairs = try (0..<rounds).map { _ in try timers.map { try $0.nanoseconds(repeats: 400_000) } }
+        let net = median(pairs.map { $0[0] - $0[1] })
+        print("{\"stage\":\"\(stage.name)\",\"ns\":\(net),\"of\":\(median(pairs.map { $0[0] }))}")
+    }
+}
+
+private func timer(
+    _ program: (mode: String, policy: String), _ folder: String, _ frames: [[UInt8]]
+) throws -> ProgramTimer {
+    let path = URL(filePath: folder).appending(path: "policy.conf").path()
+    try program.policy.write(toFile: path, atomically: true, encoding: .utf8)
+    let image = try compile(try runnablePolicy(path), for: CompileTarget())
+    let elf = try Data(contentsOf: URL(filePath: folder).appending(path: "\(program.mode).o"))
+    return try ProgramTimer(
+        GenerationImage(config: image.config, tables: image.tables, info: []), elf: elf, templates: frames)
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* For scripts/bench: the program's stages on varied packets. BPF_PROG_TEST_RUN repeats one frame, which is
+ * made of slots here: each run judges the next slot and writes a template into one that comes up later, so
+ * that no read waits for a write. BENCH_MODE says what runs; a stage's cost is the difference of two modes or
+ * policies. */
+
+#define xdpguard xdpguard_filter
+#include "guard.bpf.c"
+#undef xdpguard
+
+#define BENCH_NOTHING 0
+#define BENCH_HEADERS 1 /* parse and sanity */
+#define BENCH_FILTER 2
+
+#define BENCH_TEMPLATES 4096
+#define BENCH_FRAME 128
+
+struct bench_frame {
+	__u64 words[BENCH_FRAME / 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct bench_frame);
+	__uint(max_entries, BENCH_TEMPLATES);
+} bench_frames SEC(".maps");
+
+static __u32 bench_next;
+
+#define BENCH_SLOTS 27 /* what fits into a page beside the kernel's own */
+#define BENCH_AHEAD 13
+
+/* 0, or -1 where the frame is too short. */
+static __always_inline int write_ahead(struct xdp_md *ctx, __u32 run)
+{
+	__u32 index = run & (BENCH_TEMPLATES - 1), slot = (run + BENCH_AHEAD) % BENCH_SLOTS;
+	const struct bench_frame *frame = bpf_map_lookup_elem(&bench_frames, &index);
+	struct bench_frame *to;
+
+	/* The verifier knows no bounds of a remainder. */
+	asm volatile("" : "+r"(slot));
+	to = (struct bench_frame *)(long)ctx->data + (slot & 31);
+	/* One pointer for the comparison and the writes. */
+	asm volatile("" : "+r"(to));
+	if (!frame || (void *)(to + 1) > (void *)(long)ctx->data_end)
+		return -1;
+	*to = *frame;
+	return 0;
+}
+
+static __always_inline int headers(struct xdp_md *ctx)
+{
+	struct guard_scratch *room = scratch();
+	struct decision decision = {};
+
+	if (!room)
+		return XDP_ABORTED;
+	packet_clear(&room->packet);
+	parse(ctx, &room->packet);
+	return judge_headers(ctx, &room->packet, &decision) ? XDP_DROP : XDP_PASS;
+}
+
+static __always_inline int run_stage(struct xdp_md *ctx)
+{
+	if (BENCH_MODE == BENCH_HEADERS)
+		return headers(ctx);
+	return BENCH_MODE == BENCH_FILTER ? filter(ctx) : XDP_PASS;
+}
+
+SEC("xdp.frags")
+int xdpguard(struct xdp_md *ctx)
+{
+	__u32 run = bench_next++;
+	int offset = run % BENCH_SLOTS * BENCH_FRAME, action;
+
+	if (write_ahead(ctx, run) || bpf_xdp_adjust_head(ctx, offset))
+		return XDP_ABORTED;
+	action = run_stage(ctx);
+	return bpf_xdp_adjust_head(ctx, -offset) ? XDP_ABORTED : action;
+}
