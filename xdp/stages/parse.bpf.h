@@ -169,80 +169,73 @@ static __always_inline __u32 extension_length(__u8 protocol, __u8 length)
 	return protocol == 51 ? (length + 2) * 4 : (length + 1) * 8;
 }
 
-/* What the chain walk carries from header to header. */
-struct chain {
-	__u32 offset;
-	__u32 count;
-	__u8 protocol;
-	__u8 options;
-};
-
 #define CHAIN_MAX 8
 
-/* As parse_extension. */
-static __always_inline int parse_ipv6_fragment(struct packet *packet, const struct chain *chain,
-                                               const struct extension *header)
+/* A fragment header: 1 to go on, 0 behind a later fragment's. */
+static __always_inline int parse_ipv6_fragment(struct packet *packet, const struct extension *header)
 {
 	__u16 frag_off = bpf_ntohs(header->frag_off);
 
 	if (!(frag_off & 0xfff9))
 		return 1;
-	set_fragment(packet, bpf_ntohl(header->rest), chain->offset, header->next);
+	set_fragment(packet, bpf_ntohl(header->rest), packet->transport, header->next);
 	packet->fragment_at = frag_off & 0xfff8;
 	packet->fragment = packet->fragment_at ? FRAGMENT_LATER : FRAGMENT_FIRST;
 	return packet->fragment == FRAGMENT_FIRST;
 }
 
-/* One extension header: 1 to go on, 0 at the protocol (or a later fragment), -1 where the reading ends. */
-static __always_inline int parse_extension(struct xdp_md *ctx, struct packet *packet, struct chain *chain)
+/* One extension header, at `transport` and of the kind `protocol`, which move on to the next one's: 1 to go
+ * on, 0 at the protocol (or a later fragment), -1 where the reading ends. They and has_options live in the
+ * packet and not in registers, so that the verifier sees each step once. */
+static __always_inline int parse_extension(struct xdp_md *ctx, struct packet *packet, int count)
 {
+	__u32 offset = packet->transport, length;
+	__u8 protocol = packet->protocol;
 	struct extension extension;
-	__u32 length;
-	__u8 protocol = chain->protocol;
 
 	if (!is_extension(protocol))
 		return 0;
-	if (chain->count == CHAIN_MAX) {
+	if (count == CHAIN_MAX) {
 		packet_fault(packet, GUARD_DETAIL_TOO_MANY_EXTENSIONS);
 		return -1;
 	}
-	if (protocol == 0 && chain->count > 0)
+	if (protocol == 0 && count > 0)
 		packet_fault(packet, GUARD_DETAIL_EXTENSION_ORDER);
-	if (chain->offset + sizeof(extension) > packet->end || packet_load(ctx, chain->offset, &extension)) {
+	if (offset + sizeof(extension) > packet->end || packet_load(ctx, offset, &extension)) {
 		packet_fault(packet, GUARD_DETAIL_TRUNCATED_EXTENSION);
 		return -1;
 	}
 	if (protocol == 43 && (bpf_ntohs(extension.frag_off) >> 8) == 0)
 		packet_fault(packet, GUARD_DETAIL_ROUTING_TYPE_0);
 	length = extension_length(protocol, extension.length);
-	if (chain->offset + length > packet->end) {
+	if (offset + length > packet->end) {
 		packet_fault(packet, GUARD_DETAIL_TRUNCATED_EXTENSION);
 		return -1;
 	}
-	chain->count++;
-	chain->offset += length;
-	chain->protocol = extension.next;
+	packet->transport = offset + length;
+	packet->protocol = extension.next;
 	if (protocol == 0 || protocol == 43 || protocol == 60)
-		chain->options = 1;
+		packet->has_options = 1;
 	if (protocol == 44 && packet->fragment == FRAGMENT_NONE)
-		return parse_ipv6_fragment(packet, chain, &extension);
+		return parse_ipv6_fragment(packet, &extension);
 	return 1;
 }
 
 static __always_inline void parse_ipv6_chain(struct xdp_md *ctx, struct packet *packet, __u8 next)
 {
-	struct chain chain = {.offset = packet->network + sizeof(struct ipv6hdr), .protocol = next};
 	int more = 1;
 
+	packet->transport = packet->network + sizeof(struct ipv6hdr);
+	packet->protocol = next;
+	packet->has_options = 0;
 	/* One step more than headers are allowed: the ninth is found and named. */
-	for (int i = 0; i <= CHAIN_MAX && more == 1; i++)
-		more = parse_extension(ctx, packet, &chain);
+	for (int i = 0; i <= CHAIN_MAX && more == 1; i++) {
+		asm volatile("" : : : "memory");
+		more = parse_extension(ctx, packet, i);
+	}
 	if (more < 0)
 		return;
-	packet->protocol = chain.protocol;
-	packet->has_options = chain.options;
 	packet->read |= PACKET_PROTOCOL | PACKET_OPTIONS;
-	packet->transport = chain.offset;
 	parse_transport(ctx, packet);
 }
 

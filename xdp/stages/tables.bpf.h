@@ -112,18 +112,6 @@ static __always_inline __u32 search_row(const struct packet *packet, int side)
 	return table->rows + table_u16(t, table->classes + position * sizeof(__u16)) * row_bytes();
 }
 
-/* Global functions: the verifier checks each once, for any packet, and not again for every path that leads
- * there. */
-__noinline __u32 search_source(const struct packet *packet)
-{
-	return packet ? search_row(packet, 0) : 0;
-}
-
-__noinline __u32 search_destination(const struct packet *packet)
-{
-	return packet ? search_row(packet, 1) : 0;
-}
-
 /* Searches only where the family's addresses fall into more than one class. */
 static __always_inline __u32 address_row(const struct packet *packet, int side)
 {
@@ -134,7 +122,7 @@ static __always_inline __u32 address_row(const struct packet *packet, int side)
 	table = packet->family == 4 ? &guard_config.ipv4[side] : &guard_config.ipv6[side];
 	if (!table->enabled)
 		return table->rows;
-	return side ? search_destination(packet) : search_source(packet);
+	return search_row(packet, side);
 }
 
 /* The offset of the row of an index key's value. */
