@@ -143,22 +143,4 @@ static __always_inline int packet_has(struct xdp_md *ctx, struct packet *packet,
 		packet_lost;                                                                                 \
 	})
 
-/* As packet_load, without the copy where the header lies in the linear part: a pointer to it there or in
- * `room`; 0 where it is not there. */
-#define packet_view(ctx, offset, room)                                                                       \
-	({                                                                                                   \
-		const typeof(*(room)) *view_from = (void *)(long)(ctx)->data;                                \
-		__u64 view_at = (offset);                                                                    \
-		int view_lost = 1;                                                                           \
-                                                                                                             \
-		if (view_at <= PACKET_OFFSET_MAX) {                                                          \
-			asm volatile("" : "+r"(view_at));                                                    \
-			view_from = (const void *)view_from + view_at;                                       \
-			view_lost = (const void *)(view_from + 1) > (void *)(long)(ctx)->data_end;           \
-		}                                                                                            \
-		if (view_lost)                                                                               \
-			view_from = bpf_xdp_load_bytes(ctx, view_at, room, sizeof(*(room))) ? 0 : (room);    \
-		view_from;                                                                                   \
-	})
-
 #endif

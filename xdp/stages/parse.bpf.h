@@ -104,26 +104,24 @@ static __always_inline void parse_ipv4_fragment(struct packet *packet, __u16 fra
 static __always_inline void parse_ipv4(struct xdp_md *ctx, struct packet *packet, const int inner)
 {
 	__u32 header_length;
-	struct iphdr room;
-	const struct iphdr *ip;
+	struct iphdr ip;
 
-	ip = packet_view(ctx, packet->network, &room);
-	if (!ip || is_beyond(packet, packet->network + sizeof(*ip), inner))
+	if (is_beyond(packet, packet->network + sizeof(ip), inner) || packet_load(ctx, packet->network, &ip))
 		return packet_fault(packet, GUARD_DETAIL_TRUNCATED_IP);
-	if (ip->version != 4)
+	if (ip.version != 4)
 		return packet_fault(packet, GUARD_DETAIL_IP_VERSION);
 	packet->source.high = 0;
-	packet->source.low = bpf_ntohl(ip->saddr);
+	packet->source.low = bpf_ntohl(ip.saddr);
 	packet->destination.high = 0;
-	packet->destination.low = bpf_ntohl(ip->daddr);
-	packet->ttl = ip->ttl;
-	packet->dscp = ip->tos >> 2;
-	packet->length = bpf_ntohs(ip->tot_len);
-	packet->protocol = ip->protocol;
+	packet->destination.low = bpf_ntohl(ip.daddr);
+	packet->ttl = ip.ttl;
+	packet->dscp = ip.tos >> 2;
+	packet->length = bpf_ntohs(ip.tot_len);
+	packet->protocol = ip.protocol;
 	packet->family = 4;
 	packet->read |= PACKET_IP | PACKET_PROTOCOL;
-	header_length = ip->ihl * 4;
-	if (header_length < sizeof(*ip))
+	header_length = ip.ihl * 4;
+	if (header_length < sizeof(ip))
 		return packet_fault(packet, GUARD_DETAIL_IP_HEADER_LENGTH);
 	if (packet->length == 0)
 		return packet_fault(packet, GUARD_DETAIL_IP_LENGTH_ZERO);
@@ -132,10 +130,10 @@ static __always_inline void parse_ipv4(struct xdp_md *ctx, struct packet *packet
 	bound_packet(ctx, packet);
 	if (packet->network + header_length > packet->end)
 		return;
-	packet->has_options = header_length > sizeof(*ip);
+	packet->has_options = header_length > sizeof(ip);
 	packet->read |= PACKET_OPTIONS;
 	packet->transport = packet->network + header_length;
-	parse_ipv4_fragment(packet, bpf_ntohs(ip->frag_off), bpf_ntohs(ip->id));
+	parse_ipv4_fragment(packet, bpf_ntohs(ip.frag_off), bpf_ntohs(ip.id));
 	parse_transport(ctx, packet);
 }
 
@@ -241,27 +239,25 @@ static __always_inline void parse_ipv6_chain(struct xdp_md *ctx, struct packet *
 
 static __always_inline void parse_ipv6(struct xdp_md *ctx, struct packet *packet, const int inner)
 {
-	struct ipv6hdr room;
-	const struct ipv6hdr *ip;
+	struct ipv6hdr ip;
 
-	ip = packet_view(ctx, packet->network, &room);
-	if (!ip || is_beyond(packet, packet->network + sizeof(*ip), inner))
+	if (is_beyond(packet, packet->network + sizeof(ip), inner) || packet_load(ctx, packet->network, &ip))
 		return packet_fault(packet, GUARD_DETAIL_TRUNCATED_IP);
-	if (ip->version != 6)
+	if (ip.version != 6)
 		return packet_fault(packet, GUARD_DETAIL_IP_VERSION);
-	packet->source.high = address_half(&ip->saddr, 0);
-	packet->source.low = address_half(&ip->saddr, 8);
-	packet->destination.high = address_half(&ip->daddr, 0);
-	packet->destination.low = address_half(&ip->daddr, 8);
-	packet->ttl = ip->hop_limit;
-	packet->dscp = (ip->priority << 2 | ip->flow_lbl[0] >> 6) & 0x3f;
-	packet->length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	packet->source.high = address_half(&ip.saddr, 0);
+	packet->source.low = address_half(&ip.saddr, 8);
+	packet->destination.high = address_half(&ip.daddr, 0);
+	packet->destination.low = address_half(&ip.daddr, 8);
+	packet->ttl = ip.hop_limit;
+	packet->dscp = (ip.priority << 2 | ip.flow_lbl[0] >> 6) & 0x3f;
+	packet->length = sizeof(ip) + bpf_ntohs(ip.payload_len);
 	packet->family = 6;
 	packet->read |= PACKET_IP;
-	if (ip->payload_len == 0 && ip->nexthdr == 0)
+	if (ip.payload_len == 0 && ip.nexthdr == 0)
 		return packet_fault(packet, GUARD_DETAIL_JUMBOGRAM);
 	bound_packet(ctx, packet);
-	parse_ipv6_chain(ctx, packet, ip->nexthdr);
+	parse_ipv6_chain(ctx, packet, ip.nexthdr);
 }
 
 static __always_inline void parse_ip(struct xdp_md *ctx, struct packet *packet, const int inner)
