@@ -77,7 +77,9 @@ let package = Package(
             ]),
         .executableTarget(
             name: "guardbench",
-            dependencies: ["Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "NetworkTypes"],
+            dependencies: [
+                "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "NetworkTypes",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "xdpguard",

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// For benchmarks: another build of the XDP program, loaded like the embedded one and timed by BPF_PROG_TEST_RUN.
+// For benchmarks: another build of the XDP program, loaded like the embedded one, timed by BPF_PROG_TEST_RUN.
 import CBPF
 import Foundation
 
-/// A program that runs on the slots of its frame in turn, and fills them from templates (xdp/bench/stages.bpf.c).
+/// A program that runs on the slots of its frame in turn and fills them from templates
+/// (xdp/bench/stages.bpf.c).
 package final class ProgramTimer {
     private let slots = 27
     private let object: GuardObject

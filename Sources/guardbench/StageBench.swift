@@ -17,7 +17,7 @@ private struct Stage {
 private let bare = "default: pass\nstateful: false\nessential: []\n"
 
 private func stages() -> [Stage] {
-    let mixed = (getenv("UNI") != nil ? Array(repeating: mixedFrames(1)[0], count: 4096) : mixedFrames(4096)).map(padded)
+    let mixed = mixedFrames(4096).map(padded)
     let fragments = fragmentFrames(4096).map(padded)
     let tracked = ("filter", bare + "fragments: track\n"), untracked = ("filter", bare + "fragments: pass\n")
     return [
