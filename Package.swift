@@ -130,3 +130,25 @@ let package = Package(
             ], exclude: ["live"]),
     ]
 )
+
+// What scripts/fuzz builds; no ordinary build has them. The targets are libraries: libFuzzer brings main.
+if Context.environment["XDPGUARD_FUZZ"] != nil {
+    package.products += [
+        .library(name: "FuzzPolicy", type: .static, targets: ["FuzzPolicy"]),
+        .library(name: "FuzzCapture", type: .static, targets: ["FuzzCapture"]),
+    ]
+    package.targets += [
+        .target(
+            name: "FuzzPolicy", dependencies: ["PolicyLanguage"], path: "Tests/Fuzz/policy",
+            swiftSettings: strict),
+        .target(
+            name: "FuzzCapture", dependencies: ["Capture", "NetworkTypes"], path: "Tests/Fuzz/capture",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "fuzzinputs",
+            dependencies: [
+                "TestSupport", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "NetworkTypes",
+                "GuardABI",
+            ], path: "Tests/Fuzz/inputs", swiftSettings: strict),
+    ]
+}

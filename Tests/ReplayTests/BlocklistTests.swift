@@ -61,7 +61,7 @@ struct BlocklistTests {
 }
 
 /// A policy in memory whose set files lie on the disk.
-private struct TextAndDisk: FileReader {
+struct TextAndDisk: FileReader {
     let path: String
     let text: String
 
