@@ -93,6 +93,13 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["NetworkTypes", "PolicyLanguage", "Diagnostics"],
             path: "Tests/Support", swiftSettings: strict),
+        // The evaluators against each other on random packets; scripts/test and scripts/fuzz run it.
+        .executableTarget(
+            name: "differential",
+            dependencies: [
+                "TestSupport", "Replay", "Capture", "PolicyLanguage", "NetworkTypes", "GuardABI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Differential", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
         tests(
@@ -120,7 +127,7 @@ let package = Package(
             [
                 "Replay", "Capture", "ReferenceFirewall", "MapCompiler", "Dataplane", "PolicyLanguage",
                 "Diagnostics",
-                "NetworkTypes", "GuardABI", "JSONOutput",
+                "NetworkTypes", "GuardABI", "JSONOutput", "differential",
             ], exclude: ["cases", "sanitized"]),
         tests(
             "EvasionTests",

@@ -17,7 +17,7 @@ private let seeds: [UInt64] = {
 @Test(arguments: seeds)
 func `an image finds the rules, failsafe entries and never-ban that the policy has`(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
-    let policy = random.policy(rules: random.pick([0, 1, 5, 64, 65, 140]))
+    let policy = try random.policy(rules: random.pick([0, 1, 5, 64, 65, 140]))
     let image = try compile(policy, for: testTarget())
     let interpreter = ImageInterpreter(image)
     for _ in 0..<150 {
@@ -40,7 +40,7 @@ func `an image finds the rules, failsafe entries and never-ban that the policy h
 @Test(arguments: seeds.prefix(4))
 func `the same policy compiles to the same bytes, whatever order its dictionaries have`(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
-    var policy = random.policy(rules: 20)
+    var policy = try random.policy(rules: 20)
     let protos: [IPProtocol] = [.tcp, .udp, .sctp, .icmp, .icmpv6]
     func entry(_ order: [IPProtocol], capacity: Int) -> FailsafeEntry {
         // Another capacity gives another order of iteration.

@@ -8,6 +8,8 @@ import Replay
 import TestSupport
 import Testing
 
+@testable import differential
+
 /// Lists with their answers, beside the checkout.
 private let lists = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../../../shared/data/blocklists").standardizedFileURL

@@ -2,10 +2,11 @@
 // A replay case: a folder with a policy, frames in text and the lines that `replay --output json` must print.
 // In: the folder. Out: the policy, frames and options; and what an engine prints for them.
 //
-// frames.txt, line by line: `# comment`; `--host`, `--ban`, `--dev` with a value, as on the command line;
-// `at SECONDS`, the capture's clock from here on; `hex BYTES`, a frame as it is; else a packet in text, which
-// changes behind `|` may break: `tag CONTROL [ETHERTYPE]` (an outermost tag), `options BYTES` (of IPv4),
-// `byte OFFSET VALUE` (offset decimal, the rest hexadecimal), `cut LENGTH`.
+// frames.txt, line by line: `# comment`; `--host`, `--ban`, `--dev` with a value, as on the command line, and
+// `--own ADDRESS`, one of the host's own; `at SECONDS`, the capture's clock from here on; `on NAME`, the
+// interface of frames in bytes from here on (`-`: none); `hex BYTES`, a frame as it is; else a packet in
+// text, which changes behind `|` may break: `tag CONTROL [ETHERTYPE]` (an outermost tag), `options BYTES` (of
+// IPv4), `byte OFFSET VALUE` (offset decimal, the rest hexadecimal), `cut LENGTH`.
 import Capture
 import Foundation
 import JSONOutput
@@ -29,9 +30,11 @@ struct ReplayCase {
     private(set) var frames: [Frame] = []
     private(set) var hosts: [Prefix] = []
     private(set) var bans: [Prefix] = []
+    private(set) var ownAddresses: [IPAddress] = []
     private(set) var device: String?
     let expectedFile: URL
     private var clock: Int64 = 0
+    private var interface: String?
 
     static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "cases")
 
@@ -39,9 +42,10 @@ struct ReplayCase {
         ((try? FileManager.default.contentsOfDirectory(atPath: folder.path())) ?? []).sorted()
     }
 
-    init(_ name: String) throws {
-        self.name = name
-        let folder = Self.folder.appending(path: name)
+    init(_ name: String) throws { try self.init(folder: Self.folder.appending(path: name)) }
+
+    init(folder: URL) throws {
+        name = folder.lastPathComponent
         expectedFile = folder.appending(path: "expected.jsonl")
         let report = loadPolicy(path: folder.appending(path: "policy.conf").path(), now: 0)
         guard let policy = report.policy else { throw Mistake(description: report.rendered()) }
@@ -80,10 +84,14 @@ extension ReplayCase {
         case "--host": hosts.append(try Self.prefix(words.last ?? ""))
         case "--ban": bans.append(try Self.prefix(words.last ?? ""))
         case "--dev": device = words.last.map(String.init)
-        case "at": clock = try Self.number(words.last ?? "", radix: 10) * 1_000_000_000
+        case "--own":
+            guard let address = IPAddress(words.last ?? "") else { throw Mistake(description: "no address") }
+            ownAddresses.append(address)
+        case "at": clock = try Self.nanoseconds(words.last ?? "")
+        case "on": interface = words.last == "-" ? nil : words.last.map(String.init)
         case "hex":
-            frames.append(
-                Frame(bytes: try Self.bytes(words.dropFirst().joined()), timeNanoseconds: clock))
+            let bytes = try Self.bytes(words.dropFirst().joined())
+            frames.append(Frame(bytes: bytes, timeNanoseconds: clock, interface: interface))
         default: frames.append(try frame(line))
         }
     }
@@ -123,6 +131,14 @@ extension ReplayCase {
                 masking: address, length: parts.count > 1 ? Int(parts[1]) ?? -1 : address.family.bitWidth)
         else { throw Mistake(description: "'\(text)' is no prefix") }
         return prefix
+    }
+
+    /// Of seconds with up to nine decimals.
+    private static func nanoseconds(_ text: Substring) throws -> Int64 {
+        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        let decimals = parts.count > 1 ? String(parts[1]) : ""
+        let padded = decimals + String(repeating: "0", count: max(0, 9 - decimals.count))
+        return try number(parts[0], radix: 10) * 1_000_000_000 + number(padded, radix: 10)
     }
 
     private static func number(_ text: some StringProtocol, radix: Int) throws -> Int64 {

@@ -14,7 +14,8 @@ private let isRecording = ProcessInfo.processInfo.environment["XDPGUARD_TEST_REC
     @Test(arguments: ReplayCase.names)
     func `the model prints a case's lines`(name: String) throws {
         let replayed = try ReplayCase(name)
-        let engine = ModelReplayEngine(policy: replayed.policy, bans: replayed.bans)
+        let engine = ModelReplayEngine(
+            policy: replayed.policy, bans: replayed.bans, ownAddresses: replayed.ownAddresses)
         let output = try replayed.output(of: engine)
         if isRecording { try output.write(to: replayed.expectedFile, atomically: true, encoding: .utf8) }
         try expectLines(output, of: replayed)
@@ -23,14 +24,16 @@ private let isRecording = ProcessInfo.processInfo.environment["XDPGUARD_TEST_REC
     @Test(arguments: ReplayCase.names)
     func `the native engine prints a case's lines`(name: String) throws {
         let replayed = try ReplayCase(name)
-        let engine = try NativeReplayEngine(policy: replayed.policy, bans: replayed.bans)
+        let engine = try NativeReplayEngine(
+            policy: replayed.policy, bans: replayed.bans, ownAddresses: replayed.ownAddresses)
         try expectLines(try replayed.output(of: engine), of: replayed)
     }
 
     @Test(.enabled(if: KernelTests.areWanted), arguments: ReplayCase.names)
     func `the XDP program prints a case's lines`(name: String) throws {
         let replayed = try ReplayCase(name)
-        let engine = try KernelReplayEngine(policy: replayed.policy, bans: replayed.bans)
+        let engine = try KernelReplayEngine(
+            policy: replayed.policy, bans: replayed.bans, ownAddresses: replayed.ownAddresses)
         try expectLines(try replayed.output(of: engine), of: replayed)
     }
 

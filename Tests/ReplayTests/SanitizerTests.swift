@@ -17,7 +17,8 @@ struct SanitizerTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         let program = folder.appending(path: "judge").path
         let built = try run("clang", buildArguments(program))
-        try #require(built.status == 0, "the sanitized build failed: \(built.output)")
+        try #require(
+            built.status == 0, "the sanitized build failed (clang of the toolchain): \(built.output)")
 
         let input = folder.appending(path: "input")
         try Data(situations(seed: seed, policies: 60, frames: 500)).write(to: input)
@@ -56,17 +57,16 @@ struct SanitizerTests {
         var random = SeededGenerator(seed: seed)
         var bytes = number(policies)
         for _ in 0..<policies {
-            let policy = random.policy(rules: random.pick([0, 1, 3, 10, 70, 140]))
+            let situation = RandomSituation(seed: random.next(), frames: frames)
+            let policy = try situation.draft.load()
             var target = CompileTarget()
             target.isReplay = true
             target.interfaces = [.init(name: "veth0", index: 1), .init(name: "lo", index: 2)]
             let image = try compile(policy, for: target)
             bytes += raw(image.config) + number(image.tables.count) + image.tables
-            let bans = (0..<random.pick([0, 1, 3])).map { _ in random.prefix() }
-            bytes += number(bans.count) + bans.flatMap { raw(guard_ban_key($0)) }
+            bytes += number(situation.bans.count) + situation.bans.flatMap { raw(guard_ban_key($0)) }
             bytes += number(frames)
-            for _ in 0..<frames {
-                let frame = random.randomFrame(on: ["veth0", "lo"])
+            for frame in situation.frames {
                 let linear = random.chance(50) ? frame.bytes.count : random.pick([0, 1, 14, 30, 40, 60, 80])
                 bytes += number(Int(frame.timeNanoseconds)) + number(random.pick([0, 1, 2]))
                 bytes += number(linear) + number(frame.bytes.count) + frame.bytes

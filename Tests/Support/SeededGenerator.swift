@@ -14,4 +14,15 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
         return z ^ (z >> 31)
     }
+
+    /// 0 to `bound` - 1. Millions of frames come through here: the bias of 1 in 2^64 / bound does not matter.
+    public mutating func below(_ bound: Int) -> Int {
+        Int(truncatingIfNeeded: next().multipliedFullWidth(by: UInt64(max(1, bound))).high)
+    }
+
+    /// True in `percent` of 100 cases.
+    public mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
+
+    /// One of the values, of which there must be some.
+    public mutating func pick<T>(_ values: [T]) -> T { values[below(values.count)] }
 }

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames of captures, to be broken. In: a folder. Out: the frames of every capture below it that can be read.
+import Capture
+import Glibc
+
+enum CapturedFrames {
+    /// Larger frames say no more to a reader of headers.
+    private static let longest = 1600
+    /// Of one capture, so that a long one does not stand for all.
+    private static let mostOfOne = 300
+
+    /// The frames below the folders; none where there are no such folders.
+    static func read(_ folders: [String]) -> [[UInt8]] {
+        folders.flatMap(files(below:)).sorted().flatMap(frames(of:))
+    }
+
+    private static func frames(of path: String) -> [[UInt8]] {
+        guard var reader = try? CaptureReader(path: path) else { return [] }
+        var frames: [[UInt8]] = []
+        while frames.count < mostOfOne, let next = try? reader.next() {
+            if next.bytes.count <= longest { frames.append(Array(next.bytes)) }
+        }
+        return frames
+    }
+
+    private static func files(below folder: String) -> [String] {
+        guard let directory = opendir(folder) else { return [] }
+        defer { closedir(directory) }
+        var found: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            let path = "\(folder)/\(name)"
+            if name.hasPrefix(".") { continue }
+            if entry.pointee.d_type == UInt8(DT_DIR) {
+                found += files(below: path)
+            } else if [".pcap", ".pcapng", ".cap"].contains(where: name.hasSuffix) {
+                found.append(path)
+            }
+        }
+        return found
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// One situation through several engines, each begun anew. In: the situation. Out: the first frame of which
+// they say different things, or nil.
+import Capture
+import PolicyLanguage
+import Replay
+import TestSupport
+
+/// An engine as the comparison makes it.
+enum EngineChoice: Hashable, Sendable {
+    case model, kernel
+    /// With so many bytes of a frame in its first buffer; nil: all of them.
+    case native(linearBytes: UInt32?)
+
+    var name: String {
+        switch self {
+        case .model: "model"
+        case .kernel: "kernel"
+        case .native(nil): "native"
+        case .native(let linear?): "native, frames split behind \(linear) bytes"
+        }
+    }
+
+    func engine(_ policy: CheckedPolicy, _ situation: RandomSituation) throws -> any ReplayEngine {
+        let (bans, own) = (situation.bans, situation.ownAddresses)
+        return switch self {
+        case .model: ModelReplayEngine(policy: policy, bans: bans, ownAddresses: own)
+        case .kernel: try KernelReplayEngine(policy: policy, bans: bans, ownAddresses: own)
+        case .native(let linear):
+            try NativeReplayEngine(
+                policy: policy, bans: bans, ownAddresses: own, linearBytes: linear ?? .max)
+        }
+    }
+}
+
+/// What an engine says of a frame, or why it says nothing.
+enum Answer: Equatable {
+    case judged(Judgement)
+    case failed(String)
+}
+
+/// Engines that do not agree.
+struct Mismatch {
+    /// The frame's position.
+    var frame: Int
+    /// The engine that the others are compared with, and the first that differs.
+    var pair: [EngineChoice]
+    var answers: [Answer]
+}
+
+extension RandomSituation {
+    /// The first frame of which two engines say different things; the first engine is right by definition.
+    /// - Parameter tally: takes the first engine's judgements.
+    func firstMismatch(
+        of choices: [EngineChoice], _ policy: CheckedPolicy, into tally: ((Judgement) -> Void)? = nil
+    ) throws -> Mismatch? {
+        var engines = try choices.map { try $0.engine(policy, self) }
+        for (number, frame) in frames.enumerated() {
+            let expected = frame.answer(of: &engines[0])
+            for index in engines.indices.dropFirst() {
+                let got = frame.answer(of: &engines[index])
+                guard got != expected else { continue }
+                return Mismatch(
+                    frame: number, pair: [choices[0], choices[index]], answers: [expected, got])
+            }
+            if let tally, case .judged(let judgement) = expected { tally(judgement) }
+        }
+        return nil
+    }
+}
+
+extension RandomFrame {
+    func judged(by engine: inout some ReplayEngine) throws -> Judgement {
+        try bytes.withUnsafeBytes {
+            try engine.judge(
+                CapturedFrame(
+                    bytes: $0, originalLength: bytes.count, timeNanoseconds: timeNanoseconds,
+                    interface: interface, number: 1))
+        }
+    }
+
+    fileprivate func answer(of engine: inout any ReplayEngine) -> Answer {
+        do { return .judged(try judged(by: &engine)) } catch { return .failed("\(error)") }
+    }
+}
+
+extension Answer: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .failed(let why): return "failed: \(why)"
+        case .judged(let judgement):
+            var text = "\(judgement.verdict.rawValue), reason \(judgement.reason.rawValue)"
+            if !judgement.detail.isEmpty { text += ", detail '\(judgement.detail)'" }
+            if let rule = judgement.rule { text += ", rule '\(rule)'" }
+            if let wouldDrop = judgement.wouldDrop { text += ", would drop '\(wouldDrop)'" }
+            return text
+        }
+    }
+}
