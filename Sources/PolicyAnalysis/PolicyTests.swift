@@ -18,11 +18,11 @@ public struct PolicyTestResult: Sendable {
     public var passed: Bool { failure == nil }
 }
 
-/// Judges the packet of each test, in order.
+/// Judges the packet of each test by itself, in order.
 /// - Parameter now: the packets' time, nanoseconds since 1970-01-01T00:00Z; `expires` is compared with it.
 public func runPolicyTests(_ policy: CheckedPolicy, now: Int64) -> [PolicyTestResult] {
-    let firewall = ReferenceFirewall(policy: policy)
-    return policy.tests.map { test in
+    policy.tests.map { test in
+        var firewall = ReferenceFirewall(policy: policy)
         let frame = ReferenceFrame(
             bytes: test.packet.frame(), timeNanoseconds: now, interface: test.packet.interface)
         let judgement = firewall.judge(frame)

@@ -18,13 +18,13 @@ extension PacketReading {
         if totalLength == 0 { return fail(.ipLengthZero) }
         if totalLength < headerLength { return fail(.ipLength) }
         // 4
-        if totalLength > available.count { fail(.truncatedPacket) }
+        if totalLength > available.count, !isCut { fail(.truncatedPacket) }
         let packet = available.upTo(totalLength)
         // 5
         if headerLength > packet.count { return }
         ipOptions = headerLength > fixedHeaderLength
         // 6
-        readIPv4Fragment(packet)
+        readIPv4Fragment(packet, packet.count - headerLength)
         if fragment == .later { return }
         // 7
         readL4(packet.behind(headerLength))
@@ -39,12 +39,17 @@ extension PacketReading {
         proto = IPProtocol(rawValue: header.byte(9))
     }
 
-    private mutating func readIPv4Fragment(_ header: Window) {
+    private mutating func readIPv4Fragment(_ header: Window, _ count: Int) {
         let moreFragments = header.number(6) & 0x2000 != 0
         let offset = header.number(6) & 0x1fff
         fragment = FragmentKind.none
         if moreFragments { fragment = .first }
         if offset > 0 { fragment = .later }
         if offset == 1, proto == .tcp { fail(.fragmentOffset1) }
+        if fragment != FragmentKind.none {
+            fragmentPlace = FragmentPlace(
+                identification: UInt32(header.number(4)), proto: header.byte(9), offset: Int(offset) * 8,
+                count: count)
+        }
     }
 }

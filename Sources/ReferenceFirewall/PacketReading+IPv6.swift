@@ -40,7 +40,7 @@ extension PacketReading {
         let nextHeader = available.byte(6)
         if payloadLength == 0, nextHeader == ExtensionHeader.hopByHop.rawValue { return fail(.jumbogram) }
         // 3
-        if fixedHeaderLength + payloadLength > available.count { fail(.truncatedPacket) }
+        if fixedHeaderLength + payloadLength > available.count, !isCut { fail(.truncatedPacket) }
         let packet = available.upTo(fixedHeaderLength + payloadLength)
         // 4
         let l4 = readExtensionHeaders(packet.behind(fixedHeaderLength), startingWith: nextHeader)
@@ -87,7 +87,10 @@ extension PacketReading {
         guard fragment == nil else { return }
         let offset = header.number(2) >> 3
         let moreFragments = header.number(2) & 1 != 0
-        if offset > 0 { fragment = .later } else if moreFragments { fragment = .first }
+        if offset > 0 { fragment = .later } else if moreFragments { fragment = .first } else { return }
+        fragmentPlace = FragmentPlace(
+            identification: UInt32(header.number(4)) << 16 | UInt32(header.number(6)), proto: header.byte(0),
+            offset: Int(offset) * 8, count: header.count - 8)
     }
 
     private mutating func end(_ check: MalformedCheck) -> Window? {

@@ -9,7 +9,7 @@ extension PacketReading {
         guard let proto else { return }
         // 1
         if left.count < proto.fixedHeaderLength {
-            return fail(fragment == .first ? .tinyFragment : .truncatedL4)
+            return fail(isWhole ? .truncatedL4 : .tinyFragment)
         }
         // 2
         readPortsAndTypes(left, proto)
@@ -37,14 +37,14 @@ extension PacketReading {
         tcpFlags = flags
         let headerLength = Int(left.byte(12) >> 4) * 4
         let lengthIsPossible = headerLength >= IPProtocol.tcp.fixedHeaderLength && headerLength <= left.count
-        if !lengthIsPossible, fragment != .first { fail(.tcpHeaderLength) }
+        if !lengthIsPossible, isWhole { fail(.tcpHeaderLength) }
         if isSentByNoStack(flags) { fail(.tcpFlags) }
         if lengthIsPossible { payload = left.behind(headerLength).bytes }
     }
 
     private mutating func readUDP(_ left: Window) {
         let fixed = IPProtocol.udp.fixedHeaderLength
-        if fragment == .first {
+        if !isWhole {
             payload = left.behind(fixed).bytes
             return
         }

@@ -25,6 +25,19 @@ enum MalformedCheck: String, CaseIterable {
     case tcpHeaderLength = "tcp header length"
     case tcpFlags = "tcp flags"
     case udpLength = "udp length"
+    case overlappingFragment = "overlapping fragment"
+    case truncatedTunnel = "truncated tunnel header"
+}
+
+/// Where a fragment belongs.
+struct FragmentPlace {
+    var identification: UInt32
+    /// IPv4's protocol, the next header of IPv6's fragment header.
+    var proto: UInt8
+    /// Bytes from the start of what is fragmented to this piece of it.
+    var offset: Int
+    /// Bytes of this piece that are there.
+    var count: Int
 }
 
 /// Every field that a step of the firewall looks at; nil where it could not be read.
@@ -49,6 +62,10 @@ struct PacketReading {
     var proto: IPProtocol?
     var ipOptions: Bool?
     var fragment: FragmentKind?
+    /// Of a first or later fragment.
+    var fragmentPlace: FragmentPlace?
+    /// The layer stands in a first fragment, so that it cannot be whole.
+    let isCut: Bool
 
     var sourcePort: UInt16?
     var destinationPort: UInt16?
@@ -58,8 +75,26 @@ struct PacketReading {
     var payload: [UInt8]?
 
     init(frame: [UInt8]) {
+        isCut = false
         readEthernet(Window(frame[...]))
     }
+
+    /// A layer in a tunnel, from its Ethernet header on.
+    init(ethernet content: Window, in outer: PacketReading) {
+        isCut = outer.isCut || outer.fragment == .first
+        readEthernet(content)
+    }
+
+    /// A layer in a tunnel, from its IP header on. Tags are those of the Ethernet header above.
+    init(_ content: Window, _ family: AddressFamily, in outer: PacketReading) {
+        isCut = outer.isCut || outer.fragment == .first
+        tags = outer.tags
+        tagsWereRead = outer.tagsWereRead
+        if family == .ipv4 { readIPv4(content) } else { readIPv6(content) }
+    }
+
+    /// Neither a fragment nor in one: its lengths can be judged.
+    var isWhole: Bool { fragment != .first && !isCut }
 
     /// Only the first check that fails counts; reading goes on where the caller can.
     mutating func fail(_ check: MalformedCheck) {

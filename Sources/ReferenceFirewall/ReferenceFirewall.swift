@@ -4,11 +4,12 @@
 import NetworkTypes
 import PolicyLanguage
 
-/// Judges frames as the policy language says. It keeps no state between frames.
+/// Judges frames as the policy language says. From frame to frame it keeps what was decided for first fragments.
 public struct ReferenceFirewall: Sendable {
     private let policy: CheckedPolicy
     private let bans: [ReferenceBan]
     private let ownAddresses: Set<IPAddress>
+    private var firstFragments = FragmentMemory()
 
     /// A firewall for one policy, with the bans in force.
     /// - Parameter ownAddresses: this host's addresses on a live interface; empty in a replay.
@@ -19,9 +20,11 @@ public struct ReferenceFirewall: Sendable {
     }
 
     /// What happens to the frame, and why.
-    public func judge(_ frame: ReferenceFrame) -> Judgement {
-        let packet = Packet(frame, ownAddresses)
+    public mutating func judge(_ frame: ReferenceFrame) -> Judgement {
+        var packet = Packet(frame, policy, ownAddresses)
+        if policy.fragments == .track { recall(&packet) }
         var judgement = decide(packet)
+        if policy.fragments == .track { keep(judgement, packet) }
         // A packet that `malformed: pass` or `spoofed: pass` let on says so, whatever decided later.
         if judgement.detail.isEmpty { judgement.detail = packet.malformed ?? packet.spoofed ?? "" }
         return policy.mode == .monitor ? onlyReported(judgement) : judgement
@@ -33,6 +36,7 @@ public struct ReferenceFirewall: Sendable {
             ?? nonIP(packet)
             ?? spoofed(packet)
             ?? failsafe(packet)
+            ?? laterThanFailsafe(packet)
             ?? ban(packet)
             ?? fragment(packet)
             ?? essential(packet)
@@ -42,16 +46,64 @@ public struct ReferenceFirewall: Sendable {
     /// A frame, what could be read of it, and the checks that it failed.
     private struct Packet {
         let frame: ReferenceFrame
-        let read: PacketReading
-        let malformed: String?
+        var layers: Layers
         let spoofed: String?
+        /// What was kept for a later fragment.
+        var first: FirstFragment?
 
-        init(_ frame: ReferenceFrame, _ ownAddresses: Set<IPAddress>) {
+        var read: PacketReading { layers.judged }
+        var malformed: String? { layers.malformed?.rawValue }
+
+        init(_ frame: ReferenceFrame, _ policy: CheckedPolicy, _ ownAddresses: Set<IPAddress>) {
             self.frame = frame
-            read = PacketReading(frame: frame.bytes)
-            malformed = read.malformed?.rawValue
-            spoofed = read.spoofed(on: frame.interface, ownAddresses: ownAddresses)?.rawValue
+            layers = Layers(frame: frame.bytes, decapsulating: policy.decapsulate)
+            let checks = layers.all.lazy.compactMap {
+                $0.spoofed(on: frame.interface, ownAddresses: ownAddresses)
+            }
+            spoofed = checks.first?.rawValue
         }
+    }
+}
+
+// The memory of first fragments.
+extension ReferenceFirewall {
+    /// A later fragment that starts before its first one's end is malformed.
+    private func recall(_ packet: inout Packet) {
+        guard packet.read.fragment == .later, let place = packet.read.fragmentPlace,
+            let key = packet.read.fragmentKey
+        else { return }
+        packet.first = firstFragments.find(key, at: packet.frame.timeNanoseconds)
+        if let first = packet.first, place.offset < first.end { packet.layers.fail(.overlappingFragment) }
+    }
+
+    /// Keeps what was decided, for every layer that is a first fragment.
+    private mutating func keep(_ judgement: Judgement, _ packet: Packet) {
+        switch judgement.reason {
+        case .failsafe, .essential, .rule, .default: break
+        case .fragment where packet.first != nil: break
+        default: return
+        }
+        for layer in packet.layers.all where layer.fragment == .first {
+            guard let key = layer.fragmentKey, let place = layer.fragmentPlace else { continue }
+            let first = FirstFragment(
+                judgement: judgement, end: place.count,
+                passedByFailsafe: judgement.reason == .failsafe || packet.first?.passedByFailsafe == true)
+            firstFragments.keep(first, for: key, at: packet.frame.timeNanoseconds)
+        }
+    }
+
+    private func follow(_ first: FirstFragment) -> Judgement {
+        let kept = first.judgement
+        return Judgement(kept.verdict, .fragment, rule: kept.rule, wouldDrop: kept.wouldDrop)
+    }
+}
+
+extension PacketReading {
+    fileprivate var fragmentKey: FragmentKey? {
+        guard let source, let destination, let place = fragmentPlace else { return nil }
+        return FragmentKey(
+            source: source, destination: destination, identification: place.identification, proto: place.proto
+        )
     }
 }
 
@@ -76,19 +128,34 @@ extension ReferenceFirewall {
         return isSaved ? Judgement(.pass, .failsafe) : nil
     }
 
+    /// Where the first passed by failsafe, so does the rest, above the bans.
+    private func laterThanFailsafe(_ packet: Packet) -> Judgement? {
+        guard !policy.failsafe.isEmpty, let first = packet.first, first.passedByFailsafe else { return nil }
+        return follow(first)
+    }
+
     private func ban(_ packet: Packet) -> Judgement? {
-        guard let source = packet.read.source, !policy.neverBan.contains(source) else { return nil }
+        guard !bans.isEmpty else { return nil }
+        var sources = packet.layers.around.compactMap(\.source)
+        if let source = packet.read.source, !policy.neverBan.contains(source) { sources.append(source) }
+        sources += packet.layers.sourcesBelow
         let isBanned = bans.contains { ban in
             let hasEnded = ban.endsNanoseconds.map { packet.frame.timeNanoseconds >= $0 } ?? false
-            return !hasEnded && ban.prefix.contains(source)
+            return !hasEnded && sources.contains { ban.prefix.contains($0) }
         }
         return isBanned ? Judgement(.drop, .ban) : nil
     }
 
-    /// `track` is not supported in this version: without the memory of first fragments it can only drop.
     private func fragment(_ packet: Packet) -> Judgement? {
-        guard policy.fragments != .pass, let kind = packet.read.fragment, kind != .none else { return nil }
-        return Judgement(.drop, .fragment)
+        switch policy.fragments {
+        case .pass: return nil
+        case .drop:
+            let kinds = packet.layers.all.compactMap(\.fragment)
+            return kinds.allSatisfy { $0 == .none } ? nil : Judgement(.drop, .fragment)
+        case .track:
+            guard packet.read.fragment == .later else { return nil }
+            return packet.first.map(follow) ?? Judgement(.drop, .fragment)
+        }
     }
 
     private func essential(_ packet: Packet) -> Judgement? {

@@ -6,7 +6,7 @@ import PolicyLanguage
 import ReferenceFirewall
 
 public struct ModelReplayEngine: ReplayEngine {
-    private let firewall: ReferenceFirewall
+    private var firewall: ReferenceFirewall
 
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.

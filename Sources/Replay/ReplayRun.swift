@@ -24,16 +24,14 @@ public struct ReplaySummary: Sendable, Hashable {
     public var packets = 0
     public var verdicts: [Verdict: Int] = [:]
     public var reasons: [Reason: Int] = [:]
-    /// Packets by the rule that decided.
+    /// Packets by the rule that decided them, or their first fragment.
     public var rules: [String: Int] = [:]
 
     public mutating func add(_ judgement: Judgement) {
         packets += 1
         verdicts[judgement.verdict, default: 0] += 1
         reasons[judgement.reason, default: 0] += 1
-        if judgement.reason == .rule || judgement.reason == .limit, let rule = judgement.rule {
-            rules[rule, default: 0] += 1
-        }
+        if let rule = judgement.rule { rules[rule, default: 0] += 1 }
     }
 }
 

@@ -42,7 +42,7 @@ func lockoutReason(
     }
     let own = Set(try hostAddresses())
     for interface in interfaces {
-        let firewall = ReferenceFirewall(policy: policy, ownAddresses: own)
+        var firewall = ReferenceFirewall(policy: policy, ownAddresses: own)
         let frame = ReferenceFrame(
             bytes: session.packet.frame(), timeNanoseconds: nowNanoseconds, interface: interface.name)
         let judgement = firewall.judge(frame)

@@ -166,7 +166,7 @@ private func check(
 ) {
     var without = made
     let rule = without.rules.remove(at: index)
-    let (before, after) = (ReferenceFirewall(policy: made), ReferenceFirewall(policy: without))
+    var (before, after) = (ReferenceFirewall(policy: made), ReferenceFirewall(policy: without))
     for frame in frames {
         let (with, gone) = (before.judge(frame), after.judge(frame))
         #expect(with.verdict == gone.verdict, "\(place): \(frame)")
@@ -190,7 +190,7 @@ func `a rule that random packets never reach is mostly found`(_ seed: UInt64) {
             made.rules[index].match.payload = nil
             if made.rules[index].action == .continue { made.rules[index].action = .reject }
         }
-        let firewall = ReferenceFirewall(policy: made)
+        var firewall = ReferenceFirewall(policy: made)
         let deciding = Set((0..<1500).compactMap { _ in firewall.judge(chance.frame()).rule })
         let hidden = made.rules.filter { !deciding.contains($0.name) }
         let reported = lint(made)

@@ -44,5 +44,13 @@ func service(_ proto: IPProtocol) -> ServiceSet { ServiceSet(others: false, exce
 
 /// The judgement of one frame under a policy.
 func judge(_ frame: [UInt8], _ policy: CheckedPolicy, interface: String? = nil) -> Judgement {
-    ReferenceFirewall(policy: policy).judge(ReferenceFrame(bytes: frame, interface: interface))
+    ReferenceFirewall(policy: policy).judging(ReferenceFrame(bytes: frame, interface: interface))
+}
+
+extension ReferenceFirewall {
+    /// The judgement of a single frame, the firewall being as it was.
+    func judging(_ frame: ReferenceFrame) -> Judgement {
+        var copy = self
+        return copy.judge(frame)
+    }
 }

@@ -256,7 +256,7 @@ func `a rule ends with the second that expires names`(_ time: Int64, _ holds: Bo
     var ending = rule("ending", .drop)
     ending.expires = 100
     let judgement = ReferenceFirewall(policy: policy([ending]))
-        .judge(ReferenceFrame(bytes: IPv4Bytes().frame, timeNanoseconds: time))
+        .judging(ReferenceFrame(bytes: IPv4Bytes().frame, timeNanoseconds: time))
     #expect((judgement.rule == "ending") == holds)
 }
 
@@ -264,7 +264,7 @@ func `a rule ends with the second that expires names`(_ time: Int64, _ holds: Bo
     var ending = rule("ending", .drop)
     ending.expires = Int64.max
     let last = ReferenceFrame(bytes: IPv4Bytes().frame, timeNanoseconds: Int64.max)
-    #expect(ReferenceFirewall(policy: policy([ending])).judge(last).rule == "ending")
+    #expect(ReferenceFirewall(policy: policy([ending])).judging(last).rule == "ending")
 }
 
 // Monitor.

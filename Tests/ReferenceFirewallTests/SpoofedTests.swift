@@ -40,7 +40,7 @@ private func judged(_ frame: [UInt8], on interface: String? = nil, _ policy: Che
 {
     let own = Set(["198.51.100.99", "2001:db8::99"].compactMap { IPAddress($0) })
     return ReferenceFirewall(policy: policy, ownAddresses: own)
-        .judge(ReferenceFrame(bytes: frame, interface: interface))
+        .judging(ReferenceFrame(bytes: frame, interface: interface))
 }
 
 @Test(arguments: sources)
