@@ -39,8 +39,8 @@ private func randomImages() -> [[UInt8]] {
     return (0..<randomPolicies).map { _ in
         let policy = random.policy(rules: random.pick([0, 1, 3, 10, 70, 140]))
         let bans = (0..<random.pick([0, 1, 3])).map { _ in
-            let address =
-                random.chance(60) ? IPAddress(v4: random.pick(World.v4)) : IPAddress(v6: random.pick(World.v6))
+            let v6 = random.chance(40)
+            let address = v6 ? IPAddress(v6: random.pick(World.v6)) : IPAddress(v4: random.pick(World.v4))
             return Prefix(masking: address, length: random.pick([0, 1, 24, 31, 32])) ?? Prefix(address)
         }
         return image(of: policy, bans: bans)
