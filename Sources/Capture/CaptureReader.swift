@@ -23,8 +23,9 @@ public struct CaptureReader: ~Copyable {
     private var packets = 0
     /// A failed reader stays failed: what follows broken bytes is not to be believed.
     private var failure: CaptureError?
-    /// Frames with a made Ethernet header.
-    private var scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 1)
+    /// Frames with a made Ethernet header. No memory before the first of them: where opening throws, deinit
+    /// does not run.
+    private var scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
     /// Opens a capture; `path` "-" is standard input.
     public init(path: String) throws(CaptureError) {

@@ -3,6 +3,7 @@
 // there.
 
 import Capture
+import Glibc
 import TestSupport
 import Testing
 
@@ -53,4 +54,35 @@ struct DamagedCaptureTests {
             }
         }
     }
+
+    /// In a process of its own, where no other test allocates.
+    @Test func `a file that is refused leaves no memory behind`() async {
+        await #expect(processExitsWith: .success) {
+            refuse(times: 1000)
+            let before = try #require(residentPages())
+            refuse(times: 100_000)
+            let after = try #require(residentPages())
+            // 100,000 of the smallest allocations are some 780 pages.
+            #expect(after < before + 300, "\(after) pages, \(before) before")
+        }
+    }
+}
+
+private func refuse(times: Int) {
+    for _ in 0..<times {
+        do throws(CaptureError) { _ = try CaptureReader(path: "/dev/null") } catch { continue }
+        Issue.record("an empty file was read")
+    }
+}
+
+/// Of this process, as proc(5) says in /proc/self/statm.
+private func residentPages() -> Int? {
+    guard let file = fopen("/proc/self/statm", "r") else { return nil }
+    defer { fclose(file) }
+    var line: UnsafeMutablePointer<CChar>?
+    var capacity = 0
+    defer { free(line) }
+    guard getline(&line, &capacity, file) > 0, let line else { return nil }
+    let words = String(cString: line).split(separator: " ")
+    return words.count > 1 ? Int(words[1]) : nil
 }

@@ -115,10 +115,11 @@ struct DifferenceClass: Sendable {
             let length = Int(frame.bytes[14] & 15) * 4
             return length < 20 || length > frame.bytes.count - 14 || length > $0.packet?.length ?? 0
         },
-        DifferenceClass("length 0, of offloaded packets and jumbograms: read no further here", packets: 20) {
-            $0.value == nil && $0.field.owner != nil && [0, 40].contains($0.packet?.length)
+        DifferenceClass("length 0, of offloaded packets and jumbograms: read no further here", packets: 19) {
+            guard $0.value == nil, $0.field.owner != nil, let packet = $0.packet else { return false }
+            return packet.length == (packet.source.family == .ipv4 ? 0 : 40)
         },
-        DifferenceClass("an L4 header that the packet ends in: tshark reads its first fields", packets: 11) {
+        DifferenceClass("an L4 header that the packet ends in: tshark reads its first fields", packets: 12) {
             $0.value == nil && $0.field.owner != nil && $0.field.owner == $0.packet?.proto
         },
         DifferenceClass("a TCP header length that lies: tshark reads no flags", packets: 3) {

@@ -29,7 +29,7 @@ private let flagCases: [FlagCase] = [
     FlagCase("malformed", [GUARD_CFG_MALFORMED_PASS]) { $0.malformed = .pass },
     FlagCase("spoofed", [GUARD_CFG_SPOOFED_PASS]) { $0.spoofed = .pass },
     FlagCase("fragments", [GUARD_CFG_FRAGMENTS_PASS]) { $0.fragments = .pass },
-    FlagCase("tracked fragments act as dropped ones", []) { $0.fragments = .track },
+    FlagCase("tracked fragments", [GUARD_CFG_FRAGMENTS_TRACK]) { $0.fragments = .track },
     FlagCase("default", [GUARD_CFG_DEFAULT_DROP]) { $0.defaultVerdict = .drop },
     FlagCase("nd", [GUARD_CFG_ESSENTIAL_ND]) { $0.essential = [.nd] },
     FlagCase("ra", [GUARD_CFG_ESSENTIAL_RA]) { $0.essential = [.ra] },
@@ -48,7 +48,7 @@ private let flagCases: [FlagCase] = [
 
 private func empty() -> CheckedPolicy {
     var policy = CheckedPolicy(name: "empty")
-    (policy.defaultVerdict, policy.essential) = (.pass, [])
+    (policy.defaultVerdict, policy.essential, policy.fragments) = (.pass, [], .drop)
     return policy
 }
 
@@ -68,6 +68,18 @@ func `a policy's key sets its flag and no other`(_ flag: FlagCase) throws {
     let config = try compile(empty(), for: target).config
     #expect(config.flags == UInt32((GUARD_CFG_VIRTUAL_CLOCK.rawValue | GUARD_CFG_OWN_ADDRESSES.rawValue)))
     #expect(config.own_count == 2)
+}
+
+@Test func `each tunnel has a bit of its own`() throws {
+    var policy = empty()
+    var bits: [UInt32] = []
+    for tunnel in Encapsulation.allCases {
+        policy.decapsulate = [tunnel]
+        bits.append(try compile(policy, for: CompileTarget()).config.decapsulate)
+    }
+    #expect(bits.allSatisfy { $0.nonzeroBitCount == 1 } && Set(bits).count == Encapsulation.allCases.count)
+    policy.decapsulate = Set(Encapsulation.allCases)
+    #expect(try compile(policy, for: CompileTarget()).config.decapsulate == bits.reduce(0, |))
 }
 
 @Test func `interfaces stand in the target's order, loopback apart`() throws {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Captures of broken, truncated and fuzzed packets: every packet has a named verdict, the three engines agree,
-// nothing malformed passes where the policy drops it, and what is no capture is an error that names its file.
+// Captures of broken, truncated and fuzzed packets: every packet has a named verdict, the three engines
+// agree, nothing malformed passes where the policy drops it, and what is no capture is an error that names
+// its file.
 import Capture
 import Foundation
 import NetworkTypes

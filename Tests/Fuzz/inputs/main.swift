@@ -22,9 +22,10 @@ private func fail(_ text: String) -> Never {
 }
 
 /// A policy as native.c reads it: configuration, tables, banned prefixes.
-private func image(of policy: CheckedPolicy, bans: [Prefix]) -> [UInt8] {
+private func image(of policy: CheckedPolicy, bans: [Prefix], own: [IPAddress]) -> [UInt8] {
     var target = CompileTarget()
     target.isReplay = true
+    target.ownAddresses = own
     target.interfaces = [.init(name: "veth0", index: 1), .init(name: "lo", index: 2)]
     do throws(CompileError) {
         let image = try compile(policy, for: target)
@@ -39,11 +40,12 @@ private func randomImages() -> [[UInt8]] {
     return (0..<randomPolicies).map { _ in
         let policy = random.policy(rules: random.pick([0, 1, 3, 10, 70, 140]))
         let bans = (0..<random.pick([0, 1, 3])).map { _ in
-            let address =
-                random.chance(60) ? IPAddress(v4: random.pick(World.v4)) : IPAddress(v6: random.pick(World.v6))
+            let v6 = random.chance(40)
+            let address = v6 ? IPAddress(v6: random.pick(World.v6)) : IPAddress(v4: random.pick(World.v4))
             return Prefix(masking: address, length: random.pick([0, 1, 24, 31, 32])) ?? Prefix(address)
         }
-        return image(of: policy, bans: bans)
+        let all = World.v4.map(IPAddress.init(v4:)) + World.v6.map(IPAddress.init(v6:))
+        return image(of: policy, bans: bans, own: all.filter { _ in random.chance(15) })
     }
 }
 
@@ -76,7 +78,7 @@ private var images = randomImages()
 private let inputs = arguments.dropFirst()
 for path in inputs where path.hasSuffix(".conf") {
     guard let policy = loadPolicy(path: path).policy else { fail("\(path): not a policy") }
-    images.append(image(of: policy, bans: []))
+    images.append(image(of: policy, bans: [], own: []))
 }
 save(raw(UInt64(images.count)) + images.flatMap { $0 }, to: "\(folder)/policies")
 mkdir("\(folder)/seeds", 0o777)
