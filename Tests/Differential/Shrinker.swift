@@ -69,6 +69,19 @@ struct Shrinker {
         }
     }
 
+    /// Bytes of a header's size from any place, which halves of a frame do not hit.
+    private mutating func removeHeaders(_ index: Int) {
+        for size in [40, 20, 8, 4] {
+            var start = best.frames[index].bytes.count - size
+            while start >= 0 {
+                var candidate = best
+                candidate.frames[index].bytes.removeSubrange(start..<start + size)
+                keep(candidate)
+                start = min(start, best.frames[index].bytes.count - size + 1) - 1
+            }
+        }
+    }
+
     private mutating func shrinkPolicy() {
         removeRuns(of: \.draft.failsafe)
         for index in best.draft.rules.indices { shrinkBlock(\.draft.rules[index]) }
@@ -89,6 +102,7 @@ struct Shrinker {
     /// Shorter, of zeros, at the time of the frame before it, on no interface.
     private mutating func shrinkFrame(_ index: Int) {
         removeRuns(of: \.frames[index].bytes)
+        removeHeaders(index)
         var candidate = best
         candidate.frames[index].interface = nil
         if best.frames[index].interface != nil { keep(candidate) }
