@@ -128,6 +128,7 @@ let package = Package(
                 "Replay", "Capture", "ReferenceFirewall", "MapCompiler", "Dataplane", "PolicyLanguage",
                 "Diagnostics",
                 "NetworkTypes", "GuardABI", "JSONOutput", "differential",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["cases", "sanitized"]),
         tests(
             "EvasionTests",

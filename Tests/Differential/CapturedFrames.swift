@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames of captures, to be broken. In: a folder. Out: the frames of every capture below it that can be read.
+// Frames of captures, to be broken. In: the folder of captures. Out: frames of each one that can be read.
 import Capture
 import Glibc
 
@@ -9,9 +9,16 @@ enum CapturedFrames {
     /// Of one capture, so that a long one does not stand for all.
     private static let mostOfOne = 300
 
-    /// The frames below the folders; none where there are no such folders.
-    static func read(_ folders: [String]) -> [[UInt8]] {
-        folders.flatMap(files(below:)).sorted().flatMap(frames(of:))
+    /// Where they are kept for a checkout that is the working folder.
+    static var besideCheckout: String {
+        let places = ["../shared/data", "../../shared/data"]
+        return places.first { access($0, R_OK) == 0 } ?? places[0]
+    }
+
+    /// The frames of malformed packets and tunnels; none where there is no such folder.
+    static func read(below data: String) -> [[UInt8]] {
+        let folders = ["malformed", "encapsulation"].map { "\(data)/\($0)" }
+        return folders.flatMap(files(below:)).sorted().flatMap(frames(of:))
     }
 
     private static func frames(of path: String) -> [[UInt8]] {

@@ -29,8 +29,8 @@ struct Differential: AsyncParsableCommand {
     @Option(help: "Threads.")
     var jobs: Int = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
 
-    @Option(help: "A folder of captures whose frames come broken, beside random ones.")
-    var captures = "../shared/data"
+    @Option(help: "A folder with captures whose frames come broken, beside random ones.")
+    var captures = CapturedFrames.besideCheckout
 
     @Option(help: "Writes the small situation as a replay case into this folder.")
     var write: String?
@@ -65,19 +65,19 @@ struct Differential: AsyncParsableCommand {
     private func plan() throws -> RunPlan {
         var plan = RunPlan(seed: seed, engines: try chosenEngines())
         let hasKernel = plan.engines.contains(.kernel)
-        // Loading a program takes some 50 ms: worth it for many packets.
-        plan.framesPerSituation = frames ?? (hasKernel ? 10_000 : 2000)
+        // Compiling a policy takes milliseconds, loading its program some 100: worth it for many packets.
+        plan.framesPerSituation = frames ?? (hasKernel ? 50_000 : 4000)
         if let minutes {
             plan.deadline = .now + .seconds(minutes * 60)
         } else {
             plan.packets = packets
         }
         plan.jobs = jobs
-        plan.captured = CapturedFrames.read(["malformed", "encapsulation"].map { "\(captures)/\($0)" })
+        plan.captured = CapturedFrames.read(below: captures)
         return plan
     }
 
-    private func chosenEngines() throws -> [EngineChoice] {
+    func chosenEngines() throws -> [EngineChoice] {
         var chosen: [EngineChoice] = []
         for name in engines.split(separator: ",") {
             switch name {

@@ -9,7 +9,9 @@ struct Shrinker {
     private let deadline: ContinuousClock.Instant
     private(set) var best: RandomSituation
     private(set) var mismatch: Mismatch
-    /// A part was taken away since this was last set.
+    /// The shortest run of a frame's bytes that is tried: long ones first, as the kernel takes its time.
+    private var finestRun = 16
+    /// A part was taken away since this was last cleared.
     private var isSmaller = false
 
     /// Nil where there is no mismatch in this situation.
@@ -33,6 +35,7 @@ struct Shrinker {
             shrinkPolicy()
             for index in best.frames.indices { shrinkFrame(index) }
             cutBehindMismatch()
+            if !isSmaller, finestRun > 1 { (isSmaller, finestRun) = (true, 1) }
         } while isSmaller && !isLate
     }
 
@@ -53,10 +56,10 @@ struct Shrinker {
 
     /// Takes out runs of elements, long ones first.
     private mutating func removeRuns<Part>(
-        of list: WritableKeyPath<RandomSituation, [Part]>, keepingOne: Bool = false
+        of list: WritableKeyPath<RandomSituation, [Part]>, keepingOne: Bool = false, finest: Int = 1
     ) {
         var length = best[keyPath: list].count
-        while length > 0 {
+        while length >= finest {
             var end = best[keyPath: list].count
             while end > 0 {
                 let start = max(0, end - length)
@@ -66,6 +69,19 @@ struct Shrinker {
                 end = start
             }
             length /= 2
+        }
+    }
+
+    /// Bytes of a header's size from any place, which halves of a frame do not hit.
+    private mutating func removeHeaders(_ index: Int) {
+        for size in [40, 20, 8, 4] {
+            var start = best.frames[index].bytes.count - size
+            while start >= 0 {
+                var candidate = best
+                candidate.frames[index].bytes.removeSubrange(start..<start + size)
+                keep(candidate)
+                start = min(start, best.frames[index].bytes.count - size + 1) - 1
+            }
         }
     }
 
@@ -88,7 +104,7 @@ struct Shrinker {
 
     /// Shorter, of zeros, at the time of the frame before it, on no interface.
     private mutating func shrinkFrame(_ index: Int) {
-        removeRuns(of: \.frames[index].bytes)
+        removeRuns(of: \.frames[index].bytes, finest: finestRun)
         var candidate = best
         candidate.frames[index].interface = nil
         if best.frames[index].interface != nil { keep(candidate) }
@@ -96,10 +112,22 @@ struct Shrinker {
         candidate = best
         candidate.frames[index].timeNanoseconds = earlier
         if best.frames[index].timeNanoseconds != earlier { keep(candidate) }
-        for position in best.frames[index].bytes.indices where best.frames[index].bytes[position] != 0 {
-            candidate = best
-            candidate.frames[index].bytes[position] = 0
-            keep(candidate)
+        zeroRuns(index)
+        if finestRun == 1 { removeHeaders(index) }
+    }
+
+    private mutating func zeroRuns(_ index: Int) {
+        let count = best.frames[index].bytes.count
+        var length = count
+        while length >= finestRun {
+            for start in stride(from: 0, to: count, by: length) {
+                let run = start..<min(count, start + length)
+                guard best.frames[index].bytes[run].contains(where: { $0 != 0 }) else { continue }
+                var candidate = best
+                for position in run { candidate.frames[index].bytes[position] = 0 }
+                keep(candidate)
+            }
+            length /= 2
         }
     }
 }

@@ -24,6 +24,26 @@ struct RandomTrafficTests {
         #expect(policy.unsupported.isEmpty && !policy.stateful)
     }
 
+    @Test func `random policies use every way of handling fragments, and tunnels, that the language takes`() {
+        let drafts = (0..<60).map { RandomSituation(seed: $0, frames: 0).draft }
+        func values(_ key: String) -> Set<String> {
+            Set(drafts.flatMap(\.header).filter { $0.key == key }.flatMap(\.values))
+        }
+        func taken(_ key: String, _ words: [String]) -> Set<String> {
+            Set(
+                words.filter { word in
+                    var draft = PolicyDraft()
+                    draft.header = [
+                        .init("default", "drop"), .init(key, [word], isList: key == "decapsulate"),
+                    ]
+                    return (try? draft.load()) != nil
+                })
+        }
+        #expect(values("fragments") == taken("fragments", ["track", "pass", "drop"]))
+        #expect(values("fragments").isSuperset(of: ["pass", "drop"]))
+        #expect(values("decapsulate") == taken("decapsulate", Encapsulation.allCases.map(\.rawValue)))
+    }
+
     @Test func `frames come in time's order, but for some, and some at the same time`() {
         let times = frames().map(\.timeNanoseconds)
         let steps = zip(times, times.dropFirst()).map { $1 - $0 }

@@ -23,7 +23,9 @@ public struct RandomSituation: Sendable {
         let all = World.v4.map(IPAddress.init(v4:)) + World.v6.map(IPAddress.init(v6:))
         ownAddresses = random.chance(50) ? [] : all.filter { _ in random.chance(20) }
         // A name that the policy tells from others is a program to load: few names for each policy.
-        let interfaces = random.pick([["lo"], ["veth0", "lo"], ["veth1", "uplink"]])
+        let interfaces = random.pick([
+            ["lo"], ["lo"], ["veth0", "lo"], ["uplink", "lo"], ["veth1"], ["veth1", "uplink"],
+        ])
         var traffic = RandomTraffic(random, on: interfaces, captured: captured)
         frames = []
         frames.reserveCapacity(count)
