@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was decided for first fragments, for their later ones; docs/policy.md, "Fragments". The places of a group
-// are in the order in which they were first taken.
+// What was decided for first fragments, for their later ones; docs/policy.md, "Fragments". The places of a
+// group are in the order in which they were first taken.
 import NetworkTypes
 import PolicyLanguage
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A packet's layers: the outer header, what tunnels carry inside, and which of them is judged; docs/policy.md,
-// "Layers".
+// A packet's layers: the outer header, what tunnels carry inside, and which of them is judged;
+// docs/policy.md, "Layers".
 import NetworkTypes
 import PolicyLanguage
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads GRE (RFC 2784, RFC 2890), VXLAN (RFC 7348) and GENEVE (RFC 8926) headers; the numbered steps are those
-// of docs/policy.md, "Layers".
+// Reads GRE (RFC 2784, RFC 2890), VXLAN (RFC 7348) and GENEVE (RFC 8926) headers; the numbered steps are
+// those of docs/policy.md, "Layers".
 import NetworkTypes
 import PolicyLanguage
 

@@ -4,7 +4,8 @@
 import NetworkTypes
 import PolicyLanguage
 
-/// Judges frames as the policy language says. From frame to frame it keeps what was decided for first fragments.
+/// Judges frames as the policy language says. From frame to frame it keeps what was decided for first
+/// fragments.
 public struct ReferenceFirewall: Sendable {
     private let policy: CheckedPolicy
     private let bans: [ReferenceBan]
