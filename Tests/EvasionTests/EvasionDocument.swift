@@ -39,7 +39,8 @@ private func introduction(_ cases: [EvasionCase]) -> [String] {
 
         \(cases.count) cases of \(Set(cases.map(\.frame)).count) frames, each with its right verdict, reason,
         rule and detail, and why that is right. `scripts/test EvasionTests` runs them on the reference model,
-        on the kernel program (BPF_PROG_TEST_RUN) and live between two network namespaces, and shows for
+        the native engine, the kernel program (BPF_PROG_TEST_RUN) and live between two network namespaces, in
+        the order of the tables (later fragments follow what came before them), and shows for
         \(Mutation.all.count) programs that are broken on purpose that a case fails.
 
         POLICY is the policy language (README.md, docs/policy.md). Sources are 203.0.113.7 and 2001:db8:7::7,

@@ -2,8 +2,9 @@
 // Every variant of the suite, in the order of docs/evasion.md. A family is added here and nowhere else.
 
 let evasionFamilies: [@Sendable () throws -> [EvasionCase]] = [
-    nonIPCases, tagCases, ipv4HeaderCases, ipv6ChainCases, fragmentCases, lengthCases, transportCases,
-    essentialCases, spoofedCases, banCases, lenientCases, jumboCases,
+    nonIPCases, tagCases, ipv4HeaderCases, ipv6ChainCases, fragmentCases, trainCases, tunnelCases,
+    tunnelFaultCases, lengthCases, transportCases, essentialCases, spoofedCases, banCases, lenientCases,
+    jumboCases,
 ]
 
 func evasionCases() throws -> [EvasionCase] { try evasionFamilies.flatMap { try $0() } }

@@ -25,80 +25,157 @@ struct Mutation: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    static let all: [Mutation] = [
-        .init("802.1ad is not a tag", "stages/parse.bpf.h", " || ethertype == ETH_P_8021AD", ""),
-        .init("only one tag is looked behind", "stages/parse.bpf.h", "i < 2 && is_vlan", "i < 1 && is_vlan"),
+    static let all: [Mutation] =
+        [
+            .init("802.1ad is not a tag", "stages/parse.bpf.h", " || ethertype == ETH_P_8021AD", ""),
+            .init(
+                "only one tag is looked behind", "stages/parse.bpf.h", "i < 2 && is_vlan",
+                "i < 1 && is_vlan"),
+            .init(
+                "a third tag is not IP", "stages/parse.bpf.h",
+                "\t\tpacket_fault(packet, GUARD_DETAIL_TOO_MANY_TAGS);\n\t\treturn -1;\n", "\t\treturn 0;\n"),
+            .init(
+                "the drop bit is in the id", "stages/parse.bpf.h", "(tag.tci) & 0xfff)",
+                "(tag.tci) & 0x1fff)"),
+            .init(
+                "IPv4 options are nothing", "stages/parse.bpf.h", "header_length = ip.ihl * 4;",
+                "header_length = 20;"),
+            .init(
+                "eight extension headers are one too many", "stages/parse.bpf.h", "#define CHAIN_MAX 8",
+                "#define CHAIN_MAX 7"),
+            .init(
+                "AH is measured like an option", "stages/parse.bpf.h",
+                "protocol == 51 ? (length + 2) * 4 : ", ""),
+            .init("mobility ends the chain", "stages/parse.bpf.h", "\tcase 135: /* mobility */\n", ""),
+            .init(
+                "hop-by-hop may stand anywhere", "stages/parse.bpf.h", "protocol == 0 && count > 0", "0"),
+            .init(
+                "routing type 0 is let through", "stages/parse.bpf.h", "(extension.frag_off) >> 8) == 0",
+                "(extension.frag_off) >> 8) == 255"),
+            .init(
+                "an atomic fragment is a first one", "stages/parse.bpf.h",
+                "if (!(frag_off & 0xfff9))\n\t\treturn 1;", ""),
+            .init(
+                "a later IPv6 fragment has ports", "stages/parse.bpf.h",
+                "packet->fragment_at ? FRAGMENT_LATER : FRAGMENT_FIRST", "FRAGMENT_FIRST"),
+            .init(
+                "a later fragment's payload is ports", "stages/transport.bpf.h",
+                "if (packet->fragment == FRAGMENT_LATER)\n\t\treturn;", ""),
+            .init("offset 1 of TCP is harmless", "stages/parse.bpf.h", "(frag_off & 0x1fff) == 1", "0"),
+            .init(
+                "padding belongs to the packet", "stages/parse.bpf.h",
+                "if (packet_has(ctx, packet, packet->end))",
+                "packet->end = packet->available;\n\tif (packet->network + packet->length <= packet->end)"),
+            .init(
+                "a packet may be shorter than it says", "stages/parse.bpf.h",
+                "packet_fault(packet, GUARD_DETAIL_TRUNCATED_PACKET);", ""),
+            .init(
+                "four bytes of TCP are enough", "stages/transport.bpf.h", "case IPPROTO_TCP: return 20;",
+                "case IPPROTO_TCP: return 14;"),
+            .init(
+                "SYN+FIN is a flag combination", "stages/transport.bpf.h",
+                "(flags & (syn | fin)) == (syn | fin) ||", ""),
+            .init(
+                "TCP's data offset is believed", "stages/transport.bpf.h",
+                "packet_fault(packet, GUARD_DETAIL_TCP_HEADER_LENGTH);", ";"),
+            .init(
+                "UDP's length is believed", "stages/transport.bpf.h",
+                "packet_fault(packet, GUARD_DETAIL_UDP_LENGTH);", ";"),
+            .init(
+                "neighbour discovery comes from afar", "stages/essential.bpf.h",
+                "packet->family == 6 && packet->ttl == 255 && packet->icmp_code",
+                "packet->family == 6 && packet->icmp_code"),
+            .init(
+                "path MTU messages quote anybody", "stages/essential.bpf.h",
+                "ip.version == 4 && bpf_ntohl(ip.saddr) == packet->destination.low", "ip.version == 4"),
+            .init(
+                "DHCP in both directions", "stages/essential.bpf.h",
+                "packet->source_port == 67 && packet->key == 68", "packet->key == 67 || packet->key == 68"),
+            .init(
+                "126/8 is loopback too", "stages/spoofed.bpf.h", "source >> 24 == 127", "source >> 25 == 63"),
+            .init(
+                "bans of /65 look at 64 bits", "stages/bans.bpf.h",
+                "key->low = address->low >> (128 - length) << (128 - length);", "key->low = 0;"),
+            .init("bans hold for never-ban", "guard.bpf.c", "!(head & GUARD_HEAD_NEVER_BAN)", "1"),
+            .init(
+                "bans come behind the rules' fragments", "guard.bpf.c", "if (packet->family && banned(",
+                "if (packet->family && packet->fragment == FRAGMENT_NONE && banned("),
+            .init(
+                "only the first buffer is read", "stages/packet.bpf.h",
+                "packet->available = bpf_xdp_get_buff_len(ctx);", ""),
+        ] + fragments + tunnels
+
+    private static let fragments: [Mutation] = [
         .init(
-            "a third tag is not IP", "stages/parse.bpf.h",
-            "\t\tpacket_fault(packet, GUARD_DETAIL_TOO_MANY_TAGS);\n\t\treturn -1;\n", "\t\treturn 0;\n"),
+            "a later fragment needs no first", "guard.bpf.c",
+            "\t\telse\n\t\t\tdecide(decision, GUARD_REASON_FRAGMENT, GUARD_DROP);",
+            "\t\telse\n\t\t\tdecide(decision, GUARD_REASON_FRAGMENT, GUARD_PASS);"),
         .init(
-            "the drop bit is in the id", "stages/parse.bpf.h", "(tag.tci) & 0xfff)",
-            "(tag.tci) & 0x1fff)"),
+            "later fragments pass whatever their first did", "guard.bpf.c",
+            "decide(decision, GUARD_REASON_FRAGMENT, found->verdict);",
+            "decide(decision, GUARD_REASON_FRAGMENT, GUARD_PASS);"),
         .init(
-            "IPv4 options are nothing", "stages/parse.bpf.h", "header_length = ip.ihl * 4;",
-            "header_length = 20;"),
+            "later fragments have no rule", "guard.bpf.c", "decision->slot = found->slot;", ""),
         .init(
-            "eight extension headers are one too many", "stages/parse.bpf.h", "#define CHAIN_MAX 8",
-            "#define CHAIN_MAX 7"),
+            "first fragments are forgotten", "stages/fragments.bpf.h",
+            "if (packet->fragment != FRAGMENT_FIRST)\n\t\treturn;", "return;"),
         .init(
-            "AH is measured like an option", "stages/parse.bpf.h",
-            "protocol == 51 ? (length + 2) * 4 : ", ""),
-        .init("mobility ends the chain", "stages/parse.bpf.h", "\tcase 135: /* mobility */\n", ""),
+            "the first decision stays", "stages/fragments.bpf.h", "place->verdict = decision->verdict;",
+            "if (!place->family)\n\t\tplace->verdict = decision->verdict;"),
         .init(
-            "hop-by-hop may stand anywhere", "stages/parse.bpf.h", "protocol == 0 && chain->count > 0", "0"),
+            "overlaps are harmless", "guard.bpf.c", "packet_fault(packet, GUARD_DETAIL_FRAGMENT_OVERLAP);",
+            ";"),
         .init(
-            "routing type 0 is let through", "stages/parse.bpf.h", "(extension.frag_off) >> 8) == 0",
-            "(extension.frag_off) >> 8) == 255"),
+            "the end of a first fragment is off by its header", "stages/packet.bpf.h",
+            "packet->end - packet->fragment_data", "packet->end - packet->network"),
         .init(
-            "an atomic fragment is a first one", "stages/parse.bpf.h", "(extension.frag_off) & 1)",
-            "(extension.frag_off) & 1 || 1)"),
+            "failsafe forgets later fragments", "stages/fragments.bpf.h",
+            "(is_failsafe ? FRAGMENT_FAILSAFE : 0)", "0"),
+    ]
+
+    private static let tunnels: [Mutation] = [
+        .init("GRE's key is content", "stages/tunnel.bpf.h", " + (flags >> 13 & 1)", ""),
+        .init("GRE's version does not matter", "stages/tunnel.bpf.h", "flags & 0x4007", "flags & 0x4000"),
         .init(
-            "a later IPv6 fragment has ports", "stages/parse.bpf.h",
-            "packet->fragment = FRAGMENT_LATER;\n\t\t\treturn 0;", "return 1;"),
+            "GRE carries no Ethernet", "stages/tunnel.bpf.h", "return protocol == ETH_P_TEB_ || ", "return "),
         .init(
-            "a later fragment's payload is ports", "stages/transport.bpf.h",
-            "if (packet->fragment == FRAGMENT_LATER)\n\t\treturn;", ""),
-        .init("offset 1 of TCP is harmless", "stages/parse.bpf.h", "(frag_off & 0x1fff) == 1", "0"),
+            "VXLAN needs no identifier", "stages/tunnel.bpf.h", "!(bpf_ntohs(head->flags) & 0x0800)", "0"),
         .init(
-            "padding belongs to the packet", "stages/parse.bpf.h",
-            "if (packet_has(ctx, packet, packet->end))",
-            "packet->end = packet->available;\n\tif (packet->network + packet->length <= packet->end)"),
+            "GENEVE's options are content", "stages/tunnel.bpf.h", "8 + 4 * (flags >> 8 & 0x3f)", "8"),
         .init(
-            "a packet may be shorter than it says", "stages/parse.bpf.h",
-            "packet_fault(packet, GUARD_DETAIL_TRUNCATED_PACKET);", ""),
+            "IPv6 in IPv6 is no tunnel", "stages/tunnel.bpf.h",
+            "packet->family == 6 ? GUARD_TUNNEL_IPIP : GUARD_TUNNEL_6IN4",
+            "packet->family == 6 ? 0 : GUARD_TUNNEL_6IN4"),
         .init(
-            "four bytes of TCP are enough", "stages/transport.bpf.h", "case IPPROTO_TCP: return 20;",
-            "case IPPROTO_TCP: return 14;"),
+            "one layer is opened", "stages/tunnel.bpf.h",
+            "if (step_inwards(ctx, packet, &room->inner[0], &room->layers[0]))",
+            "if (!step_inwards(ctx, packet, &room->inner[0], &room->layers[0]))"),
         .init(
-            "SYN+FIN is a flag combination", "stages/transport.bpf.h",
-            "(flags & (syn | fin)) == (syn | fin) ||", ""),
+            "an inner header may be broken", "stages/tunnel.bpf.h", "packet_fault(packet, inner->detail);",
+            ";"),
         .init(
-            "TCP's data offset is believed", "stages/transport.bpf.h",
-            "packet_fault(packet, GUARD_DETAIL_TCP_HEADER_LENGTH);", ";"),
+            "what is not IP inside passes", "stages/tunnel.bpf.h", "if (!inner->family)\n\t\treturn 0;",
+            "if (!inner->family) {\n\t\tpacket->family = 0;\n\t\tpacket->ethertype = 2054;\n\t\treturn 0;\n\t}"
+        ),
         .init(
-            "UDP's length is believed", "stages/transport.bpf.h",
-            "packet_fault(packet, GUARD_DETAIL_UDP_LENGTH);", ";"),
+            "a spoofed outer source is let in", "guard.bpf.c",
+            "detail = packet->outer_spoofed ? packet->outer_spoofed : spoofed(packet);",
+            "detail = spoofed(packet);"),
         .init(
-            "neighbour discovery comes from afar", "stages/essential.bpf.h",
-            "packet->family == 6 && packet->ttl == 255 && packet->icmp_code",
-            "packet->family == 6 && packet->icmp_code"),
+            "bans see no layer below", "stages/bans.bpf.h",
+            "return tunnel_of(packet) && banned_below(ctx, packet);", "return 0;"),
         .init(
-            "path MTU messages quote anybody", "stages/essential.bpf.h",
-            "ip.version == 4 && bpf_ntohl(ip.saddr) == packet->destination.low", "ip.version == 4"),
+            "bans see one layer below", "stages/bans.bpf.h",
+            "return inner_banned(ctx, &room->inner[0], &room->inner[1], bytes) > 0;", "return 0;"),
         .init(
-            "DHCP in both directions", "stages/essential.bpf.h",
-            "packet->source_port == 67 && packet->key == 68", "packet->key == 67 || packet->key == 68"),
-        .init("126/8 is loopback too", "stages/spoofed.bpf.h", "source >> 24 == 127", "source >> 25 == 63"),
+            "bans see no layer around", "stages/bans.bpf.h", "packet->depth && banned_around(ctx, packet)",
+            "0"),
         .init(
-            "bans of /65 look at 64 bits", "stages/bans.bpf.h",
-            "key->low = address->low >> (128 - length) << (128 - length);", "key->low = 0;"),
-        .init("bans hold for never-ban", "guard.bpf.c", "!(head & GUARD_HEAD_NEVER_BAN) && ", ""),
+            "never-ban frees all layers", "stages/bans.bpf.h", "if (!any_bans())",
+            "if (!any_bans() || !may_be_banned)"),
         .init(
-            "bans come behind the rules' fragments", "guard.bpf.c", "if (packet->family && !(head",
-            "if (packet->family && packet->fragment == FRAGMENT_NONE && !(head"),
-        .init(
-            "only the first buffer is read", "stages/packet.bpf.h",
-            "packet->available = bpf_xdp_get_buff_len(ctx);", ""),
+            "a layer in a first fragment must be whole", "stages/parse.bpf.h", "if (!packet->is_cut)",
+            "if (1)"),
     ]
 }
 

@@ -22,7 +22,20 @@ struct Scenario: Sendable, Hashable {
         lastRule: "\n  - name: all but telnet\n    service: \"!tcp/23\"\n    action: pass")
     static let bare = Scenario("bare", "default: drop\nfragments: drop\nessential: []")
 
-    static let all: [Scenario] = [closed, open, closedFragments, openFragments, lenient, bare]
+    static let tracked = Scenario("tracked", "default: drop\nfragments: track")
+    static let openTracked = Scenario("open-tracked", "default: pass\nfragments: track")
+    static let opened = Scenario(
+        "opened",
+        "default: drop\nfragments: track\ndecapsulate: [ipip, 4in6, 6in4, gre, vxlan, geneve]")
+    /// One tunnel is named; whoever may open GRE may send it.
+    static let greOnly = Scenario(
+        "gre-only", "default: drop\nfragments: track\ndecapsulate: gre",
+        lastRule:
+            "\n  - name: tunnels\n    service: [proto/4, proto/41, udp/4789, udp/6081]\n    action: pass")
+
+    static let all: [Scenario] = [
+        closed, open, closedFragments, openFragments, lenient, bare, tracked, openTracked, opened, greOnly,
+    ]
 
     /// In force in every scenario.
     static let bans = [

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fragments under `fragments: drop` and `pass`: later ones have no ports, whatever their payload looks
-// like; tiny and overwriting ones are malformed. (`track` has a family of its own when it is there.)
+// like; tiny and overwriting ones are malformed. `track` is the next family.
 import NetworkTypes
 import PolicyLanguage
 import TestSupport
