@@ -155,7 +155,7 @@ struct Mutation: Sendable, CustomTestStringConvertible {
             ";"),
         .init(
             "what is not IP inside passes", "stages/tunnel.bpf.h", "if (!inner->family)\n\t\treturn 0;",
-            "if (!inner->family) {\n\t\tpacket->family = 0;\n\t\tpacket->ethertype = 2054;\n\t\treturn 0;\n\t}"
+            "if (!inner->family) {\n\t\tpacket->family = 0;\n\t\tpacket->ethertype = 9;\n\t\treturn 0;\n\t}"
         ),
         .init(
             "a spoofed outer source is let in", "guard.bpf.c",
