@@ -36,8 +36,15 @@ struct FragmentMemory {
     /// What was kept for a later fragment at this time (nanoseconds).
     func find(_ key: FragmentKey, at time: Int64) -> FirstFragment? {
         let place = groups[Self.group(of: key)]?.first { $0.key == key }
-        guard let place, time < place.kept || time - place.kept < Self.life else { return nil }
+        guard let place, !Self.isOver(place, at: time) else { return nil }
         return place.first
+    }
+
+    /// A capture's times can be any numbers, so that their distance may not fit; one that goes back is none.
+    private static func isOver(_ place: Place, at time: Int64) -> Bool {
+        guard time > place.kept else { return false }
+        let (age, isBeyond) = time.subtractingReportingOverflow(place.kept)
+        return isBeyond || age >= life
     }
 
     mutating func keep(_ first: FirstFragment, for key: FragmentKey, at time: Int64) {

@@ -158,20 +158,4 @@ struct FragmentTests {
         #expect(reported.map(\.verdict) == [.pass, .pass])
         #expect(reported.map(\.wouldDrop) == ["default", "fragment"])
     }
-
-    @Test fileprivate func `a full group forgets the train kept longest`() {
-        // Found by search: first fragments of five identifications that fall into one group.
-        var memory = FragmentMemory()
-        let kept = FirstFragment(judgement: byRule, end: 24, passedByFailsafe: false)
-        let keys = (0..<UInt32(400_000)).map {
-            FragmentKey(
-                source: IPAddress(v4: 1), destination: IPAddress(v4: 2), identification: $0, proto: 17)
-        }
-        for (time, key) in keys.enumerated() { memory.keep(kept, for: key, at: Int64(time)) }
-        let alive = keys.indices.filter { memory.find(keys[$0], at: 400_000) != nil }
-        #expect(alive.count <= 65536)
-        #expect(alive.count > 60000, "the hash fills the groups")
-        #expect(alive.last == keys.count - 1)
-        #expect((alive.first ?? 0) > 0, "the oldest went first")
-    }
 }

@@ -32,11 +32,12 @@ struct IPv4Bytes {
     var totalLength: Int?
     /// Flags and offset: 0x2000 is more-fragments.
     var fragment = 0
+    var identification = 1
 
     var packet: [UInt8] {
         let ihl = words ?? UInt8(5 + options.count / 4)
         let total = totalLength ?? 20 + options.count + content.count
-        return [version << 4 | ihl, dscp << 2] + be16(total) + be16(1) + be16(fragment) + [ttl, proto]
+        return [version << 4 | ihl, dscp << 2] + be16(total) + be16(identification) + be16(fragment) + [ttl, proto]
             + zeros(2)
             + address(source) + address(destination) + options + content
     }
@@ -87,6 +88,6 @@ func extensionHeader(next: UInt8, units: UInt8 = 0, third: UInt8 = 1) -> [UInt8]
 }
 
 /// - Parameter offset: in units of 8 bytes.
-func fragmentHeader(next: UInt8, offset: Int, more: Bool) -> [UInt8] {
-    [next, 0] + be16(offset << 3 | (more ? 1 : 0)) + zeros(4)
+func fragmentHeader(next: UInt8, offset: Int, more: Bool, identification: Int = 0) -> [UInt8] {
+    [next, 0] + be16(offset << 3 | (more ? 1 : 0)) + be16(identification >> 16) + be16(identification)
 }
