@@ -133,6 +133,8 @@ struct guard_fragment_group {
 	__u32 versions[GUARD_FRAGMENT_PLACES];
 	__u32 tags[GUARD_FRAGMENT_PLACES]; /* of the keys' hashes, never 0 */
 	__u64 times[GUARD_FRAGMENT_PLACES]; /* ns: when kept */
+	__u8 passes[GUARD_FRAGMENT_PLACES]; /* the first fragment passed */
+	__u32 padding;
 	struct guard_fragment places[GUARD_FRAGMENT_PLACES];
 };
 
