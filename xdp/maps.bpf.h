@@ -58,6 +58,7 @@ struct guard_scratch {
 	struct packet packet;
 	struct packet inner[GUARD_TUNNELS_MAX];
 	struct packet_layer layers[GUARD_TUNNELS_MAX]; /* around the judged header, the outer first */
+	struct packet_layer key; /* of the judged header, for the fragment table */
 };
 
 struct {

@@ -90,14 +90,16 @@ static __always_inline int read_place(struct guard_fragment_group *group, __u32 
 /* Looks for what was kept for a later fragment. */
 static __always_inline void recall(const struct packet *packet, struct recalled *found)
 {
+	struct guard_scratch *room = scratch();
 	struct guard_fragment_group *group;
-	struct packet_layer key;
 	struct recalled copy = {};
 	__u64 hash, now;
 	__u32 tag;
 
-	packet_layer(&key, packet);
-	hash = fragment_hash(&key);
+	if (!room)
+		return;
+	packet_layer(&room->key, packet);
+	hash = fragment_hash(&room->key);
 	tag = fragment_tag(hash);
 	group = fragment_group(hash);
 	if (!group)
@@ -109,9 +111,9 @@ static __always_inline void recall(const struct packet *packet, struct recalled 
 
 		if (group->tags[i] != tag)
 			continue;
-		is_it = read_place(group, i, &key, now, &copy);
+		is_it = read_place(group, i, &room->key, now, &copy);
 		if (is_it < 0)
-			is_it = read_place(group, i, &key, now, &copy);
+			is_it = read_place(group, i, &room->key, now, &copy);
 		if (is_it <= 0)
 			continue;
 		*found = copy;
@@ -245,14 +247,14 @@ static __always_inline void remember(const struct packet *packet, const struct d
                                      int is_failsafe)
 {
 	__u8 flags = (is_failsafe ? FRAGMENT_FAILSAFE : 0) | (decision->log ? FRAGMENT_LOG : 0);
-	struct packet_layer key;
+	struct guard_scratch *room = scratch();
 
 	if (packet->depth)
 		remember_around(packet, decision, flags);
-	if (packet->fragment != FRAGMENT_FIRST)
+	if (packet->fragment != FRAGMENT_FIRST || !room)
 		return;
-	packet_layer(&key, packet);
-	remember_layer(&key, decision, flags);
+	packet_layer(&room->key, packet);
+	remember_layer(&room->key, decision, flags);
 }
 
 #endif
