@@ -58,6 +58,7 @@ struct guard_scratch {
 	struct packet packet;
 	struct packet inner[GUARD_TUNNELS_MAX];
 	struct packet_layer layers[GUARD_TUNNELS_MAX]; /* around the judged header, the outer first */
+	struct packet_layer key; /* of the judged header, for the fragment table */
 };
 
 struct {
@@ -133,6 +134,8 @@ struct guard_fragment_group {
 	__u32 versions[GUARD_FRAGMENT_PLACES];
 	__u32 tags[GUARD_FRAGMENT_PLACES]; /* of the keys' hashes, never 0 */
 	__u64 times[GUARD_FRAGMENT_PLACES]; /* ns: when kept */
+	__u8 passes[GUARD_FRAGMENT_PLACES]; /* the first fragment passed */
+	__u32 padding;
 	struct guard_fragment places[GUARD_FRAGMENT_PLACES];
 };
 

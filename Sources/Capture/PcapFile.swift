@@ -33,7 +33,8 @@ final class PcapFile {
         default: throw BrokenCapture(text: String(cString: pcap_geterr(handle)))
         }
         guard let header, let bytes else { return nil }
-        let seconds = Int64(header.pointee.ts.tv_sec)
+        // The file's field is unsigned, libpcap's is not: without this, 2038 would follow 1901.
+        let seconds = Int64(UInt32(truncatingIfNeeded: header.pointee.ts.tv_sec))
         let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         // With nanosecond precision libpcap leaves nanoseconds in tv_usec.
         let time =

@@ -48,16 +48,25 @@ struct FragmentMemory {
     }
 
     mutating func keep(_ first: FirstFragment, for key: FragmentKey, at time: Int64) {
-        let place = Place(key: key, kept: time, first: first)
+        var place = Place(key: key, kept: time, first: first)
         var group = groups[Self.group(of: key)] ?? []
         if let own = group.firstIndex(where: { $0.key == key }) {
+            if let before = find(key, at: time) { place.first.end = max(before.end, first.end) }
             group[own] = place
         } else if group.count < Self.places {
             group.append(place)
-        } else if let oldest = group.indices.min(by: { group[$0].kept < group[$1].kept }) {
-            group[oldest] = place
+        } else if let given = Self.placeThatGivesWay(in: group, to: first) {
+            group[given] = place
         }
         groups[Self.group(of: key)] = group
+    }
+
+    /// The oldest train that was dropped; without one, for a train that passes, the oldest.
+    private static func placeThatGivesWay(in group: [Place], to first: FirstFragment) -> Int? {
+        func oldest(_ indices: [Int]) -> Int? { indices.min { group[$0].kept < group[$1].kept } }
+        let dropped = group.indices.filter { group[$0].first.judgement.verdict != .pass }
+        if let found = oldest(dropped) { return found }
+        return first.judgement.verdict == .pass ? oldest(Array(group.indices)) : nil
     }
 
     /// The upper 14 bits of the key's hash, with the seed of a replay.

@@ -21,10 +21,10 @@ extension PacketReading {
         if totalLength > available.count, !isCut { fail(.truncatedPacket) }
         let packet = available.upTo(totalLength)
         // 5
-        if headerLength > packet.count { return }
+        if headerLength > packet.count { return fail(.tinyFragment) }
         ipOptions = headerLength > fixedHeaderLength
         // 6
-        readIPv4Fragment(packet, packet.count - headerLength)
+        readIPv4Fragment(packet, totalLength - headerLength)
         if fragment == .later { return }
         // 7
         readL4(packet.behind(headerLength))

@@ -42,6 +42,7 @@ extension PacketReading {
         // 3
         if fixedHeaderLength + payloadLength > available.count, !isCut { fail(.truncatedPacket) }
         let packet = available.upTo(fixedHeaderLength + payloadLength)
+        bytesMissing = fixedHeaderLength + payloadLength - packet.count
         // 4
         let l4 = readExtensionHeaders(packet.behind(fixedHeaderLength), startingWith: nextHeader)
         // 5
@@ -84,13 +85,16 @@ extension PacketReading {
 
     /// Only the first fragment header that is not atomic counts.
     private mutating func readFragmentHeader(_ header: Window) {
-        guard fragment == nil else { return }
         let offset = header.number(2) >> 3
         let moreFragments = header.number(2) & 1 != 0
+        if fragment != nil {
+            if offset > 0 || moreFragments { fail(.secondFragmentHeader) }
+            return
+        }
         if offset > 0 { fragment = .later } else if moreFragments { fragment = .first } else { return }
         fragmentPlace = FragmentPlace(
             identification: UInt32(header.number(4)) << 16 | UInt32(header.number(6)), proto: header.byte(0),
-            offset: Int(offset) * 8, count: header.count - 8)
+            offset: Int(offset) * 8, count: header.count - 8 + bytesMissing)
     }
 
     private mutating func end(_ check: MalformedCheck) -> Window? {

@@ -25,6 +25,7 @@ enum MalformedCheck: String, CaseIterable {
     case tcpHeaderLength = "tcp header length"
     case tcpFlags = "tcp flags"
     case udpLength = "udp length"
+    case secondFragmentHeader = "second fragment header"
     case overlappingFragment = "overlapping fragment"
     case truncatedTunnel = "truncated tunnel header"
 }
@@ -36,7 +37,7 @@ struct FragmentPlace {
     var proto: UInt8
     /// Bytes from the start of what is fragmented to this piece of it.
     var offset: Int
-    /// Bytes of this piece that are there.
+    /// Bytes of this piece, as its header says.
     var count: Int
 }
 
@@ -64,6 +65,8 @@ struct PacketReading {
     var fragment: FragmentKind?
     /// Of a first or later fragment.
     var fragmentPlace: FragmentPlace?
+    /// Bytes that the IPv6 header announces and that are not there.
+    var bytesMissing = 0
     /// The layer stands in a first fragment, so that it cannot be whole.
     let isCut: Bool
 

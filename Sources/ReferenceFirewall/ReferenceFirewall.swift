@@ -160,6 +160,8 @@ extension ReferenceFirewall {
     }
 
     private func essential(_ packet: Packet) -> Judgement? {
+        // Hop limit 255 or a link-local source prove nothing in a tunnel.
+        guard packet.layers.around.isEmpty else { return nil }
         let names = EssentialTraffic.allCases.filter(policy.essential.contains)
         let found = names.first { packet.read.isEssential($0) }
         let check = packet.malformed ?? packet.spoofed

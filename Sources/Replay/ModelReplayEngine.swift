@@ -19,7 +19,8 @@ public struct ModelReplayEngine: ReplayEngine {
     public mutating func judge(_ frame: CapturedFrame) -> Judgement {
         firewall.judge(
             ReferenceFrame(
-                bytes: Array(frame.bytes), timeNanoseconds: frame.timeNanoseconds, interface: frame.interface)
+                bytes: Array(frame.bytes), timeNanoseconds: max(0, frame.timeNanoseconds),
+                interface: frame.interface)
         )
     }
 }

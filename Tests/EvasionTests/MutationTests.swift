@@ -118,7 +118,7 @@ struct Mutation: Sendable, CustomTestStringConvertible {
             "later fragments have no rule", "guard.bpf.c", "decision->slot = found->slot;", ""),
         .init(
             "first fragments are forgotten", "stages/fragments.bpf.h",
-            "if (packet->fragment != FRAGMENT_FIRST)\n\t\treturn;", "return;"),
+            "if (packet->fragment != FRAGMENT_FIRST || !room)\n\t\treturn;", "return;"),
         .init(
             "the first decision stays", "stages/fragments.bpf.h", "place->verdict = decision->verdict;",
             "if (!place->family)\n\t\tplace->verdict = decision->verdict;"),
@@ -127,7 +127,17 @@ struct Mutation: Sendable, CustomTestStringConvertible {
             ";"),
         .init(
             "the end of a first fragment is off by its header", "stages/packet.bpf.h",
-            "packet->end - packet->fragment_data", "packet->end - packet->network"),
+            "packet->network + packet->length - packet->fragment_data", "packet->length"),
+        .init(
+            "a shorter first moves the end", "stages/fragments.bpf.h",
+            "end > key->fragment_end ? end : key->fragment_end", "key->fragment_end"),
+        .init(
+            "a second fragment header is harmless", "stages/parse.bpf.h",
+            "packet_fault(packet, GUARD_DETAIL_FRAGMENT_TWICE);", ";"),
+        .init(
+            "options that are cut hide the ports", "stages/parse.bpf.h",
+            "return packet_fault(packet, GUARD_DETAIL_TINY_FRAGMENT);", "return;"),
+        .init("essential traffic comes out of tunnels", "stages/essential.bpf.h", "packet->depth || ", ""),
         .init(
             "failsafe forgets later fragments", "stages/fragments.bpf.h",
             "(is_failsafe ? FRAGMENT_FAILSAFE : 0)", "0"),

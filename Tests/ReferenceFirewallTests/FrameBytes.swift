@@ -37,8 +37,8 @@ struct IPv4Bytes {
     var packet: [UInt8] {
         let ihl = words ?? UInt8(5 + options.count / 4)
         let total = totalLength ?? 20 + options.count + content.count
-        return [version << 4 | ihl, dscp << 2] + be16(total) + be16(identification) + be16(fragment) + [ttl, proto]
-            + zeros(2)
+        let length = [version << 4 | ihl, dscp << 2] + be16(total)
+        return length + be16(identification) + be16(fragment) + [ttl, proto] + zeros(2)
             + address(source) + address(destination) + options + content
     }
     var frame: [UInt8] { ethernet(0x0800, packet) }

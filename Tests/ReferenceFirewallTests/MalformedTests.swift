@@ -76,6 +76,20 @@ private let ipv6Cases: [MalformedCase] = [
     MalformedCase("length 0 without hop-by-hop", IPv6Bytes(next: 59, payloadLength: 0).frame, nil),
     MalformedCase("one byte missing", Array(IPv6Bytes().frame.dropLast()), .truncatedPacket),
     MalformedCase("padding behind the packet", IPv6Bytes().frame + zeros(6), nil),
+    MalformedCase(
+        "two fragment headers",
+        IPv6Bytes(
+            next: 44,
+            content: fragmentHeader(next: 44, offset: 0, more: true)
+                + fragmentHeader(next: 6, offset: 5, more: false) + tcp()
+        ).frame, .secondFragmentHeader),
+    MalformedCase(
+        "an atomic fragment header behind a first one",
+        IPv6Bytes(
+            next: 44,
+            content: fragmentHeader(next: 44, offset: 0, more: true)
+                + fragmentHeader(next: 6, offset: 0, more: false) + tcp()
+        ).frame, nil),
     MalformedCase("eight extension headers", IPv6Bytes(next: 60, content: eight + tcp()).frame, nil),
     MalformedCase(
         "nine extension headers",

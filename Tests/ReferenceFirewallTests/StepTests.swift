@@ -146,7 +146,6 @@ private let fragmentFrames: [(name: String, frame: [UInt8], kind: FragmentKind)]
     ("first of IPv6", fragmented(0, true), .first),
     ("last of IPv6", fragmented(5, false), .later),
     ("atomic, then later", twice(fragmentHeader(next: 44, offset: 0, more: false), 5), .later),
-    ("first, then later", twice(fragmentHeader(next: 44, offset: 0, more: true), 5), .first),
 ]
 
 private func fragmented(_ offset: Int, _ more: Bool) -> [UInt8] {

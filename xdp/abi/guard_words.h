@@ -51,6 +51,7 @@ enum guard_detail {
 	GUARD_DETAIL_TRUNCATED_EXTENSION,
 	GUARD_DETAIL_TINY_FRAGMENT,
 	GUARD_DETAIL_FRAGMENT_OFFSET_1,
+	GUARD_DETAIL_FRAGMENT_TWICE,
 	GUARD_DETAIL_FRAGMENT_OVERLAP,
 	GUARD_DETAIL_TRUNCATED_L4,
 	GUARD_DETAIL_TCP_HEADER_LENGTH,
@@ -114,6 +115,7 @@ static inline const char *guard_detail_name(enum guard_detail detail)
 	case GUARD_DETAIL_TRUNCATED_EXTENSION: return "truncated extension header";
 	case GUARD_DETAIL_TINY_FRAGMENT: return "tiny fragment";
 	case GUARD_DETAIL_FRAGMENT_OFFSET_1: return "fragment offset 1";
+	case GUARD_DETAIL_FRAGMENT_TWICE: return "second fragment header";
 	case GUARD_DETAIL_FRAGMENT_OVERLAP: return "overlapping fragment";
 	case GUARD_DETAIL_TRUNCATED_L4: return "truncated l4 header";
 	case GUARD_DETAIL_TCP_HEADER_LENGTH: return "tcp header length";

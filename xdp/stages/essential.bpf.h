@@ -44,7 +44,8 @@ static __always_inline enum guard_detail essential(struct xdp_md *ctx, const str
 {
 	__u32 flags = guard_config.flags;
 
-	if (!(packet->read & PACKET_L4))
+	/* Hop limit 255 or a link-local source prove nothing in a tunnel. */
+	if (packet->depth || !(packet->read & PACKET_L4))
 		return GUARD_DETAIL_NONE;
 	if (packet->protocol == IPPROTO_ICMPV6_) {
 		if (flags & GUARD_CFG_ESSENTIAL_ND && is_neighbour_discovery(packet))

@@ -90,14 +90,16 @@ static __always_inline int read_place(struct guard_fragment_group *group, __u32 
 /* Looks for what was kept for a later fragment. */
 static __always_inline void recall(const struct packet *packet, struct recalled *found)
 {
+	struct guard_scratch *room = scratch();
 	struct guard_fragment_group *group;
-	struct packet_layer key;
 	struct recalled copy = {};
 	__u64 hash, now;
 	__u32 tag;
 
-	packet_layer(&key, packet);
-	hash = fragment_hash(&key);
+	if (!room)
+		return;
+	packet_layer(&room->key, packet);
+	hash = fragment_hash(&room->key);
 	tag = fragment_tag(hash);
 	group = fragment_group(hash);
 	if (!group)
@@ -109,9 +111,9 @@ static __always_inline void recall(const struct packet *packet, struct recalled 
 
 		if (group->tags[i] != tag)
 			continue;
-		is_it = read_place(group, i, &key, now, &copy);
+		is_it = read_place(group, i, &room->key, now, &copy);
 		if (is_it < 0)
-			is_it = read_place(group, i, &key, now, &copy);
+			is_it = read_place(group, i, &room->key, now, &copy);
 		if (is_it <= 0)
 			continue;
 		*found = copy;
@@ -120,72 +122,110 @@ static __always_inline void recall(const struct packet *packet, struct recalled 
 	}
 }
 
-/* The place of the key, else a free one, else the oldest. */
-static __always_inline __u32 choose_place(const struct guard_fragment_group *group,
-                                          const struct packet_layer *key, __u32 tag)
-{
-	__u64 oldest = ~0ULL;
-	__u32 chosen = 0;
+/* Where to keep a train. */
+struct choice {
+	__u64 age; /* lower is chosen; ~0: no place */
+	__u32 number;
+	__u32 version; /* of the place, from before it was looked at */
+	__u32 end; /* with the key's own place: what its first fragments had so far */
+};
 
+/* A free place is older than all, a dropped train gives way to any other; a passing one only to a passing
+ * one. */
+static __always_inline __u64 place_age(const struct guard_fragment_group *group, __u32 number, int passes)
+{
+	__u64 later = group->passes[number] ? 1ULL << 63 : 0;
+
+	if (!group->tags[number])
+		return 0;
+	if (later && !passes)
+		return ~0ULL;
+	return later | (group->times[number] + 1) << 1 >> 1;
+}
+
+/* The place of the key, else a free one, else the oldest that gives way. */
+static __always_inline void choose_place(struct guard_fragment_group *group, const struct packet_layer *key,
+                                         __u32 tag, int passes, __u64 now, struct choice *choice)
+{
+	choice->age = ~0ULL;
+	choice->end = 0;
 #pragma unroll
 	for (int i = 0; i < GUARD_FRAGMENT_PLACES; i++) {
-		/* A free place is older than all. */
-		__u64 age = group->tags[i] ? group->times[i] + 1 : 0;
+		__u32 version = *(volatile __u32 *)&group->versions[i];
+		int is_own = group->tags[i] == tag && is_place_of(&group->places[i], key);
+		__u64 age = is_own ? 0 : place_age(group, i, passes);
 
-		if (group->tags[i] == tag && is_place_of(&group->places[i], key))
-			return i;
-		if (age < oldest) {
-			oldest = age;
-			chosen = i;
-		}
+		if (!is_own && age >= choice->age)
+			continue;
+		choice->age = age;
+		choice->number = i;
+		choice->version = version;
+		if (!is_own)
+			continue;
+		if (is_alive(group->times[i], now))
+			choice->end = group->places[i].end;
+		return;
 	}
-	return chosen;
 }
 
-/* Makes a place's version odd; where another CPU writes it just now, the next one's. -1: both are taken. */
-static __always_inline int claim_place(struct guard_fragment_group *group, __u32 chosen)
+/* Makes the version of a chosen place odd: 0 where it is ours to write, -1 where another CPU changed it since
+ * it was looked at. */
+static __always_inline int claim_place(struct guard_fragment_group *group, const struct choice *choice)
 {
-#pragma unroll
-	for (int i = 0; i < 2; i++) {
-		__u32 number = (chosen + i) & (GUARD_FRAGMENT_PLACES - 1);
-		__u32 version = group->versions[number];
+	__u32 *version = &group->versions[choice->number & (GUARD_FRAGMENT_PLACES - 1)];
 
-		if (!(version & 1) &&
-		    __sync_val_compare_and_swap(&group->versions[number], version, version + 1) == version)
-			return number;
-	}
-	return -1;
+	if (choice->version & 1)
+		return -1;
+	return __sync_val_compare_and_swap(version, choice->version, choice->version + 1) == choice->version
+	               ? 0
+	               : -1;
 }
 
-static __always_inline void remember_layer(const struct packet_layer *key, const struct decision *decision,
-                                           __u8 flags)
+static __always_inline void write_place(struct guard_fragment_group *group, __u32 number,
+                                        const struct packet_layer *key, const struct decision *decision,
+                                        __u8 flags, __u32 end)
 {
-	__u64 hash = fragment_hash(key);
-	__u32 tag = fragment_tag(hash), number;
-	struct guard_fragment_group *group = fragment_group(hash);
-	struct guard_fragment *place;
-	int claimed;
+	struct guard_fragment *place = &group->places[number];
 
-	if (!group)
-		return;
-	claimed = claim_place(group, choose_place(group, key, tag));
-	if (claimed < 0)
-		return;
-	number = claimed & (GUARD_FRAGMENT_PLACES - 1);
-	place = &group->places[number];
-	group->tags[number] = tag;
-	group->times[number] = now_ns();
+	group->passes[number] = decision->verdict == GUARD_PASS;
 	place->source = key->source;
 	place->destination = key->destination;
 	place->id = key->fragment_id;
 	place->family = key->family;
 	place->protocol = key->fragment_protocol;
-	place->end = key->fragment_end;
+	place->end = end > key->fragment_end ? end : key->fragment_end;
 	place->slot = decision->slot;
 	place->monitor_slot = decision->monitor_slot;
 	place->verdict = decision->verdict;
 	place->flags = flags;
-	__sync_fetch_and_add(&group->versions[number], 1);
+}
+
+static __always_inline void remember_layer(const struct packet_layer *key, const struct decision *decision,
+                                           __u8 flags)
+{
+	__u64 hash = fragment_hash(key), now = now_ns();
+	struct guard_fragment_group *group = fragment_group(hash);
+	__u32 tag = fragment_tag(hash), number, before;
+	int passes = decision->verdict == GUARD_PASS;
+	struct choice choice = {};
+
+	if (!group)
+		return;
+	choose_place(group, key, tag, passes, now, &choice);
+	if (choice.age == ~0ULL)
+		return;
+	if (claim_place(group, &choice)) {
+		choose_place(group, key, tag, passes, now, &choice);
+		if (choice.age == ~0ULL || claim_place(group, &choice))
+			return;
+	}
+	number = choice.number & (GUARD_FRAGMENT_PLACES - 1);
+	group->tags[number] = tag;
+	group->times[number] = now;
+	write_place(group, number, key, decision, flags, choice.end);
+	/* What it returns is used, so that it stays one that fetches: those are full barriers. */
+	before = __sync_fetch_and_add(&group->versions[number], 1);
+	asm volatile("" : : "r"(before));
 }
 
 /* The layers around the judged one. A global function, verified by itself. */
@@ -207,14 +247,14 @@ static __always_inline void remember(const struct packet *packet, const struct d
                                      int is_failsafe)
 {
 	__u8 flags = (is_failsafe ? FRAGMENT_FAILSAFE : 0) | (decision->log ? FRAGMENT_LOG : 0);
-	struct packet_layer key;
+	struct guard_scratch *room = scratch();
 
 	if (packet->depth)
 		remember_around(packet, decision, flags);
-	if (packet->fragment != FRAGMENT_FIRST)
+	if (packet->fragment != FRAGMENT_FIRST || !room)
 		return;
-	packet_layer(&key, packet);
-	remember_layer(&key, decision, flags);
+	packet_layer(&room->key, packet);
+	remember_layer(&room->key, decision, flags);
 }
 
 #endif

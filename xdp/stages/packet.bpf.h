@@ -72,7 +72,7 @@ struct packet_layer {
 	struct guard_address6 source;
 	struct guard_address6 destination;
 	__u32 fragment_id;
-	__u16 fragment_end; /* bytes of the datagram that a first fragment has */
+	__u16 fragment_end; /* bytes of the datagram that a first fragment says to have */
 	__u8 fragment; /* enum packet_fragment */
 	__u8 fragment_protocol;
 	__u8 family;
@@ -90,7 +90,7 @@ static __always_inline void packet_layer(struct packet_layer *layer, const struc
 	layer->source = packet->source;
 	layer->destination = packet->destination;
 	layer->fragment_id = packet->fragment_id;
-	layer->fragment_end = packet->end - packet->fragment_data;
+	layer->fragment_end = packet->network + packet->length - packet->fragment_data;
 	layer->fragment = packet->fragment;
 	layer->fragment_protocol = packet->fragment_protocol;
 	layer->family = packet->family;

@@ -128,8 +128,10 @@ static __always_inline void parse_ipv4(struct xdp_md *ctx, struct packet *packet
 	if (packet->length < header_length)
 		return packet_fault(packet, GUARD_DETAIL_IP_LENGTH);
 	bound_packet(ctx, packet);
-	if (packet->network + header_length > packet->end)
-		return;
+	if (packet->network + header_length > packet->end) {
+		/* Of a cut layer nothing has named it yet. */
+		return packet_fault(packet, GUARD_DETAIL_TINY_FRAGMENT);
+	}
 	packet->has_options = header_length > sizeof(ip);
 	packet->read |= PACKET_OPTIONS;
 	packet->transport = packet->network + header_length;
@@ -176,6 +178,10 @@ static __always_inline int parse_ipv6_fragment(struct packet *packet, const stru
 
 	if (!(frag_off & 0xfff9))
 		return 1;
+	if (packet->fragment != FRAGMENT_NONE) {
+		packet_fault(packet, GUARD_DETAIL_FRAGMENT_TWICE);
+		return 1;
+	}
 	set_fragment(packet, bpf_ntohl(header->rest), packet->transport, header->next);
 	packet->fragment_at = frag_off & 0xfff8;
 	packet->fragment = packet->fragment_at ? FRAGMENT_LATER : FRAGMENT_FIRST;
@@ -214,7 +220,7 @@ static __always_inline int parse_extension(struct xdp_md *ctx, struct packet *pa
 	packet->protocol = extension.next;
 	if (protocol == 0 || protocol == 43 || protocol == 60)
 		packet->has_options = 1;
-	if (protocol == 44 && packet->fragment == FRAGMENT_NONE)
+	if (protocol == 44)
 		return parse_ipv6_fragment(packet, &extension);
 	return 1;
 }

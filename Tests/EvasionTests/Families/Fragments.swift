@@ -33,10 +33,6 @@ func fragmentCases() throws -> [EvasionCase] {
             { $0.extensions = [.plain(0), .fragment(offset: 0, more: true)] }
         ),
         (
-            "IPv6 first, then a header of a later one", .ipv6,
-            { $0.extensions = [.fragment(offset: 0, more: true), .fragment(offset: 185, more: false)] }
-        ),
-        (
             "IPv6 first, then atomic", .ipv6,
             { $0.extensions = [.fragment(offset: 0, more: true), .fragment(offset: 0, more: false)] }
         ),
@@ -62,6 +58,7 @@ func fragmentCases() throws -> [EvasionCase] {
     ]
     for (name, ip, wear) in later { try addLater(&cases, name, ip, wear) }
     try addTiny(&cases)
+    try addTwoHeaders(&cases)
     try addOverwriting(&cases)
     try addJudgedFirst(&cases)
     try addNone(&cases)
@@ -150,6 +147,25 @@ private func addTiny(_ cases: inout Cases) throws {
                 $0.segment = Array($0.segment.prefix(fixed))
             }
             cases.add(enough, "\(ip.title) \(proto), \(fixed) bytes", whole, (.closedFragments, right))
+        }
+    }
+}
+
+/// What stands behind a second header is no L4 header.
+private func addTwoHeaders(_ cases: inout Cases) throws {
+    let twice = Cases.Variant(
+        "two fragment headers", "RFC 8200 4.1: each extension header occurs at most once")
+    for (name, offset, more) in [
+        ("a later one", 185, false), ("offset 1", 1, true), ("a first one", 0, true),
+    ] {
+        let frame = try packet(AddressFamily.ipv6.tcp(80)) {
+            $0.extensions = [
+                .fragment(offset: 0, more: true), .fragment(offset: UInt16(offset), more: more),
+            ]
+        }
+        for scenario in [Scenario.closed, .closedFragments, .openFragments, .tracked] {
+            cases.add(
+                twice, "IPv6 first, then \(name)", frame, (scenario, .malformed("second fragment header")))
         }
     }
 }

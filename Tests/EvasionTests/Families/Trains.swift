@@ -174,6 +174,17 @@ private func addReplaced(_ trains: inout Trains, _ ip: AddressFamily) throws {
             ("first of tcp/8080", try refused.first, .dropped), ("first of tcp/80", try welcome.first, .web),
             ("last", try welcome.last, .following(.pass, "web")),
         ])
+    let longer = trains.pieces(ip, ip.udp(40000, 443))
+    var shorter = longer
+    shorter.wear = { $0.segment = Array($0.segment.prefix(16)) }
+    trains.add(
+        "a shorter first behind a longer one",
+        "RFC 5722 3: what the longer one was judged by must not be written over", ip,
+        [
+            ("first, 24 bytes", try longer.first, .web), ("first, 16 bytes", try shorter.first, .web),
+            ("later from byte 16", try longer.at(2), .malformed("overlapping fragment")),
+            ("last from byte 24", try longer.last, .following(.pass, "web")),
+        ])
     let kept = trains.pieces(ip, ip.udp(40000, 443))
     var tiny = kept
     tiny.wear = { $0.segment = zeros(4) }

@@ -137,7 +137,17 @@ private func addFragments(_ cases: inout Cases) throws {
             (scenario, .banned))
         cases.add(bans, "its last", try piece(id, 63, Array(enemy.dropFirst(504))), (scenario, .fragment))
     }
+    let options = Array(
+        try packet(ip.tcp(23)) { $0.ipOptions = [UInt8](repeating: 1, count: 40) }.dropFirst(14))
+    let cutOptions = Cases.Variant(kind, "RFC 1858 3.1: ports behind options that are cut are hidden")
+    for length in [24, 32, 56] {
+        cases.add(
+            cutOptions, "first, \(length) of 60 bytes of the inner IPv4 header",
+            try piece(7010 + length, 0x2000, Array(options.prefix(length))),
+            (.opened, .malformed("tiny fragment")))
+    }
     try addInnerFragments(&cases)
+    try addEssentialInside(&cases)
 }
 
 /// The judged header itself is a fragment, in whole tunnels.
@@ -152,4 +162,21 @@ private func addInnerFragments(_ cases: inout Cases) throws {
     cases.add(why, "last", try tunnelled(train.last), (.opened, .following(.pass, "web")))
     cases.add(
         why, "overlapping", try tunnelled(train.at(2)), (.opened, .malformed("overlapping fragment")))
+}
+
+/// A hop limit of 255 and a link-local source say something on the link, and nothing in a tunnel.
+private func addEssentialInside(_ cases: inout Cases) throws {
+    let rows: [(String, AddressFamily, String)] = [
+        ("router advertisement", .ipv6, "icmpv6 fe80::1 > ff02::1 router-advertisement ttl 255"),
+        ("neighbour solicitation", .ipv6, "icmpv6 fe80::1 > ff02::1 neighbour-solicitation ttl 255"),
+        ("DHCP answer", .ipv4, ip.udp(67, 68)),
+    ]
+    for (name, family, text) in rows {
+        let inner = try packet(text)
+        let type = family == .ipv4 ? 0x0800 : 0x86dd
+        let frame = try outer(47, nil, big(0) + big(type) + inner.dropFirst(14))
+        cases.add(
+            .init("essential traffic in GRE", "RFC 4861 6.1.2, 7.1: it comes from the link itself"), name,
+            frame, (.opened, .dropped))
+    }
 }

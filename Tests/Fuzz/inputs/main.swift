@@ -35,10 +35,10 @@ private func image(of policy: CheckedPolicy, bans: [Prefix], own: [IPAddress]) -
     } catch { fail("policy '\(policy.name)' does not compile: \(error.diagnostics.map(\.message))") }
 }
 
-private func randomImages() -> [[UInt8]] {
+private func randomImages() throws -> [[UInt8]] {
     var random = SeededGenerator(seed: seed)
-    return (0..<randomPolicies).map { _ in
-        let policy = random.policy(rules: random.pick([0, 1, 3, 10, 70, 140]))
+    return try (0..<randomPolicies).map { _ in
+        let policy = try random.policy(rules: random.pick([0, 1, 3, 10, 70, 140]))
         let bans = (0..<random.pick([0, 1, 3])).map { _ in
             let v6 = random.chance(40)
             let address = v6 ? IPAddress(v6: random.pick(World.v6)) : IPAddress(v4: random.pick(World.v4))
@@ -74,7 +74,7 @@ private func save(_ bytes: [UInt8], to path: String) {
 
 private let arguments = CommandLine.arguments.dropFirst()
 guard let folder = arguments.first else { fail("expected a folder, policies and captures") }
-private var images = randomImages()
+private var images = try randomImages()
 private let inputs = arguments.dropFirst()
 for path in inputs where path.hasSuffix(".conf") {
     guard let policy = loadPolicy(path: path).policy else { fail("\(path): not a policy") }
