@@ -223,7 +223,7 @@ private func addSpared(_ trains: inout Trains, _ ip: AddressFamily) throws {
         id: saved.id)
     trains.add(
         "failsafe's first of a banned source",
-        "POLICY 2: one with a port passes no later fragment without its first, and nothing else of the source",
+        "POLICY 2: with a port it passes no later fragment without its first, and nothing else of the source",
         ip,
         [
             ("last without its first", try saved.last, .banned), ("first", try saved.first, .failsafe),
@@ -324,7 +324,7 @@ private func addOtherHeaders(_ trains: inout Trains) throws {
     let options = worn { $0.ipOptions = zeros(40) }
     trains.add(
         "headers that differ",
-        "RFC 791 3.2: source, destination, protocol and identification are the key; offsets count data, no options",
+        "RFC 791 3.2: source, destination, protocol and identification are the key; offsets count data",
         ip,
         [
             ("first with 40 bytes of options", try options.first, .web),
