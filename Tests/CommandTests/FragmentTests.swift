@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fragments and tunnels over a real interface: what was decided for a first fragment outlives a swap, and bans see
-// into tunnels whatever policy runs.
+// Fragments and tunnels over a real interface: what was decided for a first fragment outlives a swap, and
+// bans see into tunnels whatever policy runs.
 import NetworkTypes
 import TestSupport
 import Testing
