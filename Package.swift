@@ -24,7 +24,7 @@ let package = Package(
         // Libraries of the field and the layout shared with the XDP program.
         .systemLibrary(
             name: "CBPF", path: "Sources/CLibraries/CBPF", pkgConfig: "libbpf",
-            providers: [.apt(["libbpf-dev"])]),
+            providers: [.apt(["libbpf-dev", "libxdp-dev"])]),
         .systemLibrary(
             name: "CPcap", path: "Sources/CLibraries/CPcap", pkgConfig: "libpcap",
             providers: [.apt(["libpcap-dev"])]),

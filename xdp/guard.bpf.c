@@ -262,7 +262,8 @@ static __always_inline int filter(struct xdp_md *ctx)
 	return finish(ctx, &room->packet, &decision);
 }
 
-SEC("xdp.frags")
+/* For frames in several buffers too: the loader sets BPF_F_XDP_HAS_FRAGS, but not behind a dispatcher. */
+SEC("xdp")
 int xdpguard(struct xdp_md *ctx)
 {
 	return filter(ctx);

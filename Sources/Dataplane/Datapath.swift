@@ -5,7 +5,7 @@ import Glibc
 import GuardABI
 
 /// How to attach where nothing of ours is attached yet.
-public enum AttachRequest: String, Sendable { case auto, native, generic }
+public enum AttachRequest: String, Sendable { case auto, native, generic, shared }
 
 /// One interface with our program on it.
 public struct Attachment: Sendable {
@@ -41,11 +41,15 @@ public struct Datapath {
     public func attachments() throws(KernelError) -> [Attachment] {
         var found: [Attachment] = []
         for interface in try NetworkInterface.all() {
-            guard let link = try XDPLink.pinned(interface, in: pins),
+            if let link = try XDPLink.pinned(interface, in: pins),
                 let running = try interface.attachedProgram()
-            else { continue }
-            let program = try link.information().program
-            found.append(Attachment(interface: interface, programID: program, mode: running.mode))
+            {
+                let program = try link.information().program
+                found.append(Attachment(interface: interface, programID: program, mode: running.mode))
+            } else if try SharedEntry.pinned(interface, in: pins) != nil {
+                let program = try runningProgramID() ?? 0
+                found.append(Attachment(interface: interface, programID: program, mode: .shared))
+            }
         }
         return found
     }
@@ -74,7 +78,12 @@ public struct Datapath {
         try pins.create()
         do {
             let names = try description().map(runningNames) ?? []
-            let generation = try load(ruleNames: ruleNames, running: Set(names), build: build)
+            let isShared = attach == .shared || !pins.entryIndexes().isEmpty
+            let generation = try load(ruleNames: ruleNames, running: Set(names)) { slots in
+                var image = try build(slots)
+                image.isShared = isShared
+                return image
+            }
             var applied = try bring(generation, to: interfaces, attach: attach)
             if mounted { applied.remarks.insert("mounted bpffs at \(PinDirectory.bpffs)", at: 0) }
             return applied
@@ -114,7 +123,7 @@ public struct Datapath {
         }
         let kept = Set(interfaces.map(\.index))
         let dropped = try attachments().filter { !kept.contains($0.interface.index) }
-        for attachment in dropped { unlink(pins.link(attachment.interface.index)) }
+        for attachment in dropped { try remove(attachment) }
         removeDeadLinks()
         return AppliedGeneration(
             attachments: try attachments(), detached: dropped.map(\.interface.name), remarks: change.remarks,
@@ -155,13 +164,19 @@ public struct Datapath {
         defer { _ = lock }
         let chosen = try attachments().filter { names?.contains($0.interface.name) ?? true }
         for attachment in chosen {
-            let path = pins.link(attachment.interface.index)
-            if unlink(path) != 0 { throw KernelError("remove \(path)") }
-            try waitUntilDetached(attachment)
+            try remove(attachment)
+            if attachment.mode != .shared { try waitUntilDetached(attachment) }
         }
         removeDeadLinks()
-        if pins.linkIndexes().isEmpty { removePins() }
+        if pins.linkIndexes().isEmpty, pins.entryIndexes().isEmpty { removePins() }
         return chosen.map(\.interface.name)
+    }
+
+    private func remove(_ attachment: Attachment) throws(KernelError) {
+        let index = attachment.interface.index
+        if attachment.mode == .shared { try SharedEntry.pinned(attachment.interface, in: pins)?.detach() }
+        let path = attachment.mode == .shared ? pins.entry(index) : pins.link(index)
+        if unlink(path) != 0 { throw KernelError("remove \(path)") }
     }
 
     /// The kernel drops an unpinned link's last reference a moment later: asks until the program is gone.
@@ -182,8 +197,14 @@ public struct Datapath {
     }
 
     private func removeDeadLinks() {
-        let alive = Set((try? attachments())?.map(\.interface.index) ?? pins.linkIndexes())
+        let alive = Set(
+            (try? attachments())?.map(\.interface.index) ?? pins.linkIndexes() + pins.entryIndexes())
         for index in pins.linkIndexes() where !alive.contains(index) { unlink(pins.link(index)) }
+        for index in pins.entryIndexes() where !alive.contains(index) {
+            unlink(pins.entry(index))
+            SharedEntry.clean(after: index)
+        }
+        if pins.entryIndexes().isEmpty { unlink(pins.current) }
     }
 
     private func removePins() {

@@ -4,7 +4,7 @@ import CBPF
 import Glibc
 
 /// New links are attached but only pinned at the end; links in use are replaced last, and put back when one
-/// refuses.
+/// refuses. Dispatchers are in between: entries are put in, and all of them change by one update.
 struct GenerationChange {
     private let generation: GuardObject
     private let pins: PinDirectory
@@ -13,6 +13,12 @@ struct GenerationChange {
     private var adopted: [XDPLink] = []
     private var replaced: [(link: XDPLink, old: FileDescriptor)] = []
     private var pinned: [XDPLink] = []
+    /// Interfaces of dispatchers: those that get our entry, and whether some have it already.
+    private var toShare: [NetworkInterface] = []
+    private var hasEntries = false
+    private var entries: [SharedEntry] = []
+    private var generationSwitch: GenerationSwitch?
+    private var switchedFrom: FileDescriptor?
 
     init(generation: GuardObject, pins: PinDirectory) {
         self.generation = generation
@@ -24,8 +30,13 @@ struct GenerationChange {
     /// Attaches where nothing of ours is; adopts the link where there is one.
     mutating func bring(_ interface: NetworkInterface, attach: AttachRequest) throws(KernelError) {
         if let link = try XDPLink.pinned(interface, in: pins) { return adopted.append(link) }
+        if try SharedEntry.pinned(interface, in: pins) != nil {
+            hasEntries = true
+            return
+        }
         unlink(pins.link(interface.index))
         switch attach {
+        case .shared: toShare.append(interface)
         case .native: created.append(try .attach(program, to: interface, mode: .native))
         case .generic: created.append(try .attach(program, to: interface, mode: .generic))
         case .auto:
@@ -47,6 +58,7 @@ struct GenerationChange {
         try pinNext(program, as: pins.program)
         try pinNext(generation.descriptor("guard_info"), as: pins.description)
         let running = try FileDescriptor.pinned(pins.program)
+        try share(instead: running)
         for link in adopted {
             let old = try link.program(expected: running)
             try link.replace(old, with: program)
@@ -54,6 +66,20 @@ struct GenerationChange {
         }
         rename(Self.next(pins.program), pins.program)
         rename(Self.next(pins.description), pins.description)
+    }
+
+    /// New entries call what their neighbours call; then all change at once.
+    private mutating func share(instead running: FileDescriptor?) throws(KernelError) {
+        guard hasEntries || !toShare.isEmpty else { return }
+        let shared = try GenerationSwitch.open(pins)
+        generationSwitch = shared
+        if !hasEntries { try shared.set(program) }
+        for interface in toShare {
+            entries.append(try .attach(to: interface, switching: shared.array, pins: pins))
+        }
+        guard hasEntries else { return }
+        try shared.set(program)
+        switchedFrom = running
     }
 
     /// Pins beside the running generation's; renamed over it once all links have the new program.
@@ -67,6 +93,9 @@ struct GenerationChange {
     /// Puts everything back. The descriptors of the replaced programs have kept them alive.
     mutating func undo() {
         for (link, old) in replaced.reversed() { _ = bpf_link_update(link.descriptor.raw, old.raw, nil) }
+        if let switchedFrom { try? generationSwitch?.set(switchedFrom.raw) }
+        for entry in entries { try? entry.undo(pins) }
+        if generationSwitch?.isNew == true { unlink(pins.current) }
         for path in [pins.program, pins.description] { unlink(Self.next(path)) }
         for link in pinned { unlink(pins.link(link.interface.index)) }
     }

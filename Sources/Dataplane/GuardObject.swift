@@ -28,6 +28,9 @@ public struct GenerationImage: Sendable {
     public var tables: [UInt8]
     /// JSON text that stays with the program.
     public var info: [UInt8]
+    /// Called by an entry in a dispatcher: libxdp loads entries without the flag for frames in several
+    /// buffers, and the kernel lets only programs of the same kind call each other. The dispatcher has it.
+    var isShared = false
     public init(config: guard_config, tables: [UInt8], info: [UInt8]) {
         self.config = config
         self.tables = tables
@@ -98,6 +101,13 @@ final class GuardObject {
     }
 
     private func configure(_ image: GenerationImage) throws(KernelError) {
+        let program = bpf_object__find_program_by_name(object, guardProgramName)
+        let flags = image.isShared ? 0 : UInt32(BPF_F_XDP_HAS_FRAGS)
+        try check(bpf_program__set_flags(program, flags), "configure the XDP program")
+        // As an entry's, which is cleared before the kernel compares; always, so that links can be updated.
+        try check(
+            bpf_program__set_expected_attach_type(program, BPF_CGROUP_INET_INGRESS),
+            "configure the XDP program")
         var config = image.config
         let result = bpf_map__set_initial_value(
             try map(".rodata.config"), &config, MemoryLayout<guard_config>.size)
@@ -109,14 +119,13 @@ final class GuardObject {
     }
 
     private func load() throws(KernelError) {
+        let program = bpf_object__find_program_by_name(object, guardProgramName)
         let result = bpf_object__load(object)
         if result < 0 {
             throw KernelError("load the XDP program", code: -result, log: LogBuffer.shared.text)
         }
-        guard let found = bpf_object__find_program_by_name(object, guardProgramName) else {
-            throw KernelError("find the XDP program", code: ENOENT)
-        }
-        program = bpf_program__fd(found)
+        guard program != nil else { throw KernelError("find the XDP program", code: ENOENT) }
+        self.program = bpf_program__fd(program)
     }
 
     private func fill(_ image: GenerationImage) throws(KernelError) {
@@ -145,7 +154,7 @@ final class LogBuffer: @unchecked Sendable {
     }
 }
 
-private let captureLog: libbpf_print_fn_t = { level, format, arguments in
+let captureLog: libbpf_print_fn_t = { level, format, arguments in
     guard level != LIBBPF_DEBUG, let format, let arguments else { return 0 }
     var buffer = [CChar](repeating: 0, count: 1 << 20)
     let count = vsnprintf(&buffer, buffer.count, format, arguments)

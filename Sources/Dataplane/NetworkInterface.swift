@@ -4,8 +4,8 @@ import CBPF
 import Glibc
 import NetworkTypes
 
-/// How a program is attached: in the driver, or behind it in the stack.
-public enum AttachMode: String, Sendable { case native, generic }
+/// How a program is attached: in the driver, behind it in the stack, or in a dispatcher beside others.
+public enum AttachMode: String, Sendable { case native, generic, shared }
 
 /// An interface as the kernel knows it now.
 public struct NetworkInterface: Sendable, Hashable {

@@ -6,7 +6,7 @@ import GuardABI
 
 /// /sys/fs/bpf/xdpguard/net-COOKIE-abiN: COOKIE is the network namespace's (SO_NETNS_COOKIE, unique until
 /// the next boot, as its inode is not), N the layout's version. Holds the shared maps, the running program
-/// with its description, and `link-IFINDEX` pins.
+/// with its description, and `link-IFINDEX` or `entry-IFINDEX` pins.
 public struct PinDirectory: Sendable {
     public static let bpffs = "/sys/fs/bpf"
     static let root = bpffs + "/xdpguard"
@@ -37,6 +37,10 @@ public struct PinDirectory: Sendable {
     var hasAllMaps: Bool { SharedMap.allCases.allSatisfy { access(map($0), F_OK) == 0 } }
 
     func link(_ index: UInt32) -> String { path + "/link-\(index)" }
+    /// Our program in the dispatcher of an interface.
+    func entry(_ index: UInt32) -> String { path + "/entry-\(index)" }
+    /// The program array through which entries find the running generation.
+    var current: String { path + "/guard_current" }
 
     public var exists: Bool { access(path, F_OK) == 0 }
 
@@ -54,8 +58,12 @@ public struct PinDirectory: Sendable {
     }
 
     /// Interfaces that have a link pin.
-    func linkIndexes() -> [UInt32] {
-        entries().filter { $0.hasPrefix("link-") }.compactMap { UInt32($0.dropFirst(5)) }.sorted()
+    func linkIndexes() -> [UInt32] { indexes(after: "link-") }
+    /// Interfaces whose dispatcher has an entry of ours.
+    func entryIndexes() -> [UInt32] { indexes(after: "entry-") }
+
+    private func indexes(after prefix: String) -> [UInt32] {
+        entries().filter { $0.hasPrefix(prefix) }.compactMap { UInt32($0.dropFirst(prefix.count)) }.sorted()
     }
 
     func entries() -> [String] { Self.entries(of: path) }
@@ -93,6 +101,8 @@ public struct PinDirectory: Sendable {
         for name in entries(of: root) where name.hasPrefix("net-") && root + "/" + name != kept {
             let folder = root + "/" + name
             let links = entries(of: folder).filter { $0.hasPrefix("link-") }
+            // Nothing tells whether the interface of a dispatcher is gone in another namespace.
+            guard !entries(of: folder).contains(where: { $0.hasPrefix("entry-") }) else { continue }
             guard !links.contains(where: { XDPLink.isAlive(folder + "/" + $0) }) else { continue }
             for entry in entries(of: folder) { unlink(folder + "/" + entry) }
             rmdir(folder)

@@ -141,12 +141,50 @@ extension LiveTests {
             try expectUntouched()
         }
 
-        @Test func `attach shared exits 69, and a mode that needs a gap too`() throws {
+        @Test func `attach shared says that the kernel refuses freplace, or runs in a dispatcher`() throws {
             let path = try net.policy(Policies.web)
+            for words in [["--dry-run"], []] {
+                let command = ["apply", path, "--dev", "guard0", "--attach", "shared"] + words
+                let shared = try run(net.server.entering([Product.path] + command))
+                guard shared.exit != 0 else { continue }
+                #expect(shared.exit == 69, "\(shared)")
+                #expect(
+                    shared.errors.contains("this kernel refuses programs that replace a function (freplace: ")
+                )
+                #expect(shared.errors.contains("--attach auto"))
+                #expect(shared.output == "")
+                try expectUntouched()
+                #expect(!FileManager.default.fileExists(atPath: "/sys/fs/bpf/xdp"))
+            }
+            guard try net.server.programID(on: "guard0") != nil else { return }
+            let status = try net.server.report("status", "--measure", "0")
+            #expect(status["interfaces"][0]["mode"].string == "shared")
+            try net.server.mustRun("detach")
+            try expectUntouched()
+        }
+
+        @Test func `a refused attach shared leaves the policy that runs`() throws {
+            let path = try net.policy(Policies.web)
+            try net.server.mustRun("apply", path, "--dev", "guard0")
+            let running = try net.server.programID(on: "guard0")
             let shared = try net.server.guarded("apply", path, "--dev", "guard0", "--attach", "shared")
             #expect(shared.exit == 69, "\(shared)")
-            #expect(shared.errors.contains("shared"))
-            try expectUntouched()
+            #expect(try net.server.programID(on: "guard0") == running)
+            #expect(try net.server.report("status")["interfaces"][0]["mode"].string == "native")
+        }
+
+        @Test func `with somebody else's program attach shared exits 69 and leaves it`() throws {
+            let path = try net.policy(Policies.web)
+            try BPFPrograms.attachForeign(to: "guard0", in: net.server)
+            let foreign = try net.server.programID(on: "guard0")
+            let shared = try net.server.guarded("apply", path, "--dev", "guard0", "--attach", "shared")
+            #expect(shared.exit == 69, "\(shared)")
+            #expect(shared.errors.contains("guard0") || shared.errors.contains("freplace"), "\(shared)")
+            #expect(try net.server.programID(on: "guard0") == foreign)
+        }
+
+        @Test func `a mode that needs a gap exits 69`() throws {
+            let path = try net.policy(Policies.web)
             try net.server.mustRun("apply", path, "--dev", "guard0", "--attach", "generic")
             let running = try net.server.programID(on: "guard0")
             let native = try net.server.guarded("apply", path, "--dev", "guard0", "--attach", "native")

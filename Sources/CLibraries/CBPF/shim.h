@@ -11,3 +11,4 @@
 #include <net/if_arp.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
+#include <xdp/libxdp.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiles xdp/guard.bpf.c with the toolchain's clang and embeds the object: `swift build` gives one binary.
+// Compiles xdp/*.bpf.c with the toolchain's clang and embeds the objects: `swift build` gives one binary.
 import PackagePlugin
 
 @main
@@ -9,7 +9,8 @@ struct BPFBuild: BuildToolPlugin {
         let output = context.pluginWorkDirectoryURL.appending(path: "BPFImages.swift")
         let clang = try context.tool(named: "clang").url
         let names = [
-            "guard.bpf.c", "maps.bpf.h", "config.bpf.h", "abi/guard_abi.h", "abi/guard_words.h",
+            "guard.bpf.c", "entry.bpf.c", "dispatcher.bpf.c", "maps.bpf.h", "config.bpf.h",
+            "abi/guard_abi.h", "abi/guard_words.h",
             "stages/bans.bpf.h", "stages/classify.bpf.h",
             "stages/count.bpf.h", "stages/essential.bpf.h", "stages/fragments.bpf.h",
             "stages/packet.bpf.h", "stages/parse.bpf.h", "stages/spoofed.bpf.h", "stages/tables.bpf.h",
@@ -17,7 +18,7 @@ struct BPFBuild: BuildToolPlugin {
         ]
         return [
             .buildCommand(
-                displayName: "Compiling the XDP program",
+                displayName: "Compiling the XDP programs",
                 executable: try context.tool(named: "bpfembed").url,
                 arguments: [clang.path(), xdp.path(), output.path()],
                 inputFiles: names.map { xdp.appending(path: $0) },

@@ -10,15 +10,16 @@ import Service
 struct Apply: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Make a policy the running one, in one step.")
 
-    enum Attach: String, ExpressibleByArgument, CaseIterable { case auto, native, generic, shared }
-
     @Argument(help: "The policy file.") var policy: String
     @Option(name: .long, help: "Interface (repeatable); replaces the policy's 'interfaces'.") var dev:
         [String] = []
     @Option(
         name: .long,
-        help: "Where the program runs: in the driver (native), behind it (generic), or what works.")
-    var attach: Attach = .auto
+        help: """
+            Where the program runs: in the driver (native), behind it (generic), what works (auto), or \
+            beside other XDP programs in libxdp's dispatcher (shared).
+            """)
+    var attach: AttachRequest = .auto
     @Flag(name: .long, help: "Do everything but change what runs.") var dryRun = false
     @Flag(name: .long, help: "Apply even a policy that would cut the SSH session this runs in.") var force =
         false
@@ -30,7 +31,7 @@ struct Apply: ParsableCommand {
             if confirm != nil {
                 throw ServiceError(.unavailable, "--confirm is not supported by this version")
             }
-            let outcome = try Service.apply(try request()) { StandardError.write($0) }
+            let outcome = try Service.apply(request()) { StandardError.write($0) }
             for remark in outcome.remarks { StandardError.write("xdpguard: note: \(printable(remark))\n") }
             switch format.output {
             case .json: try output.json(outcome.json)
@@ -39,20 +40,18 @@ struct Apply: ParsableCommand {
         }
     }
 
-    private func request() throws -> ApplyRequest {
-        guard let mode = AttachRequest(rawValue: attach.rawValue) else {
-            throw ServiceError(
-                .unavailable, "--attach shared is not supported by this version; use auto, native or generic")
-        }
+    private func request() -> ApplyRequest {
         var request = ApplyRequest(policyPath: policy)
         request.devices = dev
-        request.attach = mode
+        request.attach = attach
         request.dryRun = dryRun
         request.force = force
         request.sshConnection = getenv("SSH_CONNECTION").map { String(cString: $0) }
         return request
     }
 }
+
+extension AttachRequest: ExpressibleByArgument {}
 
 extension ApplyOutcome {
     var lines: [String] {
