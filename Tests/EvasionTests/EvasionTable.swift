@@ -3,6 +3,7 @@
 
 let evasionFamilies: [@Sendable () throws -> [EvasionCase]] = [
     nonIPCases, tagCases, ipv4HeaderCases, ipv6ChainCases, fragmentCases, trainCases, oddTrainCases,
+    fullGroupCases,
     tunnelCases,
     tunnelFaultCases, tunnelLayerCases, tunnelContentCases, tunnelCutCases, tunnelTrainCases, lengthCases,
     transportCases, essentialCases, spoofedCases, banCases, lenientCases,
