@@ -141,6 +141,12 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         .init(
             "failsafe forgets later fragments", "stages/fragments.bpf.h",
             "(is_failsafe ? FRAGMENT_FAILSAFE : 0)", "0"),
+        .init(
+            "dropped trains push out others", "stages/fragments.bpf.h",
+            "\tif (later && !passes)\n\t\treturn ~0ULL;\n", ""),
+        .init(
+            "dropped trains stay as long as others", "stages/fragments.bpf.h",
+            "group->passes[number] ? 1ULL << 63 : 0;", "0;"),
         .init("trains live for an hour", "abi/guard_abi.h", "30000000000ULL", "3600000000000ULL"),
         .init(
             "trains live a nanosecond longer", "stages/fragments.bpf.h",
