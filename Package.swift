@@ -125,8 +125,8 @@ let package = Package(
         tests(
             "NativeDatapathTests",
             [
-                "NativeDatapath", "MapCompiler", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes",
-                "GuardABI",
+                "NativeDatapath", "MapCompiler", "Dataplane", "Replay", "PolicyLanguage", "Diagnostics",
+                "NetworkTypes", "GuardABI",
             ]),
         tests(
             "ReplayTests",

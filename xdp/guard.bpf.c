@@ -164,9 +164,10 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables,
 	struct search search = {.slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT};
 	__u64 head = 0;
 
-	search.source = address_row(packet, 0);
-	if (guard_config.flags & GUARD_CFG_NEVER_BAN)
-		head = table_u64(tables, search.source);
+	search.addresses = addresses();
+	search.source = address_row(search.addresses, packet, 0);
+	if (guard_config.flags & GUARD_CFG_NEVER_BAN && search.addresses)
+		head = address_u64(search.addresses, search.source);
 	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
 	if (guard_config.flags & GUARD_CFG_FAILSAFE) {
 		find_rows(ctx, tables, packet, &search);

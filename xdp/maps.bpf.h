@@ -21,6 +21,24 @@ struct {
 	__uint(max_entries, 1);
 } guard_tables SEC(".maps");
 
+/* What depends on sets of addresses: a struct guard_addresses_header and what it tells of. An inner map is
+ * written through mmap before it takes its place here, and then only read: a set changes by one more map. Of
+ * the size that this policy needs, with room for sets to grow. */
+struct guard_addresses_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(key_size, 4);
+	__uint(value_size, 8);
+	__uint(max_entries, 1);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__type(key, __u32);
+	__uint(max_entries, 1);
+	__array(values, struct guard_addresses_map);
+} guard_addresses SEC(".maps");
+
 /* Who applied which policy, for status, found through the program. Never read in the kernel. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

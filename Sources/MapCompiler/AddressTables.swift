@@ -1,77 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source and destination tables of both families: addresses to classes to rows.
+// Sources and destinations of both families: conditions on addresses in, the value of guard_addresses' inner
+// map out.
+import Diagnostics
 import GuardABI
 import NetworkTypes
 import PolicyLanguage
 
+/// Where an address stands in a packet.
+enum AddressSide: Int {
+    case source, destination
+
+    func key(_ match: RuleMatch) -> AddressSet? { self == .source ? match.source : match.destination }
+}
+
+/// One family's sources or destinations.
+struct PartitionName {
+    var family: AddressFamily
+    var side: AddressSide
+
+    static let all: [PartitionName] = [
+        .init(family: .ipv4, side: .source), .init(family: .ipv4, side: .destination),
+        .init(family: .ipv6, side: .source), .init(family: .ipv6, side: .destination),
+    ]
+
+    /// GUARD_PARTITION.
+    var number: Int { (family == .ipv4 ? 0 : 2) + side.rawValue }
+    var text: String { "\(family == .ipv4 ? "IPv4" : "IPv6") \(side) addresses" }
+}
+
 extension PolicyCompiler {
-    /// Fills the four address tables and the row for packets without an IP header.
-    mutating func writeAddressTables() {
-        config.ipv4.0 = writeIPv4(.source)
-        config.ipv4.1 = writeIPv4(.destination)
-        config.ipv6.0 = writeIPv6(.source)
-        config.ipv6.1 = writeIPv6(.destination)
+    /// Whether any match asks for addresses or their family, or rows of addresses are needed as no other key
+    /// gives any.
+    var usesAddresses: Bool {
+        if !policy.neverBan.isEmpty { return true }
+        var hasOtherKeys = false
+        for numbered in matches.all {
+            let match = numbered.match
+            if match.source != nil || match.destination != nil || match.families != nil { return true }
+            hasOtherKeys = hasOtherKeys || match.hasIndexKey
+        }
+        return !hasOtherKeys && !matches.all.isEmpty
+    }
+
+    /// Writes everything that is looked up by address.
+    mutating func writeAddresses() {
+        let memory = AddressMemory()
+        _ = memory.allocate(MemoryLayout<guard_addresses_header>.size, alignment: 64)
+        var header = guard_addresses_header()
+        var rows = RowWriter(memory: memory)
+        for name in PartitionName.all {
+            do throws(LabelOverflow) {
+                header[partition: name.number] = try partition(name, memory, &rows)
+            } catch {
+                problems.append(tooManyLabels(name, error))
+            }
+        }
         let unread = matches.row { $0.source == nil && $0.destination == nil && $0.families == nil }
-        config.unread_row = writer.append(rows: [unread])
+        header.unread_row = rows.offset(of: unread.words)
+        if memory.isFull {
+            problems.append(limit("the tables of addresses need more than 512 MiB", "no more is possible"))
+        }
+        header.used = UInt32(memory.used)
+        memory.header = header
+        addresses = memory.bytes
+        config.addresses_size = UInt32(addresses.count)
     }
 
-    enum Side {
-        case source, destination
-        func key(_ match: RuleMatch) -> AddressSet? { self == .source ? match.source : match.destination }
+    private mutating func partition(
+        _ name: PartitionName, _ memory: AddressMemory, _ rows: inout RowWriter
+    ) throws(LabelOverflow) -> guard_partition {
+        switch name.family {
+        case .ipv4: try partition(name, \AddressSet.v4, memory, &rows)
+        case .ipv6: try partition(name, \AddressSet.v6, memory, &rows)
+        }
     }
 
-    private mutating func writeIPv4(_ side: Side) -> guard_address_table {
-        let classes: Classes<UInt32> = classes(side, .ipv4, \.v4)
-        var table = guard_address_table()
-        guard write(classes, "IPv4 \(side) addresses", into: &table) else { return table }
-        // The root tells for each /16 which boundaries lie in it; only their low halves are searched.
-        let keys = classes.starts.dropFirst()
-        var root = [UInt32](repeating: 0, count: 65537)
-        for key in keys { root[Int(key >> 16) + 1] += 1 }
-        let longest = root.max() ?? 0
-        for index in 1...65536 { root[index] += root[index - 1] }
-        table.root = writer.append(root)
-        table.keys = writer.append(keys.map { UInt16(truncatingIfNeeded: $0) })
-        table.top_step = topStep(longest)
+    private mutating func partition<Bound: CellBound>(
+        _ name: PartitionName, _ part: KeyPath<AddressSet, IntervalSet<Bound>>, _ memory: AddressMemory,
+        _ rows: inout RowWriter
+    ) throws(LabelOverflow) -> guard_partition {
+        func admits(_ match: RuleMatch) -> Bool { match.families?.contains(name.family) ?? true }
+        var constraints = matches.constraints(where: admits) { name.side.key($0)?[keyPath: part] }
+        if name.side == .source {
+            constraints.append(Constraint(bit: 63, values: policy.neverBan[keyPath: part]))
+        }
+        let base = matches.row { admits($0) && name.side.key($0) == nil }
+        var states = LabelStates(wordCount: base.words.count)
+        let partition = try Partition(base: base.words, constraints: constraints, states: &states)
+        var table = guard_partition()
+        table.label_count = UInt32(states.count)
+        table.label_room = table.label_count
+        table.labels = UInt32(
+            memory.append(
+                (0..<states.count).map { guard_label(row: rows.offset(of: Array(states.state($0))), sets: 0) }))
+        if partition.starts.count > 1 {
+            config.partitions |= 1 << UInt32(name.number)
+            table.root = UInt32(PartitionWriter.write(partition, to: memory))
+        }
         return table
     }
 
-    private mutating func writeIPv6(_ side: Side) -> guard_address_table {
-        let classes: Classes<UInt128> = classes(side, .ipv6, \.v6)
-        var table = guard_address_table()
-        guard write(classes, "IPv6 \(side) addresses", into: &table) else { return table }
-        let keys = classes.starts.dropFirst().map {
-            guard_address6(high: UInt64(truncatingIfNeeded: $0 >> 64), low: UInt64(truncatingIfNeeded: $0))
-        }
-        table.root = writer.append([UInt32(0), table.count])
-        table.keys = writer.append(keys)
-        table.top_step = topStep(table.count)
-        return table
-    }
-
-    /// Writes rows and classes; false where one row serves all addresses and nothing needs to be searched.
-    private mutating func write<Bound>(
-        _ classes: Classes<Bound>, _ what: String, into table: inout guard_address_table
-    ) -> Bool {
-        guard classes.starts.count > 1 else {
-            table.rows = writer.append(rows: classes.classes.map { classes.rows[$0] })
-            return false
-        }
-        table.rows = writer.append(rows: classes.rows)
-        table.row_count = UInt32(classes.rows.count)
-        table.count = UInt32(classes.starts.count - 1)
-        table.enabled = 1
-        table.classes = writer.append(classNumbers(classes.classes, what))
-        return true
-    }
-
-    private func classes<Bound>(
-        _ side: Side, _ family: AddressFamily, _ part: (AddressSet) -> IntervalSet<Bound>
-    ) -> Classes<Bound> {
-        func admits(_ match: RuleMatch) -> Bool { match.families?.contains(family) ?? true }
-        var constraints = matches.constraints(where: admits) { side.key($0).map(part) }
-        if side == .source { constraints.append(Constraint(bit: 63, values: part(policy.neverBan))) }
-        return Classes(base: matches.row { admits($0) && side.key($0) == nil }, constraints: constraints)
+    private func tooManyLabels(_ name: PartitionName, _ overflow: LabelOverflow) -> Diagnostic {
+        let rule = overflow.bit >= 64 && overflow.bit - 64 < policy.rules.count ? policy.rules[overflow.bit - 64] : nil
+        let who = rule.map { "rule '\($0.name)'" } ?? "the policy"
+        return limit(
+            "\(who) makes one class of \(name.text) too many", "at most \(GUARD_LABELS_MAX) are possible",
+            at: rule?.range)
     }
 
     /// This host's addresses and the filter that answers for most others (own_bit in stages/spoofed.bpf.h).
@@ -95,7 +129,11 @@ extension PolicyCompiler {
     }
 }
 
-/// The greatest power of two not above `count`; 0 for 0.
-private func topStep(_ count: UInt32) -> UInt32 {
-    count == 0 ? 0 : 1 << UInt32(31 - count.leadingZeroBitCount)
+extension RuleMatch {
+    /// Whether it has a key of IndexTables.swift.
+    fileprivate var hasIndexKey: Bool {
+        service != nil || sourcePort != nil || tcpFlags != nil || interface != nil || vlan != nil
+            || innerVLAN != nil || length != nil || ttl != nil || dscp != nil || ipOptions != nil
+            || fragment != nil
+    }
 }

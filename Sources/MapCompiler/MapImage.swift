@@ -9,6 +9,9 @@ public struct MapImage: Sendable {
     public var config: guard_config
     /// The bytes of guard_tables; config's offsets point into them. Never empty.
     public var tables: [UInt8]
+    /// The front of the value of guard_addresses' inner map, which has `config.addresses_size` bytes: a
+    /// guard_addresses_header and what it tells of.
+    public var addresses: [UInt8]
 }
 
 /// What the compiler must know of where the policy will run.

@@ -19,6 +19,7 @@ struct PolicyCompiler {
     let matches: Matches
     var config = guard_config()
     var writer = TableWriter()
+    var addresses: [UInt8] = []
     var problems: [Diagnostic] = []
 
     init(_ policy: CheckedPolicy, _ target: CompileTarget) {
@@ -35,14 +36,14 @@ struct PolicyCompiler {
         config.decapsulate = decapsulate
         config.rule_count = UInt32(policy.rules.count)
         config.words = UInt32(matches.wordCount - 1)
-        writeAddressTables()
+        writeAddresses()
         writeIndexTables()
         writeOwnAddresses()
         writeRules()
         writeInterfaces()
         config.tables_size = UInt32(writer.bytes.count)
         guard problems.isEmpty else { throw CompileError(diagnostics: problems) }
-        return MapImage(config: config, tables: writer.bytes)
+        return MapImage(config: config, tables: writer.bytes, addresses: addresses)
     }
 
     /// Class numbers as the tables hold them; more than 65,536 classes are a limit.
@@ -82,7 +83,7 @@ struct PolicyCompiler {
     }
 
     /// - Parameter range: nil: of the policy as a whole, told at its first rule where it has one.
-    private func limit(_ message: String, _ bound: String, at range: SourceRange? = nil) -> Diagnostic {
+    func limit(_ message: String, _ bound: String, at range: SourceRange? = nil) -> Diagnostic {
         let place = range ?? policy.rules.first?.range ?? policy.failsafe.first?.range
         return Diagnostic(
             id: "datapath-limit", message + ", but " + bound,
@@ -109,6 +110,7 @@ struct PolicyCompiler {
         set(GUARD_CFG_FAILSAFE, matches.hasFailsafe)
         set(GUARD_CFG_NEVER_BAN, !policy.neverBan.isEmpty)
         set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty)
+        set(GUARD_CFG_ADDRESSES, usesAddresses)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
         return flags
     }

@@ -19,10 +19,12 @@
 /* The largest piece that the stages read at once: below it the bounds checks of
  * tables.bpf.h would wrap. */
 #define TABLES_MIN sizeof(struct guard_pattern)
+#define ADDRESSES_MIN sizeof(struct guard_addresses_header)
 
 struct native_datapath {
 	struct guard_config config;
 	void *tables;
+	void *addresses;
 	struct guard_trace trace;
 	struct guard_payload_window payload;
 	struct guard_scratch scratch;
@@ -68,6 +70,11 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 
 	if (map == &guard_tables)
 		return datapath->tables;
+	/* The inner map stands for itself by its place. */
+	if (map == &guard_addresses)
+		return &datapath->addresses;
+	if (map == &datapath->addresses)
+		return datapath->addresses;
 	if (map == &guard_trace)
 		return &datapath->trace;
 	if (map == &guard_payload)
@@ -151,37 +158,58 @@ static __always_inline void bpf_ringbuf_submit(void *event, __u64 flags)
 
 /* ---- Engines */
 
-int native_datapath_load(struct native_datapath *datapath, const struct guard_config *config,
-                         const void *tables, __u64 tables_size)
+static void *copied(const void *bytes, __u64 size, __u64 room)
 {
-	void *copy;
+	void *copy = calloc(1, room);
 
-	if (config->abi_version != GUARD_ABI_VERSION || config->tables_size != tables_size ||
-	    tables_size < TABLES_MIN)
+	return copy ? memcpy(copy, bytes, size) : NULL;
+}
+
+int native_datapath_load(struct native_datapath *datapath, const struct native_image *image)
+{
+	const struct guard_config *config = image->config;
+	void *tables, *addresses;
+
+	if (config->abi_version != GUARD_ABI_VERSION || config->tables_size != image->tables_size ||
+	    image->tables_size < TABLES_MIN || config->addresses_size < image->addresses_size ||
+	    image->addresses_size < ADDRESSES_MIN)
 		return -EINVAL;
-	copy = malloc(tables_size);
-	if (!copy)
+	tables = copied(image->tables, image->tables_size, image->tables_size);
+	addresses = copied(image->addresses, image->addresses_size, config->addresses_size);
+	if (!tables || !addresses) {
+		free(tables);
+		free(addresses);
 		return -ENOMEM;
-	memcpy(copy, tables, tables_size);
+	}
 	free(datapath->tables);
-	datapath->tables = copy;
+	free(datapath->addresses);
+	datapath->tables = tables;
+	datapath->addresses = addresses;
 	datapath->config = *config;
 	return 0;
 }
 
-struct native_datapath *native_datapath_create(const struct guard_config *config, const void *tables,
-                                               __u64 tables_size)
+struct native_datapath *native_datapath_create(const struct native_image *image)
 {
 	struct native_datapath *datapath = calloc(1, sizeof(*datapath));
 
 	if (!datapath)
 		return NULL;
 	datapath->random = 1;
-	if (native_datapath_load(datapath, config, tables, tables_size)) {
+	if (native_datapath_load(datapath, image)) {
 		native_datapath_destroy(datapath);
 		return NULL;
 	}
 	return datapath;
+}
+
+__u32 native_datapath_label(const struct native_datapath *datapath, __u8 family, int side,
+                            const struct guard_address6 *address)
+{
+	struct packet packet = {.family = family, .source = *address, .destination = *address};
+
+	native_config = &datapath->config;
+	return address_label(datapath->addresses, &packet, side != 0);
 }
 
 void native_datapath_destroy(struct native_datapath *datapath)
@@ -192,6 +220,7 @@ void native_datapath_destroy(struct native_datapath *datapath)
 		free(datapath->rules[page]);
 	free(datapath->bans.places);
 	free(datapath->tables);
+	free(datapath->addresses);
 	free(datapath);
 }
 

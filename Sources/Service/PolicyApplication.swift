@@ -85,7 +85,7 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
         try Datapath.verify(image)
         return ApplyOutcome(
             policy: policy.name, ruleCount: names.count, attachments: [], detached: [], remarks: [],
-            tableBytes: image.tables.count, isDryRun: true)
+            tableBytes: image.tables.count + image.addresses.count, isDryRun: true)
     }
     let applied = try datapath.apply(
         to: interfaces, attach: request.attach, ruleNames: names,
@@ -142,10 +142,11 @@ private func generation(
         header: .init(
             policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue,
             appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
-            tableBytes: UInt64(image.tables.count)),
+            tableBytes: UInt64(image.tables.count + image.addresses.count)),
         rules: policy.rules.map { .init(name: $0.name, slot: slots[$0.name] ?? 0) },
         neverBan: policy.neverBan)
-    return GenerationImage(config: image.config, tables: image.tables, info: try info.encoded())
+    return GenerationImage(
+        config: image.config, tables: image.tables, addresses: image.addresses, info: try info.encoded())
 }
 
 private func absolutePath(_ path: String) -> String {

@@ -52,5 +52,6 @@ private func timer(
     let image = try compile(try runnablePolicy(path), for: CompileTarget())
     let elf = try Data(contentsOf: URL(filePath: folder).appending(path: "\(program.mode).o"))
     return try ProgramTimer(
-        GenerationImage(config: image.config, tables: image.tables, info: []), elf: elf, templates: frames)
+        GenerationImage(config: image.config, tables: image.tables, addresses: image.addresses, info: []),
+        elf: elf, templates: frames)
 }

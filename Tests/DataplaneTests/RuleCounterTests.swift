@@ -29,7 +29,8 @@ private func image(slots: [UInt32]) throws -> GenerationImage {
         target.slots[rule.name] = slot
     }
     let compiled = try compile(policy, for: target)
-    return GenerationImage(config: compiled.config, tables: compiled.tables, info: [])
+    return GenerationImage(
+        config: compiled.config, tables: compiled.tables, addresses: compiled.addresses, info: [])
 }
 
 private func frame(port: Int) throws -> [UInt8] {

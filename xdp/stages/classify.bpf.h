@@ -6,11 +6,13 @@
 #ifndef GUARD_CLASSIFY_BPF_H
 #define GUARD_CLASSIFY_BPF_H
 
+#include "stages/addresses.bpf.h"
 #include "stages/tables.bpf.h"
 
 /* Rows of a packet, and how far the search has come. */
 struct search {
-	__u32 source; /* offsets of rows */
+	const void *addresses; /* the same for the whole packet */
+	__u32 source; /* offsets of rows in it */
 	__u32 destination;
 	__u32 rows[GUARD_DIMS];
 	__u32 base; /* the rule of bit 0 of `word` */
@@ -104,7 +106,7 @@ static __always_inline __u32 dimension_value(struct xdp_md *ctx, const void *tab
 static __always_inline void find_rows(struct xdp_md *ctx, const void *tables, const struct packet *packet,
                                       struct search *search)
 {
-	search->destination = address_row(packet, 1);
+	search->destination = address_row(search->addresses, packet, 1);
 #pragma unroll
 	for (int i = 0; i < GUARD_DIMS; i++)
 		if (guard_config.index[i].enabled)
@@ -116,8 +118,11 @@ static __always_inline void find_rows(struct xdp_md *ctx, const void *tables, co
 static __always_inline __u64 rows_word(const void *tables, const struct search *search, __u32 word)
 {
 	__u32 at = word * sizeof(__u64);
-	__u64 bits = table_u64(tables, search->source + at) & table_u64(tables, search->destination + at);
+	__u64 bits = ~0ULL;
 
+	if (guard_config.flags & GUARD_CFG_ADDRESSES && search->addresses)
+		bits = address_u64(search->addresses, search->source + at) &
+		       address_u64(search->addresses, search->destination + at);
 #pragma unroll
 	for (int i = 0; i < GUARD_DIMS; i++)
 		if (guard_config.index[i].enabled)
