@@ -78,7 +78,8 @@ let package = Package(
         .executableTarget(
             name: "guardbench",
             dependencies: [
-                "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "NetworkTypes",
+                "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyAnalysis", "PolicyLanguage",
+                "NetworkTypes",
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What scripts/bench measures from inside: JSON lines of nanoseconds.
 //   guardbench native POLICY...          the native engine on varied packets
+//   guardbench front POLICY              the policy language and lint: seconds and MiB of each step
 //   guardbench stages FOLDER ROUNDS      the kernel program's stages; FOLDER holds builds of xdp/bench
 import Glibc
 import PolicyLanguage
@@ -23,12 +24,13 @@ let words = CommandLine.arguments.dropFirst()
 do {
     switch (words.first, words.count) {
     case ("native", 2...): try measureNative(Array(words.dropFirst()))
+    case ("front", 2): try measureFront(words[words.startIndex + 1])
     case ("stages", 3):
         guard let rounds = Int(words[words.endIndex - 1]), rounds > 0 else {
             fail("'\(words[words.endIndex - 1])' is no number of rounds", 64)
         }
         try measureStages(words[words.startIndex + 1], rounds: rounds)
-    default: fail("expected 'native POLICY...' or 'stages FOLDER ROUNDS'", 64)
+    default: fail("expected 'native POLICY...', 'front POLICY' or 'stages FOLDER ROUNDS'", 64)
     }
 } catch {
     fail("\(error)", 70)

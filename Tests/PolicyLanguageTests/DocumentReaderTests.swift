@@ -15,7 +15,7 @@ private func value(_ root: Node?, _ path: String) -> Node? {
     for step in path.split(separator: ".") {
         switch node?.kind {
         case .mapping(let entries): node = entries.first { $0.key.text == String(step) }?.value
-        case .sequence(let items): node = Int(step).flatMap { items.indices.contains($0) ? items[$0] : nil }
+        case .sequence(let items): node = Int(step).flatMap { Array(items.dropFirst($0)).first }
         default: node = nil
         }
     }

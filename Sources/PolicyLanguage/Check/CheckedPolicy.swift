@@ -108,31 +108,6 @@ public struct Rule: Sendable {
 /// `continue` logs and goes on to the next rules.
 public enum RuleAction: String, Sendable, CaseIterable { case pass, drop, reject, `continue` }
 
-/// A rule's match keys, all of which must hold. In each set "any of" and "!" are resolved.
-public struct RuleMatch: Sendable {
-    public var source: AddressSet?
-    public var destination: AddressSet?
-    public var service: ServiceSet?
-    /// Protocols with ports (TCP, UDP, SCTP) only: on others, and where the port was not read, it never
-    /// holds.
-    public var sourcePort: IntervalSet<UInt16>?
-    public var tcpFlags: TCPFlagsMatch?
-    public var families: Set<AddressFamily>?
-    public var interface: NameMatch?
-    /// The first and the second VLAN tag with a non-zero id.
-    public var vlan: TagMatch?
-    public var innerVLAN: TagMatch?
-    /// IPv4's total length; 40 + IPv6's payload length.
-    public var length: IntervalSet<UInt16>?
-    public var ttl: IntervalSet<UInt8>?
-    public var dscp: IntervalSet<UInt8>?
-    public var fragment: Set<FragmentKind>?
-    public var ipOptions: Bool?
-    /// Any one of these patterns.
-    public var payload: [PayloadPattern]?
-    public init() {}
-}
-
 /// Protocols with their destination ports or ICMP types. "Not read" is a value of its own: `tcp` holds for
 /// a TCP packet whose port could not be read (a later fragment), `tcp/22` and `!tcp/22` do not.
 public struct ServiceSet: Hashable, Sendable {

@@ -48,7 +48,7 @@ private struct SetFileReader {
 
     private mutating func entry(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int) {
         let word = UnsafeBufferPointer(rebasing: bytes[start..<end])
-        if let prefix = simplePrefix(word) {
+        if let prefix = plainPrefix(word) {
             entries += 1
             return append(prefix)
         }
@@ -62,30 +62,6 @@ private struct SetFileReader {
         } catch {
             noteBad(error, start, end)
         }
-    }
-
-    /// An address or a prefix without host bits, which nearly all lines are; nil for what takes a closer
-    /// look.
-    private func simplePrefix(_ word: UnsafeBufferPointer<UInt8>) -> Prefix? {
-        guard let slash = word.lastIndex(of: UInt8(ascii: "/")) else {
-            return IPAddress(utf8: word).map { Prefix($0) }
-        }
-        guard let address = IPAddress(utf8: UnsafeBufferPointer(rebasing: word[..<slash])),
-            let length = smallNumber(word[(slash + 1)...]),
-            let prefix = Prefix(masking: address, length: length), prefix.address == address
-        else { return nil }
-        return prefix
-    }
-
-    /// Up to three digits without leading zeros.
-    private func smallNumber(_ digits: Slice<UnsafeBufferPointer<UInt8>>) -> Int? {
-        guard (1...3).contains(digits.count), digits.count == 1 || digits.first != 0x30 else { return nil }
-        var value = 0
-        for digit in digits {
-            guard digit >= 0x30, digit <= 0x39 else { return nil }
-            value = value * 10 + Int(digit - 0x30)
-        }
-        return value
     }
 
     private mutating func append(_ prefix: Prefix) {
