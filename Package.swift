@@ -79,6 +79,7 @@ let package = Package(
             name: "guardbench",
             dependencies: [
                 "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "NetworkTypes",
+                "TestSupport",
             ],
             swiftSettings: strict),
         .executableTarget(

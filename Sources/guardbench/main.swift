@@ -2,8 +2,12 @@
 // What scripts/bench measures from inside: JSON lines of nanoseconds.
 //   guardbench native POLICY...          the native engine on varied packets
 //   guardbench stages FOLDER ROUNDS      the kernel program's stages; FOLDER holds builds of xdp/bench
+// And what it measures on: ClassBench sets as policies and captures.
+//   guardbench classbench policy NAME.rules
+//   guardbench classbench frames NAME.headers [--count N] --write FILE.pcap
 import Glibc
 import PolicyLanguage
+import TestSupport
 
 func fail(_ message: String, _ code: Int32) -> Never {
     let text = Array("guardbench: error: \(message)\n".utf8)
@@ -28,8 +32,11 @@ do {
             fail("'\(words[words.endIndex - 1])' is no number of rounds", 64)
         }
         try measureStages(words[words.startIndex + 1], rounds: rounds)
-    default: fail("expected 'native POLICY...' or 'stages FOLDER ROUNDS'", 64)
+    case ("classbench", 2...): try runClassBench(Array(words.dropFirst()))
+    default: fail("expected 'native POLICY...', 'stages FOLDER ROUNDS' or 'classbench ...'", 64)
     }
+} catch let error as SharedDataError {
+    fail("\(error)", 66)
 } catch {
     fail("\(error)", 70)
 }
