@@ -12,7 +12,7 @@ public struct ClassBenchRule: Hashable, Sendable {
     public var proto: UInt8?
 
     /// `@src/len dst/len lo : hi lo : hi proto/mask flags/mask`; nil for any other line.
-    init?(_ line: ArraySlice<UInt8>) {
+    public init?(_ line: ArraySlice<UInt8>) {
         let fields = line.split { $0 == 0x20 || $0 == 0x09 }
         guard fields.count >= 9, fields[0].first == UInt8(ascii: "@"),
             let source = Prefix(text: fields[0].dropFirst()), let destination = Prefix(text: fields[1]),
@@ -57,7 +57,7 @@ public struct ClassBenchHeader: Hashable, Sendable {
     public var proto: UInt8
 
     /// `src dst sport dport proto ...`, IPv4 addresses as numbers; nil for any other line.
-    init?(_ line: ArraySlice<UInt8>) {
+    public init?(_ line: ArraySlice<UInt8>) {
         let fields = line.split { $0 == 0x20 || $0 == 0x09 }
         guard fields.count >= 5, let source = Self.address(fields[0]),
             let destination = Self.address(fields[1]),
@@ -85,7 +85,7 @@ extension IPAddress {
 
 extension Prefix {
     /// `192.0.2.0/24`, also a single address; host bits are masked.
-    init?(text: ArraySlice<UInt8>) {
+    public init?(text: ArraySlice<UInt8>) {
         let parts = text.split(separator: UInt8(ascii: "/"))
         guard let first = parts.first, parts.count <= 2, let address = IPAddress(utf8: first) else {
             return nil

@@ -19,16 +19,6 @@ public struct ClassBenchSet: Sendable {
         rules = try Self.lines(Self.file(self.stem, ".rules"), "a rule") { ClassBenchRule($0) }
     }
 
-    /// The sets of the folder beside the checkout, by the paths of their stems; all of them, whatever is
-    /// there.
-    public static let shared: [String] = {
-        let place = "rulesets-classbench"
-        return SharedData.files(in: place).compactMap { name in
-            guard let end = name.firstRange(of: ".rules") else { return nil }
-            return "\(SharedData.folder ?? "")/\(place)/\(name[..<end.lowerBound])"
-        }
-    }()
-
     public var name: String { String(stem.split(separator: "/").last ?? "") }
 
     /// The headers of the trace.
