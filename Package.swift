@@ -79,7 +79,7 @@ let package = Package(
             name: "guardbench",
             dependencies: [
                 "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyAnalysis", "PolicyLanguage",
-                "NetworkTypes",
+                "NetworkTypes", "TestSupport",
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -101,6 +101,14 @@ let package = Package(
                 "TestSupport", "Replay", "Capture", "PolicyLanguage", "NetworkTypes", "GuardABI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/Differential", swiftSettings: strict),
+        // The evaluators against large sets with answers that others made; scripts/scale runs it.
+        .executableTarget(
+            name: "scale",
+            dependencies: [
+                "TestSupport", "Replay", "Capture", "MapCompiler", "PolicyLanguage", "Diagnostics",
+                "NetworkTypes",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Scale", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
         tests(
@@ -137,6 +145,12 @@ let package = Package(
                 "NetworkTypes", "GuardABI", "JSONOutput", "differential",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["cases", "sanitized"]),
+        tests(
+            "ScaleTests",
+            [
+                "scale", "Replay", "PolicyLanguage", "NetworkTypes", "guardbench",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         tests(
             "EvasionTests",
             [

@@ -3,8 +3,12 @@
 //   guardbench native POLICY...          the native engine on varied packets
 //   guardbench front POLICY              the policy language and lint: seconds and MiB of each step
 //   guardbench stages FOLDER ROUNDS      the kernel program's stages; FOLDER holds builds of xdp/bench
+// And what it measures on: ClassBench sets as policies and captures.
+//   guardbench classbench policy NAME.rules
+//   guardbench classbench frames NAME.headers [--count N] --write FILE.pcap
 import Glibc
 import PolicyLanguage
+import TestSupport
 
 func fail(_ message: String, _ code: Int32) -> Never {
     let text = Array("guardbench: error: \(message)\n".utf8)
@@ -30,8 +34,11 @@ do {
             fail("'\(words[words.endIndex - 1])' is no number of rounds", 64)
         }
         try measureStages(words[words.startIndex + 1], rounds: rounds)
-    default: fail("expected 'native POLICY...', 'front POLICY' or 'stages FOLDER ROUNDS'", 64)
+    case ("classbench", 2...): try runClassBench(Array(words.dropFirst()))
+    default: fail("expected 'native ...', 'front POLICY', 'stages FOLDER ROUNDS' or 'classbench ...'", 64)
     }
+} catch let error as SharedDataError {
+    fail("\(error)", 66)
 } catch {
     fail("\(error)", 70)
 }

@@ -83,9 +83,7 @@ struct RuleCounterTests {
     @Test(arguments: [0, 1, GUARD_PAGE_SLOTS - 1, GUARD_PAGE_SLOTS, GUARD_SLOTS - 1, GUARD_SLOTS])
     func `the native engine counts in every page, and not beyond the last`(slot: Int32) throws {
         let compiled = try image(slots: [UInt32(slot)])
-        var config = compiled.config
-        let engine = try #require(
-            native_datapath_create(&config, compiled.tables, UInt64(compiled.tables.count)))
+        let engine = try #require(create(compiled))
         defer { native_datapath_destroy(engine) }
         try frame(port: 1).withUnsafeBytes { bytes in
             var native = native_frame(
@@ -96,5 +94,18 @@ struct RuleCounterTests {
         let counted: UInt64 = slot < GUARD_SLOTS ? 1 : 0
         #expect(native_datapath_rule(engine, UInt32(slot)).decided.packets == counted)
         #expect(native_datapath_rule(engine, UInt32(slot) ^ 1).decided.packets == 0)
+    }
+
+    private func create(_ image: GenerationImage) -> OpaquePointer? {
+        withUnsafePointer(to: image.config) { config in
+            image.tables.withUnsafeBytes { tables in
+                image.addresses.withUnsafeBytes { addresses in
+                    var native = native_image(
+                        config: config, tables: tables.baseAddress, tables_size: UInt64(tables.count),
+                        addresses: addresses.baseAddress, addresses_size: UInt64(addresses.count))
+                    return native_datapath_create(&native)
+                }
+            }
+        }
     }
 }
