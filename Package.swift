@@ -108,6 +108,12 @@ let package = Package(
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
         tests("ServiceTests", ["Service", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
         tests("NetworkTypesTests", ["NetworkTypes"]),
+        tests(
+            "DataplaneTests",
+            [
+                "Dataplane", "MapCompiler", "NativeDatapath", "GuardABI", "PolicyLanguage", "Diagnostics",
+                "NetworkTypes",
+            ]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"], exclude: ["cases"]),

@@ -21,7 +21,7 @@ struct {
 	__uint(max_entries, 1);
 } guard_tables SEC(".maps");
 
-/* Who applied which policy: JSON text for status, found through the program. Never read in the kernel. */
+/* Who applied which policy, for status, found through the program. Never read in the kernel. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(key_size, 4);
@@ -78,13 +78,29 @@ struct {
 	__uint(max_entries, GUARD_REASONS *GUARD_VERDICTS);
 } guard_reasons SEC(".maps");
 
-/* Packets by rule slot. A slot belongs to a rule name for good, so that counts survive every apply. */
+/* Packets by rule slot. A slot belongs to a rule name for good, so that counts survive every apply. This is
+ * the first page of slots, which most policies never leave. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct guard_rule_counters);
-	__uint(max_entries, GUARD_SLOTS);
+	__uint(max_entries, GUARD_PAGE_SLOTS);
 } guard_rules SEC(".maps");
+
+/* The further pages by number, 0 left empty: made by the controller when a policy needs them, as per-CPU
+ * counters of a million rules would take 32 MB a CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__type(key, __u32);
+	__uint(max_entries, GUARD_PAGES);
+	__array(
+	        values, struct {
+		        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+		        __type(key, __u32);
+		        __type(value, struct guard_rule_counters);
+		        __uint(max_entries, GUARD_PAGE_SLOTS);
+	        });
+} guard_rule_pages SEC(".maps");
 
 /* Rule names to slots: the controller's; never read in the kernel. */
 struct {

@@ -9,6 +9,7 @@ import GuardABI
 enum SharedMap: String, CaseIterable {
     case reasons = "guard_reasons"
     case rules = "guard_rules"
+    case rulePages = "guard_rule_pages"
     case slots = "guard_slots"
     case bans = "guard_bans"
     case banLengths = "guard_ban_lengths"
@@ -26,7 +27,7 @@ let guardProgramName = "xdpguard"
 public struct GenerationImage: Sendable {
     public var config: guard_config
     public var tables: [UInt8]
-    /// JSON text that stays with the program.
+    /// Stays with the program, for whoever asks what runs.
     public var info: [UInt8]
     /// Called by an entry in a dispatcher: libxdp loads entries without the flag for frames in several
     /// buffers, and the kernel lets only programs of the same kind call each other. The dispatcher has it.

@@ -27,7 +27,7 @@ struct native_datapath {
 	struct guard_payload_window payload;
 	struct guard_scratch scratch;
 	struct guard_counter reasons[GUARD_REASONS * GUARD_VERDICTS];
-	struct guard_rule_counters rules[GUARD_SLOTS];
+	struct guard_rule_counters *rules[GUARD_PAGES]; /* NULL: nothing was counted there */
 	struct guard_ban_lengths ban_lengths;
 	struct native_bans bans;
 	struct guard_fragment_group fragments[1 << GUARD_FRAGMENT_GROUPS_BITS];
@@ -49,6 +49,19 @@ static __always_inline void *element(void *values, __u32 count, __u32 size, cons
 	return index < count ? (char *)values + (__u64)index * size : NULL;
 }
 
+static __always_inline int is_page(const struct native_datapath *datapath, const void *map)
+{
+	return (__u64)map - (__u64)datapath->rules < sizeof(datapath->rules);
+}
+
+/* A counter of a page, which is made when its first counter is asked for. */
+static void *page_element(struct guard_rule_counters **page, const void *key)
+{
+	if (!*page)
+		*page = calloc(GUARD_PAGE_SLOTS, sizeof(**page));
+	return *page ? element(*page, GUARD_PAGE_SLOTS, sizeof(**page), key) : NULL;
+}
+
 static __always_inline void *bpf_map_lookup_elem(const void *map, const void *key)
 {
 	struct native_datapath *datapath = current;
@@ -63,7 +76,11 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 		return element(datapath->reasons, GUARD_REASONS * GUARD_VERDICTS,
 		               sizeof(struct guard_counter), key);
 	if (map == &guard_rules)
-		return element(datapath->rules, GUARD_SLOTS, sizeof(struct guard_rule_counters), key);
+		return page_element(&datapath->rules[0], key);
+	if (map == &guard_rule_pages)
+		return element(datapath->rules, GUARD_PAGES, sizeof(datapath->rules[0]), key);
+	if (is_page(datapath, map))
+		return page_element((struct guard_rule_counters **)map, key);
 	if (map == &guard_ban_lengths)
 		return &datapath->ban_lengths;
 	if (map == &guard_bans)
@@ -171,6 +188,8 @@ void native_datapath_destroy(struct native_datapath *datapath)
 {
 	if (!datapath)
 		return;
+	for (__u32 page = 0; page < GUARD_PAGES; page++)
+		free(datapath->rules[page]);
 	free(datapath->bans.places);
 	free(datapath->tables);
 	free(datapath);
@@ -229,9 +248,12 @@ const struct guard_counter *native_datapath_reasons(const struct native_datapath
 	return datapath->reasons;
 }
 
-const struct guard_rule_counters *native_datapath_rules(const struct native_datapath *datapath)
+struct guard_rule_counters native_datapath_rule(const struct native_datapath *datapath, __u32 slot)
 {
-	return datapath->rules;
+	const struct guard_rule_counters *page;
+
+	page = slot < GUARD_SLOTS ? datapath->rules[slot / GUARD_PAGE_SLOTS] : NULL;
+	return page ? page[slot % GUARD_PAGE_SLOTS] : (struct guard_rule_counters){};
 }
 
 const struct guard_event *native_datapath_logged(const struct native_datapath *datapath, __u64 *count)

@@ -34,6 +34,17 @@ public struct IntervalSet<Bound: FixedWidthInteger & UnsignedInteger & Sendable>
         return low < storage.count && storage[low].contains(value)
     }
 
+    /// Whether some value of a range is in the set.
+    @inlinable public func touches(_ range: ClosedRange<Bound>) -> Bool {
+        var low = 0
+        var high = storage.count
+        while low < high {
+            let middle = (low + high) / 2
+            if storage[middle].upperBound < range.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        return low < storage.count && storage[low].lowerBound <= range.upperBound
+    }
+
     @inlinable public func union(_ other: IntervalSet) -> IntervalSet { IntervalSet(storage + other.ranges) }
 
     @inlinable public func complement() -> IntervalSet {
@@ -95,6 +106,14 @@ public struct AddressSet: Hashable, Sendable {
     public func contains(_ address: IPAddress) -> Bool {
         if let bits = address.v4Bits { return v4.contains(bits) }
         return v6.contains(address.bits)
+    }
+
+    /// Whether some address of a prefix is in the set.
+    public func touches(_ prefix: Prefix) -> Bool {
+        let bounds = prefix.bounds
+        guard prefix.address.family == .ipv4 else { return v6.touches(bounds) }
+        return v4.touches(
+            UInt32(truncatingIfNeeded: bounds.lowerBound)...UInt32(truncatingIfNeeded: bounds.upperBound))
     }
 
     public func union(_ other: AddressSet) -> AddressSet {

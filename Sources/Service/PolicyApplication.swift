@@ -139,11 +139,12 @@ private func generation(
     target.clockOffsetNanoseconds = now - Int64(clamping: programClock())
     let image = try compile(policy, for: target)
     let info = GenerationInfo(
-        policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue, appliedNanoseconds: now,
-        user: UInt32(getuid()), version: xdpguardVersion,
+        header: .init(
+            policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue,
+            appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
+            tableBytes: UInt64(image.tables.count)),
         rules: policy.rules.map { .init(name: $0.name, slot: slots[$0.name] ?? 0) },
-        tableBytes: UInt64(image.tables.count),
-        neverBan: GenerationInfo.ranges(policy.neverBan))
+        neverBan: policy.neverBan)
     return GenerationImage(config: image.config, tables: image.tables, info: try info.encoded())
 }
 

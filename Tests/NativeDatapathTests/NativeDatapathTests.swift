@@ -23,8 +23,8 @@ struct NativeDatapathTests {
         #expect(answer.verdict == UInt8(GUARD_DROP.rawValue))
         #expect(engine.counter(GUARD_REASON_RULE, GUARD_DROP).packets == 1)
         #expect(engine.counter(GUARD_REASON_RULE, GUARD_DROP).bytes == 52)
-        #expect(native_datapath_rules(engine.datapath)[1].decided.packets == 1)
-        #expect(native_datapath_rules(engine.datapath)[0].decided.packets == 0)
+        #expect(native_datapath_rule(engine.datapath, 1).decided.packets == 1)
+        #expect(native_datapath_rule(engine.datapath, 0).decided.packets == 0)
     }
 
     @Test func `engines of different policies do not know of each other`() throws {

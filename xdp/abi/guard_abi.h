@@ -11,7 +11,7 @@
 #include "guard_words.h"
 
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */
-#define GUARD_ABI_VERSION 2
+#define GUARD_ABI_VERSION 3
 
 /* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does
  * not use. */
@@ -180,7 +180,9 @@ struct guard_counter {
  * beside their own verdict, not instead of it. */
 #define GUARD_COUNT_WOULD_DROP 3
 #define GUARD_NO_SLOT 0xffffffffU
-#define GUARD_SLOTS 16384 /* rules that ever had a counter */
+#define GUARD_PAGE_SLOTS 16384 /* counters in a page: the first page is a map of its own */
+#define GUARD_PAGES 64
+#define GUARD_SLOTS (GUARD_PAGE_SLOTS * GUARD_PAGES) /* rules that ever had a counter */
 #define GUARD_NAME_SIZE 128 /* bytes of a rule name with its terminating zero */
 
 struct guard_rule_counters {

@@ -46,8 +46,8 @@ const struct guard_ban *native_datapath_find_ban(const struct native_datapath *d
 /* Packets by reason and verdict: guard_counter[GUARD_REASONS * GUARD_VERDICTS]. */
 const struct guard_counter *native_datapath_reasons(const struct native_datapath *datapath);
 
-/* Packets by rule slot: guard_rule_counters[GUARD_SLOTS]. */
-const struct guard_rule_counters *native_datapath_rules(const struct native_datapath *datapath);
+/* What a rule's slot has counted. */
+struct guard_rule_counters native_datapath_rule(const struct native_datapath *datapath, __u32 slot);
 
 /* The last logged packet, and in `count` how many there were; NULL: none. */
 const struct guard_event *native_datapath_logged(const struct native_datapath *datapath, __u64 *count);

@@ -32,10 +32,11 @@ struct StatusCommand: ParsableCommand {
 extension StatusReport {
     func lines(now: Int64) -> [String] {
         guard let policy, !interfaces.isEmpty else { return ["no policy runs here"] }
+        let header = policy.header
         var lines = [
-            "policy '\(policy.policy)' (\(policy.mode), \(policy.rules.count) rules) of \(policy.file)",
-            "applied \(timestamp(nanoseconds: policy.appliedNanoseconds)), "
-                + "\(span(nanoseconds: now - policy.appliedNanoseconds)) ago, by user \(policy.user)",
+            "policy '\(header.policy)' (\(header.mode), \(policy.rules.count) rules) of \(header.file)",
+            "applied \(timestamp(nanoseconds: header.appliedNanoseconds)), "
+                + "\(span(nanoseconds: now - header.appliedNanoseconds)) ago, by user \(header.user)",
         ]
         for interface in interfaces {
             let cost =
@@ -57,12 +58,13 @@ extension StatusReport {
         .object([
             (
                 "policy",
-                policy.map { policy in
-                    .object([
-                        ("name", .string(policy.policy)), ("file", .string(policy.file)),
-                        ("mode", .string(policy.mode)),
-                        ("applied", .string(timestamp(nanoseconds: policy.appliedNanoseconds))),
-                        ("user", .integer(Int64(policy.user))), ("version", .string(policy.version)),
+                policy.map { policy -> JSONValue in
+                    let header = policy.header
+                    return .object([
+                        ("name", .string(header.policy)), ("file", .string(header.file)),
+                        ("mode", .string(header.mode)),
+                        ("applied", .string(timestamp(nanoseconds: header.appliedNanoseconds))),
+                        ("user", .integer(Int64(header.user))), ("version", .string(header.version)),
                         ("rules", .integer(Int64(policy.rules.count))),
                     ])
                 } ?? .null
