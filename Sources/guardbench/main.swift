@@ -3,10 +3,13 @@
 //   guardbench native POLICY...          the native engine on varied packets
 //   guardbench front POLICY              the policy language and lint: seconds and MiB of each step
 //   guardbench stages FOLDER ROUNDS      the kernel program's stages; FOLDER holds builds of xdp/bench
+//   guardbench classify PROGRAM POLICY CAPTURE ROUNDS
+//                                        what a policy's rules and sets cost; PROGRAM is a build of xdp/bench
 // And what it measures on: ClassBench sets as policies and captures.
 //   guardbench classbench policy NAME.rules
 //   guardbench classbench frames NAME.headers [--count N] --write FILE.pcap
 import Glibc
+import MapCompiler
 import PolicyLanguage
 import TestSupport
 
@@ -24,19 +27,27 @@ func runnablePolicy(_ path: String) throws -> CheckedPolicy {
     return policy
 }
 
+/// The rounds that a word asks for.
+func roundCount(_ word: String) -> Int {
+    guard let rounds = Int(word), rounds > 0 else { fail("'\(word)' is no number of rounds", 64) }
+    return rounds
+}
+
 let words = CommandLine.arguments.dropFirst()
+let arguments = Array(words.dropFirst())
 do {
     switch (words.first, words.count) {
-    case ("native", 2...): try measureNative(Array(words.dropFirst()))
-    case ("front", 2): try measureFront(words[words.startIndex + 1])
-    case ("stages", 3):
-        guard let rounds = Int(words[words.endIndex - 1]), rounds > 0 else {
-            fail("'\(words[words.endIndex - 1])' is no number of rounds", 64)
-        }
-        try measureStages(words[words.startIndex + 1], rounds: rounds)
-    case ("classbench", 2...): try runClassBench(Array(words.dropFirst()))
-    default: fail("expected 'native ...', 'front POLICY', 'stages FOLDER ROUNDS' or 'classbench ...'", 64)
+    case ("native", 2...): try measureNative(arguments)
+    case ("front", 2): try measureFront(arguments[0])
+    case ("stages", 3): try measureStages(arguments[0], rounds: roundCount(arguments[1]))
+    case ("classify", 5):
+        try measureClassify(
+            arguments[0], policy: arguments[1], capture: arguments[2], rounds: roundCount(arguments[3]))
+    case ("classbench", 2...): try runClassBench(arguments)
+    default: fail("expected 'native', 'front', 'stages', 'classify' or 'classbench' and what the source says", 64)
     }
+} catch let error as CompileError {
+    fail(error.diagnostics.map(\.message).joined(separator: "; "), 69)
 } catch let error as SharedDataError {
     fail("\(error)", 66)
 } catch {
