@@ -8,6 +8,7 @@ import Glibc
 /// (xdp/bench/stages.bpf.c).
 package final class ProgramTimer {
     private let object: GuardObject
+    private let state: SharedState
     private let frameBytes: Int
     /// How many runs judge every template once.
     package let templates: Int
@@ -15,8 +16,17 @@ package final class ProgramTimer {
     /// - Parameters:
     ///   - elf: the compiled program, with a map `bench_frames`.
     ///   - frames: repeated until the map is full; what is behind them up to its elements' size is padding.
-    package init(_ image: GenerationImage, elf: Data, frames: [[UInt8]]) throws(KernelError) {
+    ///   - slots: how many counter slots the image's rules have; each gets its counter.
+    package init(
+        _ image: GenerationImage, elf: Data, frames: [[UInt8]], slots: Int
+    ) throws(KernelError) {
         object = try GuardObject(image, reusing: [:], elf: elf)
+        var maps: [SharedMap: FileDescriptor] = [:]
+        for map in [SharedMap.reasons, .rules, .rulePages] {
+            maps[map] = FileDescriptor(owning: dup(try object.descriptor(map.rawValue)))
+        }
+        state = SharedState(maps: maps)
+        try state.makeCounterPages(forSlots: UInt32(slots))
         let map = try object.descriptor("bench_frames")
         var info = bpf_map_info()
         var size = UInt32(MemoryLayout<bpf_map_info>.size)
@@ -38,9 +48,7 @@ package final class ProgramTimer {
 
     /// Packets so far by the reason that decided.
     package func packetsByReason() throws(KernelError) -> [String: UInt64] {
-        let reasons = FileDescriptor(owning: dup(try object.descriptor(SharedMap.reasons.rawValue)))
-        let state = SharedState(maps: [.reasons: reasons])
-        return try state.reasonCounts().reduce(into: [:]) { sums, cpu in
+        try state.reasonCounts().reduce(into: [:]) { sums, cpu in
             for (name, count) in cpu { sums[name, default: 0] += count.total.packets }
         }
     }

@@ -54,5 +54,5 @@ func timer(_ policy: CheckedPolicy, program: String, _ frames: [[UInt8]]) throws
     let image = try compile(policy, for: target)
     return try ProgramTimer(
         GenerationImage(config: image.config, tables: image.tables, addresses: image.addresses, info: []),
-        elf: try Data(contentsOf: URL(filePath: program)), frames: frames)
+        elf: try Data(contentsOf: URL(filePath: program)), frames: frames, slots: policy.rules.count)
 }

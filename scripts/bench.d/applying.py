@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a policy costs before the first packet: text to running, a delta, memory of the command and of the
 # tables. In: sizes. Out: rows.
-import json, statistics, subprocess
+import json, statistics, subprocess, sys
 
 import inputs
 from machine import Failed, say
@@ -43,8 +43,7 @@ def cost(ns, binary, policy, times):
 
 
 def table_bytes(ns):
-    """Kernel memory of the maps that belong to the generation on d0, those inside its maps of maps too. What
-    is pinned is shared with other generations: state, not tables."""
+    """Kernel memory of the maps that belong to the generation on d0, those inside its maps of maps too."""
     devices = json.loads(ns.read("bpftool", "-j", "net"))[0]["xdp"]
     program = next(x["id"] for x in devices if x["devname"] == "d0")
     wanted = json.loads(ns.read("bpftool", "-j", "prog", "show", "id", str(program)))["map_ids"]
@@ -52,16 +51,25 @@ def table_bytes(ns):
     total, seen = 0, set()
     while wanted:
         number = wanted.pop()
-        if number in seen or number not in maps:
+        if number in seen or number not in maps or is_shared(maps[number]):
             continue
         seen.add(number)
         if maps[number]["type"].endswith("_of_maps"):
-            dump = ns.read("bpftool", "-j", "map", "dump", "id", str(number))
-            wanted += [x["inner_map_id"] for x in json.loads(dump) if "inner_map_id" in x]
-        elif maps[number].get("pinned"):
-            continue
+            wanted += inner_maps(ns.read("bpftool", "-j", "map", "dump", "id", str(number)))
         total += maps[number]["bytes_memlock"]
     return total
+
+
+def inner_maps(dump):
+    """The ids that a map of maps holds; bpftool shows each as the bytes of a number, empty places as none."""
+    values = [x["value"] for x in json.loads(dump) if isinstance(x.get("value"), list)]
+    return [int.from_bytes(bytes(int(byte, 16) for byte in value), sys.byteorder) for value in values]
+
+
+def is_shared(found):
+    """What is pinned under its own name, of which the kernel keeps 15 letters, is state that generations
+    share, counters for one: no table."""
+    return any(path.rsplit("/", 1)[1].startswith(found["name"]) for path in found.get("pinned", []))
 
 
 def delta(ns, binary, folder, options):
