@@ -120,9 +120,12 @@ static __always_inline __u64 rows_word(const void *tables, const struct search *
 	__u32 at = word * sizeof(__u64);
 	__u64 bits = ~0ULL;
 
-	if (guard_config.flags & GUARD_CFG_ADDRESSES && search->addresses)
-		bits = address_u64(search->addresses, search->source + at) &
-		       address_u64(search->addresses, search->destination + at);
+	/* Without the tables, which cannot be, nothing matches: from known bits the verifier would follow
+	 * every step. */
+	if (guard_config.flags & GUARD_CFG_ADDRESSES)
+		bits = search->addresses ? address_u64(search->addresses, search->source + at) &
+		                                   address_u64(search->addresses, search->destination + at)
+		                         : 0;
 #pragma unroll
 	for (int i = 0; i < GUARD_DIMS; i++)
 		if (guard_config.index[i].enabled)
