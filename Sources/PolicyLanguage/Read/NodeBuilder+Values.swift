@@ -111,7 +111,8 @@ extension NodeBuilder {
         let record = records[index]
         guard !record.isCollection, record.kind != .alias else {
             return refuseKey(
-                index, "key-not-text", "a key must be text, not a list or a mapping", "write a word as the key")
+                index, "key-not-text", "a key must be text, not a list or a mapping",
+                "write a word as the key")
         }
         let text = text(index)
         if text == "<<", !record.quoted {
@@ -144,40 +145,27 @@ extension NodeBuilder {
         guard count >= 24 else {
             var index = open[top].record + 1
             for _ in 0..<count {
-                index = entry(from: index)
-                if isSameText(records[index], key, text) { return index }
-                index = behindValue(ofKey: index)
+                index = records.entry(from: index)
+                let isSame = Self.isSameText(records[index], key, isASCII ? source.bytes : nil)
+                if isSame ?? (self.text(index) == text) { return index }
+                index = records.behindValue(ofKey: index)
             }
             return nil
         }
         if open[top].indexed.count == 0 { open[top].indexed.next = open[top].record + 1 }
         while open[top].indexed.count < count {
-            let index = entry(from: open[top].indexed.next)
+            let index = records.entry(from: open[top].indexed.next)
             open[top].index[self.text(index)] = index
-            open[top].indexed = (open[top].indexed.count + 1, behindValue(ofKey: index))
+            open[top].indexed = (open[top].indexed.count + 1, records.behindValue(ofKey: index))
         }
         return open[top].index[text]
     }
 
-    /// The key at `index`, or the first one behind what was dropped there.
-    private func entry(from index: Int) -> Int {
-        var index = index
-        while records[index].isDropped { index = records[index].next(index) }
-        return index
-    }
-
-    private func value(ofKey index: Int) -> Int { entry(from: index + 1) }
-
-    private func behindValue(ofKey index: Int) -> Int {
-        let value = value(ofKey: index)
-        return records[value].next(value)
-    }
-
-    /// ASCII is the same where its bytes are; other text where Unicode says so.
-    private func isSameText(_ other: NodeRecord, _ key: NodeRecord, _ text: String) -> Bool {
-        let areWritten = other.kind == .written && key.kind == .written
-        guard isASCII, areWritten else { return NodeTree.text(other, source, texts) == text }
-        return source.bytes[other.start..<other.end].elementsEqual(source.bytes[key.start..<key.end])
+    /// ASCII is the same where its bytes are, other text where Unicode says so: nil.
+    private static func isSameText(_ other: NodeRecord, _ key: NodeRecord, _ ascii: [UInt8]?) -> Bool? {
+        guard let ascii, other.kind == .written, key.kind == .written else { return nil }
+        guard other.end - other.start == key.end - key.start else { return false }
+        return ascii[other.start..<other.end].elementsEqual(ascii[key.start..<key.end])
     }
 
     /// `{ tcp-flags: syn, !ack }`: YAML sees a key `!ack` without a value; the value `syn, !ack` was meant.
@@ -185,7 +173,7 @@ extension NodeBuilder {
         let top = open.count - 1
         guard open[top].flow, records[value].isEmptyText, !colonFollows(key) else { return false }
         let place = range(key)
-        let before = records[open[top].count == 0 ? key : self.value(ofKey: open[top].lastKey)]
+        let before = records[open[top].count == 0 ? key : records.value(ofKey: open[top].lastKey)]
         guard open[top].count > 0, !before.isCollection, before.kind != .alias,
             range(before.start, place.end).line == place.line
         else {
@@ -198,7 +186,7 @@ extension NodeBuilder {
         let help = "write \(quotedForm(whole.text)), or give '\(text(key))' a value"
         report(whole.id, "'\(whole.text)' must be quoted", whole.range, help)
         dropTail(from: key)
-        records[self.value(ofKey: open[top].lastKey)] = NodeRecord(
+        records[records.value(ofKey: open[top].lastKey)] = NodeRecord(
             .written, whole.range.start, whole.range.end, quoted: true)
         return true
     }
@@ -215,8 +203,9 @@ extension NodeBuilder {
     mutating func replaceKeyWithoutValue(_ closed: Open) -> Int? {
         guard closed.isMapping, closed.count == 2, let parent = open.last else { return nil }
         let key = records[closed.lastKey]
-        guard !key.quoted, records[value(ofKey: closed.lastKey)].isEmptyText, key.end < source.bytes.count,
-            source.bytes[key.end] == UInt8(ascii: ":"), source.bytes[closed.start] != UInt8(ascii: "{")
+        guard !key.quoted, records[records.value(ofKey: closed.lastKey)].isEmptyText,
+            key.end < source.bytes.count, source.bytes[key.end] == UInt8(ascii: ":"),
+            source.bytes[closed.start] != UInt8(ascii: "{")
         else { return nil }
         let text = text(closed.lastKey)
         guard !parent.isMapping || text.hasSuffix(":") else { return nil }
@@ -240,5 +229,22 @@ extension NodeBuilder {
         records[index].close(at: scalar.end, link: records.count, count: 0)
         records[index].isDropped = true
         records.append(scalar)
+    }
+}
+
+// On the array alone: a function of the builder would copy all of it for each key.
+extension [NodeRecord] {
+    /// The value at `index`, or the first one behind what was dropped there.
+    fileprivate func entry(from index: Int) -> Int {
+        var index = index
+        while self[index].isDropped { index = self[index].next(index) }
+        return index
+    }
+
+    fileprivate func value(ofKey index: Int) -> Int { entry(from: index + 1) }
+
+    fileprivate func behindValue(ofKey index: Int) -> Int {
+        let value = value(ofKey: index)
+        return self[value].next(value)
     }
 }
