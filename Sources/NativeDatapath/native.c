@@ -30,6 +30,7 @@ struct native_datapath {
 	struct guard_scratch scratch;
 	struct guard_counter reasons[GUARD_REASONS * GUARD_VERDICTS];
 	struct guard_rule_counters rules[GUARD_SLOTS];
+	struct guard_set_counters sets[GUARD_SETS];
 	struct guard_ban_lengths ban_lengths;
 	struct native_bans bans;
 	struct guard_fragment_group fragments[1 << GUARD_FRAGMENT_GROUPS_BITS];
@@ -71,6 +72,8 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 		               sizeof(struct guard_counter), key);
 	if (map == &guard_rules)
 		return element(datapath->rules, GUARD_SLOTS, sizeof(struct guard_rule_counters), key);
+	if (map == &guard_sets)
+		return element(datapath->sets, GUARD_SETS, sizeof(struct guard_set_counters), key);
 	if (map == &guard_ban_lengths)
 		return &datapath->ban_lengths;
 	if (map == &guard_bans)
@@ -261,6 +264,11 @@ const struct guard_counter *native_datapath_reasons(const struct native_datapath
 const struct guard_rule_counters *native_datapath_rules(const struct native_datapath *datapath)
 {
 	return datapath->rules;
+}
+
+const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath)
+{
+	return datapath->sets;
 }
 
 const struct guard_event *native_datapath_logged(const struct native_datapath *datapath, __u64 *count)
