@@ -118,6 +118,10 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, 
 	}
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
+	if (guard_config.flags & GUARD_CFG_SETS && search->addresses) {
+		count_sets(search->addresses, search->source_label, 0);
+		count_sets(search->addresses, search->destination_label, 1);
+	}
 	classify(tables, search);
 	decision->log = search->log;
 	decision->monitor_slot = search->would_drop_slot;
@@ -165,7 +169,8 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables,
 	__u64 head = 0;
 
 	search.addresses = addresses();
-	search.source = address_row(search.addresses, packet, 0);
+	search.source_label = label_at(search.addresses, packet, 0);
+	search.source = label_row(search.addresses, search.source_label);
 	if (guard_config.flags & GUARD_CFG_NEVER_BAN && search.addresses)
 		head = address_u64(search.addresses, search.source);
 	/* Rows are looked up once, but only before the bans where failsafe asks for them. */

@@ -129,6 +129,23 @@ struct {
 	__uint(max_entries, GUARD_SLOTS);
 } guard_slots SEC(".maps");
 
+/* Hits of named sets by slot. The program adds; a slot belongs to a set's name for good. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_set_counters);
+	__uint(max_entries, GUARD_SETS);
+} guard_sets SEC(".maps");
+
+/* Set names to slots: the controller's; never read in the kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct guard_rule_name);
+	__type(value, __u32);
+	__uint(max_entries, GUARD_SETS);
+} guard_set_slots SEC(".maps");
+
 /* Banned prefixes. The controller adds and removes; the program checks the end time and counts. Preallocated,
  * never evicted: a full table is an error for whoever bans. */
 struct {

@@ -11,6 +11,9 @@ enum AddressSide: Int {
     case source, destination
 
     func key(_ match: RuleMatch) -> AddressSet? { self == .source ? match.source : match.destination }
+    func expression(_ match: RuleMatch) -> AddressExpression? {
+        self == .source ? match.sourceExpression : match.destinationExpression
+    }
 }
 
 /// One family's sources or destinations.
@@ -44,58 +47,66 @@ extension PolicyCompiler {
 
     /// Writes everything that is looked up by address.
     mutating func writeAddresses() {
-        let memory = AddressMemory()
-        _ = memory.allocate(MemoryLayout<guard_addresses_header>.size, alignment: 64)
+        let memory = AddressMemory(growing: ())
         var header = guard_addresses_header()
-        var rows = RowWriter(memory: memory)
+        var labels = LabelWriter(memory: memory)
+        var control = AddressControl(policy, rowWords: matches.wordCount, slots: target.setSlots)
         for name in PartitionName.all {
             do throws(LabelOverflow) {
-                header[partition: name.number] = try partition(name, memory, &rows)
+                header[partition: name.number] = try partition(name, &labels, &control)
             } catch {
                 problems.append(tooManyLabels(name, error))
             }
         }
         let unread = matches.row { $0.source == nil && $0.destination == nil && $0.families == nil }
-        header.unread_row = rows.offset(of: unread.words)
+        header.unread_row = labels.row(unread.words)
+        memory.finish(header, control)
         if memory.isFull {
             problems.append(limit("the tables of addresses need more than 512 MiB", "no more is possible"))
         }
-        header.used = UInt32(memory.used)
-        memory.header = header
         addresses = memory.bytes
-        config.addresses_size = UInt32(addresses.count)
+        config.addresses_size = addressesSize(addresses.count, canChange: control.canChange)
+        if control.canChange { config.flags |= UInt32(GUARD_CFG_SETS.rawValue) }
     }
 
     private mutating func partition(
-        _ name: PartitionName, _ memory: AddressMemory, _ rows: inout RowWriter
+        _ name: PartitionName, _ labels: inout LabelWriter, _ control: inout AddressControl
     ) throws(LabelOverflow) -> guard_partition {
         switch name.family {
-        case .ipv4: try partition(name, \AddressSet.v4, memory, &rows)
-        case .ipv6: try partition(name, \AddressSet.v6, memory, &rows)
+        case .ipv4: try partition(name, \AddressSet.v4, &labels, &control)
+        case .ipv6: try partition(name, \AddressSet.v6, &labels, &control)
         }
     }
 
     private mutating func partition<Bound: CellBound>(
-        _ name: PartitionName, _ part: KeyPath<AddressSet, IntervalSet<Bound>>, _ memory: AddressMemory,
-        _ rows: inout RowWriter
+        _ name: PartitionName, _ part: KeyPath<AddressSet, IntervalSet<Bound>>, _ labels: inout LabelWriter,
+        _ control: inout AddressControl
     ) throws(LabelOverflow) -> guard_partition {
         func admits(_ match: RuleMatch) -> Bool { match.families?.contains(name.family) ?? true }
-        var constraints = matches.constraints(where: admits) { name.side.key($0)?[keyPath: part] }
-        if name.side == .source {
-            constraints.append(Constraint(bit: 63, values: policy.neverBan[keyPath: part]))
+        var base = matches.row { admits($0) && name.side.key($0) == nil }.words
+        var conditions = PartitionConditions(policy.sets, rowWords: base.count)
+        for numbered in matches.all where admits(numbered.match) {
+            guard let addresses = name.side.key(numbered.match) else { continue }
+            conditions.add(numbered.bit, addresses, name.side.expression(numbered.match))
         }
-        let base = matches.row { admits($0) && name.side.key($0) == nil }
-        var states = LabelStates(wordCount: base.words.count)
-        let partition = try Partition(base: base.words, constraints: constraints, states: &states)
+        if name.side == .source { conditions.add(63, policy.neverBan, policy.neverBanExpression) }
+        conditions.close(&control)
+        base += [UInt64](repeating: 0, count: conditions.algebra.conditionWords)
+        var states = LabelStates(wordCount: base.count)
+        let partition = try Partition(base: base, constraints: conditions.constraints(part), states: &states)
+        let canChange = !conditions.algebra.sets.isEmpty
+        if canChange {
+            conditions.algebra.conditions = (0..<states.count).flatMap {
+                states.state($0).dropFirst(control.rowWords)
+            }
+            control.partitions[name.number] = conditions.algebra
+        }
         var table = guard_partition()
-        table.label_count = UInt32(states.count)
-        table.label_room = table.label_count
-        table.labels = UInt32(
-            memory.append(
-                (0..<states.count).map { guard_label(row: rows.offset(of: Array(states.state($0))), sets: 0) }))
-        if partition.starts.count > 1 {
+        labels.write(
+            states, room: canChange ? states.count * 2 + 16 : 0, conditions.algebra, control, to: &table)
+        if partition.starts.count > 1 || canChange {
             config.partitions |= 1 << UInt32(name.number)
-            table.root = UInt32(PartitionWriter.write(partition, to: memory))
+            table.root = UInt32(PartitionWriter.write(partition, to: labels.memory))
         }
         return table
     }

@@ -31,6 +31,8 @@ public struct CompileTarget: Sendable {
     public var ownAddresses: [IPAddress] = []
     /// Counter slots of the rules, by name.
     public var slots: [String: UInt32] = [:]
+    /// Hit counters of the sets, by name; without one the set's position.
+    public var setSlots: [String: UInt32] = [:]
     /// Time and interface come from guard_trace, and the answer goes there.
     public var isReplay = false
     /// What to subtract from nanoseconds since 1970 to get the program's clock; 0 in a replay.

@@ -30,6 +30,7 @@ struct native_datapath {
 	struct guard_scratch scratch;
 	struct guard_counter reasons[GUARD_REASONS * GUARD_VERDICTS];
 	struct guard_rule_counters *rules[GUARD_PAGES]; /* NULL: nothing was counted there */
+	struct guard_set_counters sets[GUARD_SETS];
 	struct guard_ban_lengths ban_lengths;
 	struct native_bans bans;
 	struct guard_fragment_group fragments[1 << GUARD_FRAGMENT_GROUPS_BITS];
@@ -88,6 +89,8 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 		return element(datapath->rules, GUARD_PAGES, sizeof(datapath->rules[0]), key);
 	if (is_page(datapath, map))
 		return page_element((struct guard_rule_counters **)map, key);
+	if (map == &guard_sets)
+		return element(datapath->sets, GUARD_SETS, sizeof(struct guard_set_counters), key);
 	if (map == &guard_ban_lengths)
 		return &datapath->ban_lengths;
 	if (map == &guard_bans)
@@ -283,6 +286,11 @@ struct guard_rule_counters native_datapath_rule(const struct native_datapath *da
 
 	page = slot < GUARD_SLOTS ? datapath->rules[slot / GUARD_PAGE_SLOTS] : NULL;
 	return page ? page[slot % GUARD_PAGE_SLOTS] : (struct guard_rule_counters){};
+}
+
+const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath)
+{
+	return datapath->sets;
 }
 
 const struct guard_event *native_datapath_logged(const struct native_datapath *datapath, __u64 *count)

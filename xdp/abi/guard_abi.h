@@ -34,6 +34,7 @@ enum guard_config_flags {
 	GUARD_CFG_PAYLOAD = 1 << 13, /* some rule looks into the payload */
 	GUARD_CFG_FRAGMENTS_TRACK = 1 << 14, /* later fragments follow their first */
 	GUARD_CFG_ADDRESSES = 1 << 15, /* rows of addresses take part in the search */
+	GUARD_CFG_SETS = 1 << 16, /* labels tell of named sets, which are counted */
 };
 
 /* Headers that a further IP packet stands behind. */
@@ -245,6 +246,14 @@ struct guard_counter {
 /* The counters' verdict position for packets that passed only because of monitor mode. They are counted there
  * beside their own verdict, not instead of it. */
 #define GUARD_COUNT_WOULD_DROP 3
+/* Packets that rules looked at whose source, or destination, was in a named set. */
+struct guard_set_counters {
+	__u64 source;
+	__u64 destination;
+};
+
+#define GUARD_SETS 1024 /* named sets that ever had a counter */
+#define GUARD_SETS_OF_ADDRESS 64 /* so many of the sets that hold an address are counted */
 #define GUARD_NO_SLOT 0xffffffffU
 #define GUARD_PAGE_SLOTS 16384 /* counters in a page: the first page is a map of its own */
 #define GUARD_PAGES 64

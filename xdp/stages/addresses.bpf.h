@@ -191,20 +191,52 @@ static __always_inline __u32 address_label(const void *addresses, const struct p
 	return ipv6_label(addresses, partition->root, address);
 }
 
-/* The offset of the row of an address. Not 0: there the header lies. */
-static __always_inline __u32 address_row(const void *addresses, const struct packet *packet, int side)
+/* Where the struct guard_label of an address stands; 0 where no IP header was read. */
+static __always_inline __u32 label_at(const void *addresses, const struct packet *packet, int side)
 {
 	const struct guard_addresses_header *header = addresses_header(addresses);
 	__u32 labels, label;
 
-	if (!addresses)
+	if (!addresses || !packet->family)
 		return 0;
-	if (!packet->family)
-		return header->unread_row;
 	label = address_label(addresses, packet, side);
 	labels = packet->family == 4 ? header->partitions[GUARD_PARTITION(4, side)].labels
 	                             : header->partitions[GUARD_PARTITION(6, side)].labels;
-	return address_u32(addresses, labels + label * sizeof(struct guard_label));
+	return labels + label * sizeof(struct guard_label);
+}
+
+/* The offset of the row of a label. */
+static __always_inline __u32 label_row(const void *addresses, __u32 label_at)
+{
+	if (!addresses)
+		return 0;
+	return label_at ? address_u32(addresses, label_at) : addresses_header(addresses)->unread_row;
+}
+
+/* Counts a packet in the sets that hold its source, or destination. */
+static __always_inline void count_sets(const void *addresses, __u32 label_at, int side)
+{
+	const __u16 *list, *slot;
+	struct guard_set_counters *counters;
+	__u32 at, key;
+
+	if (!label_at)
+		return;
+	at = address_u32(addresses, label_at + __builtin_offsetof(struct guard_label, sets));
+	list = at ? address_at(addresses, at, sizeof(*list)) : 0;
+	if (!list)
+		return;
+	for (__u32 i = 0; i < GUARD_SETS_OF_ADDRESS && i < *list; i++) {
+		slot = address_at(addresses, at + (i + 1) * sizeof(*slot), sizeof(*slot));
+		key = slot ? *slot : GUARD_SETS;
+		counters = bpf_map_lookup_elem(&guard_sets, &key);
+		if (!counters)
+			continue;
+		if (side)
+			counters->destination++;
+		else
+			counters->source++;
+	}
 }
 
 #endif

@@ -12,6 +12,8 @@
 /* Rows of a packet, and how far the search has come. */
 struct search {
 	const void *addresses; /* the same for the whole packet */
+	__u32 source_label; /* offsets of labels in it */
+	__u32 destination_label;
 	__u32 source; /* offsets of rows in it */
 	__u32 destination;
 	__u32 rows[GUARD_DIMS];
@@ -106,7 +108,8 @@ static __always_inline __u32 dimension_value(struct xdp_md *ctx, const void *tab
 static __always_inline void find_rows(struct xdp_md *ctx, const void *tables, const struct packet *packet,
                                       struct search *search)
 {
-	search->destination = address_row(search->addresses, packet, 1);
+	search->destination_label = label_at(search->addresses, packet, 1);
+	search->destination = label_row(search->addresses, search->destination_label);
 #pragma unroll
 	for (int i = 0; i < GUARD_DIMS; i++)
 		if (guard_config.index[i].enabled)

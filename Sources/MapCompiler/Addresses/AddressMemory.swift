@@ -14,12 +14,13 @@ public final class AddressMemory {
     public private(set) var isFull = false
     private let isOwned: Bool
 
-    /// Memory that grows as needed.
-    init() {
+    /// Memory that grows as needed, with room for the header at its front.
+    init(growing: Void) {
         capacity = 1 << 16
         base = .allocate(byteCount: capacity, alignment: 64)
         used = 0
         isOwned = true
+        _ = allocate(MemoryLayout<guard_addresses_header>.size, alignment: 64)
     }
 
     /// Memory of somebody else, who keeps it for as long as this object lives.
@@ -44,6 +45,9 @@ public final class AddressMemory {
         used = at + bytes
         return at
     }
+
+    /// Gives up what was given out behind an offset.
+    func truncate(to offset: Int) { used = min(used, max(0, offset)) }
 
     private func grow(to needed: Int) -> Bool {
         // Offsets of trees are 27 bits of 32 bytes; the verifier takes no value above 512 MiB anyway.
@@ -78,12 +82,13 @@ public final class AddressMemory {
         return at
     }
 
-    var header: guard_addresses_header {
+    public var header: guard_addresses_header {
         get { read(guard_addresses_header.self, at: 0, or: guard_addresses_header()) }
         set { write(newValue, at: 0) }
     }
 
-    var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: base, count: used)) }
+    /// A copy of what was given out.
+    public var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: base, count: used)) }
 }
 
 extension guard_addresses_header {

@@ -78,7 +78,7 @@ struct LabelStates {
         return nil
     }
 
-    private mutating func add(_ state: [UInt64], _ hash: UInt64) -> UInt32 {
+    mutating func add(_ state: [UInt64], _ hash: UInt64) -> UInt32 {
         let label = UInt32(count)
         next.append(byHash[hash] ?? .max)
         byHash[hash] = label
@@ -153,7 +153,7 @@ extension Partition {
 }
 
 /// SplitMix64's finaliser (Steele, Lea, Flood 2014): independent numbers for neighbouring ones.
-private func mix(_ number: UInt64) -> UInt64 {
+func mix(_ number: UInt64) -> UInt64 {
     var x = number &+ 0x9e37_79b9_7f4a_7c15
     x = (x ^ (x >> 30)) &* 0xbf58_476d_1ce4_e5b9
     x = (x ^ (x >> 27)) &* 0x94d0_49bb_1331_11eb

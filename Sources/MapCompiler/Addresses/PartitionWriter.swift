@@ -7,6 +7,10 @@ import NetworkTypes
 protocol CellBound: FixedWidthInteger, UnsignedInteger, Sendable {
     /// The entry of a /24 that holds several intervals.
     static func entry(of cell: Cell<Self>, in memory: AddressMemory, _ room: CellRoom) -> UInt64
+
+    /// Calls `body` with each interval of a /24's entry: where it begins, and its label.
+    static func intervals(
+        of entry: UInt64, from first: Self, in memory: AddressMemory, _ body: (Self, UInt32) -> Void)
 }
 
 /// Intervals that a /24 touches; the first begins at or before it.
@@ -91,7 +95,7 @@ struct PartitionWriter<Bound: CellBound> {
             let start = first | Bound(number) << Self.cellShift
             room.entries[number] = entry(start, start | ((1 << Self.cellShift) - 1))
         }
-        return group(of: room.entries)
+        return memory.group(of: room.entries)
     }
 
     private mutating func entry(_ first: Bound, _ last: Bound) -> UInt64 {
@@ -113,17 +117,20 @@ struct PartitionWriter<Bound: CellBound> {
         guard interval + 1 == starts.count || starts[interval + 1] > last else { return nil }
         return labels[interval]
     }
+}
 
-    private func group(of entries: UnsafeMutablePointer<UInt64>) -> guard_address_group {
+extension AddressMemory {
+    /// A group of 64 /24s.
+    func group(of entries: UnsafeMutablePointer<UInt64>) -> guard_address_group {
         var group = guard_address_group()
         group.label = majority(entries)
         for number in 0..<64 where entries[number] != UInt64(group.label) {
             group.differs |= 1 << UInt64(number)
         }
-        var at = memory.allocate(group.differs.nonzeroBitCount * 8)
+        var at = allocate(group.differs.nonzeroBitCount * 8)
         group.entries = UInt32(at / 8)
         for number in 0..<64 where entries[number] != UInt64(group.label) {
-            memory.write(entries[number], at: at)
+            write(entries[number], at: at)
             at += 8
         }
         return group

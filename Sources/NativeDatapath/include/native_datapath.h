@@ -60,6 +60,9 @@ const struct guard_counter *native_datapath_reasons(const struct native_datapath
 /* What a rule's slot has counted. */
 struct guard_rule_counters native_datapath_rule(const struct native_datapath *datapath, __u32 slot);
 
+/* Hits by set slot: guard_set_counters[GUARD_SETS]. */
+const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath);
+
 /* The last logged packet, and in `count` how many there were; NULL: none. */
 const struct guard_event *native_datapath_logged(const struct native_datapath *datapath, __u64 *count);
 

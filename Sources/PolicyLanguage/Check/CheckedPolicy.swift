@@ -23,6 +23,8 @@ public struct CheckedPolicy: Sendable {
     public var decapsulate: Set<Encapsulation> = []
     public var failsafe: [FailsafeEntry] = []
     public var neverBan = AddressSet()
+    /// `neverBan` by names; nil where it names no set.
+    public var neverBanExpression: AddressExpression?
     /// In order, those of included files first.
     public var rules: [Rule] = []
     public var tests: [PolicyTest] = []
@@ -44,6 +46,8 @@ public enum EssentialTraffic: String, Sendable, CaseIterable { case nd, ra, pmtu
 /// Sources that always reach a service, and the replies to them. A nil key holds for every packet.
 public struct FailsafeEntry: Sendable {
     public var source: AddressSet?
+    /// `source` by names; nil where it names no set.
+    public var sourceExpression: AddressExpression?
     public var service: ServiceSet?
     public var range: SourceRange
     public init(source: AddressSet?, service: ServiceSet?, range: SourceRange) {
@@ -56,6 +60,9 @@ public struct FailsafeEntry: Sendable {
 public struct NamedSet: Sendable {
     public var name: String
     public var addresses: AddressSet
+    /// What it is made of; nil where it names no other set.
+    public var expression: AddressExpression?
+    public var items: [SetItem] = []
     /// The file that it was read from, as a path to open; nil for sets that stand in the policy.
     public var file: String?
     /// Nanoseconds after which the file is read again; nil: never.

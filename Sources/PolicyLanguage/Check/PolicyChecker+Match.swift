@@ -9,6 +9,8 @@ extension PolicyChecker {
         var match = RuleMatch()
         match.source = ast.source.map { addresses($0) }
         match.destination = ast.destination.map { addresses($0) }
+        match.sourceExpression = expression(ast.source)
+        match.destinationExpression = expression(ast.destination)
         match.service = ast.service.map { service($0) }
         checkFamilies(ast, match)
         if ast.hasFurtherKeys { resolveFurther(rule, &match) }

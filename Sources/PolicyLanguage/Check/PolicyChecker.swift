@@ -83,9 +83,13 @@ struct PolicyChecker {
             let (definition, addresses) = (sets.definitions[index], resolveSet(index))
             var named = NamedSet(
                 name: definition.name.value, addresses: addresses, range: definition.name.range)
-            if case .file(let path, let refresh) = definition.source {
+            switch definition.source {
+            case .file(let path, let refresh):
                 named.file = resolvePath(path.value, in: path.range.source.path)
                 named.refresh = refresh
+            case .items(let items):
+                named.expression = expression(items)
+                named.items = setItems(items)
             }
             policy.sets.append(named)
         }

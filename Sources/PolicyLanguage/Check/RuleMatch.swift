@@ -26,6 +26,8 @@ public struct RuleMatch: Sendable {
 
 /// All match keys but those that most rules have.
 private struct RareMatch: Sendable {
+    var sourceExpression: AddressExpression?
+    var destinationExpression: AddressExpression?
     var tcpFlags: TCPFlagsMatch?
     var families: Set<AddressFamily>?
     var interface: NameMatch?
@@ -40,6 +42,18 @@ private struct RareMatch: Sendable {
 }
 
 extension RuleMatch {
+    /// `source` by names; nil where it names no set.
+    public var sourceExpression: AddressExpression? {
+        get { rare.isEmpty ? nil : rare[0].sourceExpression }
+        set { set(newValue == nil) { $0.sourceExpression = newValue } }
+    }
+
+    /// `destination` by names; nil where it names no set.
+    public var destinationExpression: AddressExpression? {
+        get { rare.isEmpty ? nil : rare[0].destinationExpression }
+        set { set(newValue == nil) { $0.destinationExpression = newValue } }
+    }
+
     /// The TCP flags byte; on other protocols it never holds.
     public var tcpFlags: TCPFlagsMatch? {
         get { rare.isEmpty ? nil : rare[0].tcpFlags }
