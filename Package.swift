@@ -78,7 +78,8 @@ let package = Package(
         .executableTarget(
             name: "guardbench",
             dependencies: [
-                "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "NetworkTypes",
+                "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "NetworkTypes", "Diagnostics",
+                "GuardABI",
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -97,7 +98,7 @@ let package = Package(
         .executableTarget(
             name: "differential",
             dependencies: [
-                "TestSupport", "Replay", "Capture", "PolicyLanguage", "NetworkTypes", "GuardABI",
+                "TestSupport", "Replay", "Capture", "MapCompiler", "PolicyLanguage", "NetworkTypes", "GuardABI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/Differential", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),

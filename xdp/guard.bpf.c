@@ -7,7 +7,7 @@
  *   3 failsafe        the way back in, above everything that drops
  *   4 bans            by prefix, in every layer, ended by the clock
  *   5 fragments, essential
- *   6 rules           bit vectors; the first match decides
+ *   6 rules           bit vectors or tuple space, by family; the first match decides
  *   7 default
  * One exit, finish(), counts every packet exactly once. */
 #include <linux/bpf.h>
@@ -118,7 +118,10 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, 
 	}
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
-	classify(tables, search);
+	if (packet->family == 6)
+		classify(ctx, tables, 1, packet, search);
+	else
+		classify(ctx, tables, 0, packet, search);
 	decision->log = search->log;
 	decision->monitor_slot = search->would_drop_slot;
 	if (search->slot == GUARD_NO_SLOT)
@@ -157,20 +160,41 @@ static __always_inline int judge_fragment(const struct packet *packet, const str
 	return 1;
 }
 
+/* Looks up the rows, where the family's rules need them; returns the head word, where failsafe needs it. */
+static __always_inline __u64 family_rows(struct xdp_md *ctx, const void *tables, const struct packet *packet,
+                                         struct search *search)
+{
+	if (packet->family == 6) {
+		if (!needs_rows(CLASSIFIER_IPV6))
+			return 0;
+		find_rows(ctx, tables, packet, CLASSIFIER_IPV6, search);
+		return guard_config.flags & GUARD_CFG_FAILSAFE
+		               ? rows_word(tables, CLASSIFIER_IPV6, search, GUARD_ROW_HEAD)
+		               : 0;
+	}
+	if (!needs_rows(CLASSIFIER_IPV4))
+		return 0;
+	find_rows(ctx, tables, packet, CLASSIFIER_IPV4, search);
+	return guard_config.flags & GUARD_CFG_FAILSAFE ? rows_word(tables, CLASSIFIER_IPV4, search, GUARD_ROW_HEAD)
+	                                               : 0;
+}
+
 /* Stages 3 to 7. */
-static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables, struct packet *packet,
+static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables, struct guard_scratch *room,
                                          const struct recalled *found, struct decision *decision)
 {
-	struct search search = {.slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT};
+	struct packet *packet = &room->packet;
+	struct search *search = &room->search;
 	__u64 head = 0;
 
-	search.source = address_row(packet, 0);
-	if (guard_config.flags & GUARD_CFG_NEVER_BAN)
-		head = table_u64(tables, search.source);
+	search_clear(search);
+	if (guard_config.flags & GUARD_CFG_NEVER_BAN) {
+		search->source = address_row(packet, 0);
+		head = table_u64(tables, search->source);
+	}
 	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
 	if (guard_config.flags & GUARD_CFG_FAILSAFE) {
-		find_rows(ctx, tables, packet, &search);
-		if (rows_word(tables, &search, GUARD_ROW_HEAD) & GUARD_FAILSAFE_MASK)
+		if (family_rows(ctx, tables, packet, search) & GUARD_FAILSAFE_MASK)
 			return decide(decision, GUARD_REASON_FAILSAFE, GUARD_PASS);
 		if (found->flags & FRAGMENT_FAILSAFE)
 			return follow(decision, found);
@@ -180,8 +204,8 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables,
 	if (judge_fragment(packet, found, decision))
 		return;
 	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
-		find_rows(ctx, tables, packet, &search);
-	judge_rules(ctx, tables, packet, &search, decision);
+		family_rows(ctx, tables, packet, search);
+	judge_rules(ctx, tables, packet, search, decision);
 }
 
 /* What was kept for a later fragment. One that starts before its first's end is malformed. */
@@ -207,8 +231,9 @@ static __always_inline int is_kept(const struct decision *decision, const struct
 	}
 }
 
-static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, struct decision *decision)
+static __always_inline void judge(struct xdp_md *ctx, struct guard_scratch *room, struct decision *decision)
 {
+	struct packet *packet = &room->packet;
 	struct recalled found = {};
 	const void *t = tables();
 
@@ -223,7 +248,7 @@ static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, str
 		recall_first(packet, &found);
 	if (judge_headers(ctx, packet, decision))
 		return;
-	judge_packet(ctx, t, packet, &found, decision);
+	judge_packet(ctx, t, room, &found, decision);
 	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK &&
 	    (packet->fragment == FRAGMENT_FIRST || packet->is_cut) && is_kept(decision, &found))
 		remember(packet, decision,
@@ -256,7 +281,7 @@ static __always_inline int filter(struct xdp_md *ctx)
 	if (!room)
 		return XDP_DROP;
 	packet_clear(&room->packet);
-	judge(ctx, &room->packet, &decision);
+	judge(ctx, room, &decision);
 	apply_mode(&decision);
 	decision.detail = room->packet.detail;
 	return finish(ctx, &room->packet, &decision);

@@ -5,13 +5,16 @@ import NetworkTypes
 import PolicyLanguage
 
 extension PolicyCompiler {
-    /// Fills the four address tables and the row for packets without an IP header.
-    mutating func writeAddressTables() {
-        config.ipv4.0 = writeIPv4(.source)
-        config.ipv4.1 = writeIPv4(.destination)
-        config.ipv6.0 = writeIPv6(.source)
-        config.ipv6.1 = writeIPv6(.destination)
-        let unread = matches.row { $0.source == nil && $0.destination == nil && $0.families == nil }
+    /// Fills a family's address tables, and with IPv4's the row for packets without an IP header.
+    mutating func writeAddressTables(_ family: FamilyClassifier) {
+        guard family.family == .ipv4 else {
+            config.ipv6.0 = writeIPv6(.source, family.matches)
+            config.ipv6.1 = writeIPv6(.destination, family.matches)
+            return
+        }
+        config.ipv4.0 = writeIPv4(.source, family.matches)
+        config.ipv4.1 = writeIPv4(.destination, family.matches)
+        let unread = family.matches.row { $0.source == nil && $0.destination == nil && $0.families == nil }
         config.unread_row = writer.append(rows: [unread])
     }
 
@@ -20,8 +23,8 @@ extension PolicyCompiler {
         func key(_ match: RuleMatch) -> AddressSet? { self == .source ? match.source : match.destination }
     }
 
-    private mutating func writeIPv4(_ side: Side) -> guard_address_table {
-        let classes: Classes<UInt32> = classes(side, .ipv4, \.v4)
+    private mutating func writeIPv4(_ side: Side, _ matches: Matches) -> guard_address_table {
+        let classes: Classes<UInt32> = classes(side, matches, .ipv4, \.v4)
         var table = guard_address_table()
         guard write(classes, "IPv4 \(side) addresses", into: &table) else { return table }
         // The root tells for each /16 which boundaries lie in it; only their low halves are searched.
@@ -36,8 +39,8 @@ extension PolicyCompiler {
         return table
     }
 
-    private mutating func writeIPv6(_ side: Side) -> guard_address_table {
-        let classes: Classes<UInt128> = classes(side, .ipv6, \.v6)
+    private mutating func writeIPv6(_ side: Side, _ matches: Matches) -> guard_address_table {
+        let classes: Classes<UInt128> = classes(side, matches, .ipv6, \.v6)
         var table = guard_address_table()
         guard write(classes, "IPv6 \(side) addresses", into: &table) else { return table }
         let keys = classes.starts.dropFirst().map {
@@ -66,7 +69,7 @@ extension PolicyCompiler {
     }
 
     private func classes<Bound>(
-        _ side: Side, _ family: AddressFamily, _ part: (AddressSet) -> IntervalSet<Bound>
+        _ side: Side, _ matches: Matches, _ family: AddressFamily, _ part: (AddressSet) -> IntervalSet<Bound>
     ) -> Classes<Bound> {
         func admits(_ match: RuleMatch) -> Bool { match.families?.contains(family) ?? true }
         var constraints = matches.constraints(where: admits) { side.key($0).map(part) }

@@ -12,7 +12,9 @@
 #define BENCH_HEADERS 1 /* parse and sanity */
 #define BENCH_FILTER 2
 
-#define BENCH_TEMPLATES 4096
+#ifndef BENCH_TEMPLATES
+#define BENCH_TEMPLATES 4096 /* a power of two */
+#endif
 #define BENCH_FRAME 128
 
 struct bench_frame {

@@ -46,9 +46,15 @@ static __always_inline __u64 table_u64(const void *tables, __u32 offset)
 	return at ? *at : 0;
 }
 
-static __always_inline __u32 row_bytes(void)
+/* The classifiers' places in guard_config, by the family that they are for. */
+#define CLASSIFIER_IPV4 (&guard_config.classifiers[0])
+#define CLASSIFIER_IPV6 (&guard_config.classifiers[1])
+
+typedef const struct guard_classifier volatile *classifier;
+
+static __always_inline __u32 row_bytes(classifier classifier)
 {
-	return (GUARD_ROW_WORDS + guard_config.words) * sizeof(__u64);
+	return (GUARD_ROW_WORDS + classifier->words) * sizeof(__u64);
 }
 
 /* How many of the boundaries [first, end) are not above the address: a search in steps of falling powers of
@@ -98,18 +104,20 @@ static __always_inline __u32 search_row(const struct packet *packet, int side)
 	const struct guard_address6 *address = side ? &packet->destination : &packet->source;
 	const struct guard_address_table volatile *table;
 	const void *t = tables();
-	__u32 position;
+	__u32 position, bytes;
 
 	if (!t)
 		return guard_config.unread_row;
 	if (packet->family == 4) {
 		table = &guard_config.ipv4[side];
 		position = search_ipv4(t, table, address->low);
+		bytes = row_bytes(CLASSIFIER_IPV4);
 	} else {
 		table = &guard_config.ipv6[side];
 		position = search_ipv6(t, table, address);
+		bytes = row_bytes(CLASSIFIER_IPV6);
 	}
-	return table->rows + table_u16(t, table->classes + position * sizeof(__u16)) * row_bytes();
+	return table->rows + table_u16(t, table->classes + position * sizeof(__u16)) * bytes;
 }
 
 /* Searches only where the family's addresses fall into more than one class. */
@@ -126,10 +134,10 @@ static __always_inline __u32 address_row(const struct packet *packet, int side)
 }
 
 /* The offset of the row of an index key's value. */
-static __always_inline __u32 index_row(const void *tables, const struct guard_index_table volatile *table,
-                                       __u32 value)
+static __always_inline __u32 index_row(const void *tables, classifier classifier,
+                                       const struct guard_index_table volatile *table, __u32 value)
 {
-	return table->rows + table_u16(tables, table->classes + value * sizeof(__u16)) * row_bytes();
+	return table->rows + table_u16(tables, table->classes + value * sizeof(__u16)) * row_bytes(classifier);
 }
 
 #endif
