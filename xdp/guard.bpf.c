@@ -7,7 +7,7 @@
  *   3 failsafe        the way back in, above everything that drops
  *   4 bans            by prefix, in every layer, ended by the clock
  *   5 fragments, essential
- *   6 rules           bit vectors; the first match decides
+ *   6 rules           bit vectors or tuple space, by family; the first match decides
  *   7 default
  * One exit, finish(), counts every packet exactly once. */
 #include <linux/bpf.h>
@@ -106,7 +106,7 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 }
 
 /* Stages 5 to 7, for a packet that nothing above the rules decided. */
-static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, struct packet *packet,
+static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *view, struct packet *packet,
                                         struct search *search, struct decision *decision)
 {
 	enum guard_detail detail;
@@ -118,11 +118,10 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, 
 	}
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
-	if (guard_config.flags & GUARD_CFG_SETS && search->addresses) {
-		count_sets(search->addresses, search->source_label, 0);
-		count_sets(search->addresses, search->destination_label, 1);
-	}
-	classify(tables, search);
+	if (packet->family == 6)
+		classify(ctx, view, 1, packet, search);
+	else
+		classify(ctx, view, 0, packet, search);
 	decision->log = search->log;
 	decision->monitor_slot = search->would_drop_slot;
 	if (search->slot == GUARD_NO_SLOT)
@@ -161,22 +160,43 @@ static __always_inline int judge_fragment(const struct packet *packet, const str
 	return 1;
 }
 
-/* Stages 3 to 7. */
-static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables, struct packet *packet,
-                                         const struct recalled *found, struct decision *decision)
+/* Looks up the rows, where the family's rules need them; returns the head word, where failsafe needs it. */
+static __always_inline __u64 family_rows(struct xdp_md *ctx, const struct view *view,
+                                         const struct packet *packet, struct search *search)
 {
-	struct search search = {.slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT};
+	if (packet->family == 6) {
+		if (!needs_rows(CLASSIFIER_IPV6))
+			return 0;
+		find_rows(ctx, view, packet, CLASSIFIER_IPV6, search);
+		return guard_config.flags & GUARD_CFG_FAILSAFE
+		               ? rows_word(view, CLASSIFIER_IPV6, search, GUARD_ROW_HEAD)
+		               : 0;
+	}
+	if (!needs_rows(CLASSIFIER_IPV4))
+		return 0;
+	find_rows(ctx, view, packet, CLASSIFIER_IPV4, search);
+	return guard_config.flags & GUARD_CFG_FAILSAFE
+	               ? rows_word(view, CLASSIFIER_IPV4, search, GUARD_ROW_HEAD)
+	               : 0;
+}
+
+/* Stages 3 to 7. */
+static __always_inline void judge_packet(struct xdp_md *ctx, const struct view *view,
+                                         struct guard_scratch *room, const struct recalled *found,
+                                         struct decision *decision)
+{
+	struct packet *packet = &room->packet;
+	struct search *search = &room->search;
 	__u64 head = 0;
 
-	search.addresses = addresses();
-	search.source_label = label_at(search.addresses, packet, 0);
-	search.source = label_row(search.addresses, search.source_label);
-	if (guard_config.flags & GUARD_CFG_NEVER_BAN && search.addresses)
-		head = address_u64(search.addresses, search.source);
+	search_clear(search);
+	if (guard_config.flags & GUARD_CFG_NEVER_BAN) {
+		find_source(view, packet, search);
+		head = address_u64(view->addresses, search->source);
+	}
 	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
 	if (guard_config.flags & GUARD_CFG_FAILSAFE) {
-		find_rows(ctx, tables, packet, &search);
-		if (rows_word(tables, &search, GUARD_ROW_HEAD) & GUARD_FAILSAFE_MASK)
+		if (family_rows(ctx, view, packet, search) & GUARD_FAILSAFE_MASK)
 			return decide(decision, GUARD_REASON_FAILSAFE, GUARD_PASS);
 		if (found->flags & FRAGMENT_FAILSAFE)
 			return follow(decision, found);
@@ -186,8 +206,8 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables,
 	if (judge_fragment(packet, found, decision))
 		return;
 	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
-		find_rows(ctx, tables, packet, &search);
-	judge_rules(ctx, tables, packet, &search, decision);
+		family_rows(ctx, view, packet, search);
+	judge_rules(ctx, view, packet, search, decision);
 }
 
 /* What was kept for a later fragment. One that starts before its first's end is malformed. */
@@ -213,15 +233,16 @@ static __always_inline int is_kept(const struct decision *decision, const struct
 	}
 }
 
-static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, struct decision *decision)
+static __always_inline void judge(struct xdp_md *ctx, struct guard_scratch *room, struct decision *decision)
 {
+	struct packet *packet = &room->packet;
 	struct recalled found = {};
-	const void *t = tables();
+	struct view view = {.tables = tables()};
 
 	parse(ctx, packet);
 	/* Nothing known in a register survives: the verifier goes on once, not once for each path. */
 	asm volatile("" : : : "memory");
-	if (!t)
+	if (!view.tables)
 		return decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
 	if (guard_config.decapsulate && tunnel_of(packet))
 		decapsulate(ctx, packet);
@@ -229,7 +250,10 @@ static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, str
 		recall_first(packet, &found);
 	if (judge_headers(ctx, packet, decision))
 		return;
-	judge_packet(ctx, t, packet, &found, decision);
+	view.addresses = addresses();
+	if (guard_config.flags & GUARD_CFG_ADDRESSES && !view.addresses)
+		return decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
+	judge_packet(ctx, &view, room, &found, decision);
 	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK &&
 	    (packet->fragment == FRAGMENT_FIRST || packet->is_cut) && is_kept(decision, &found))
 		remember(packet, decision,
@@ -262,7 +286,7 @@ static __always_inline int filter(struct xdp_md *ctx)
 	if (!room)
 		return XDP_DROP;
 	packet_clear(&room->packet);
-	judge(ctx, &room->packet, &decision);
+	judge(ctx, room, &decision);
 	apply_mode(&decision);
 	decision.detail = room->packet.detail;
 	return finish(ctx, &room->packet, &decision);

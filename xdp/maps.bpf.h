@@ -6,6 +6,7 @@
 
 #include "abi/guard_abi.h"
 #include "stages/packet.bpf.h"
+#include "stages/search.bpf.h"
 
 #include <config.bpf.h>
 
@@ -70,13 +71,15 @@ struct {
 	__uint(max_entries, 1);
 } guard_payload SEC(".maps");
 
-/* The packet under judgement, and room to read the layers of tunnels. In a map rather than on the stack: the
- * verifier does not follow what a map holds, so that all paths of the parser meet again behind it. */
+/* The packet under judgement, room to read the layers of tunnels, and the search for its rule. In a map rather
+ * than on the stack: the verifier does not follow what a map holds, so that all paths of the parser meet again
+ * behind it, and all steps of a search look alike. */
 struct guard_scratch {
 	struct packet packet;
 	struct packet inner[GUARD_TUNNELS_MAX];
 	struct packet_layer layers[GUARD_TUNNELS_MAX]; /* around the judged header, the outer first */
 	struct packet_layer key; /* of the judged header, for the fragment table */
+	struct search search;
 };
 
 struct {
@@ -85,6 +88,13 @@ struct {
 	__type(value, struct guard_scratch);
 	__uint(max_entries, 1);
 } guard_scratch SEC(".maps");
+
+static __always_inline struct guard_scratch *scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&guard_scratch, &zero);
+}
 
 /* ---- shared by all generations, pinned under these names */
 

@@ -32,33 +32,25 @@ struct PartitionName {
 }
 
 extension PolicyCompiler {
-    /// Whether any match asks for addresses or their family, or rows of addresses are needed as no other key
-    /// gives any.
-    var usesAddresses: Bool {
-        if !policy.neverBan.isEmpty { return true }
-        var hasOtherKeys = false
-        for numbered in matches.all {
-            let match = numbered.match
-            if match.source != nil || match.destination != nil || match.families != nil { return true }
-            hasOtherKeys = hasOtherKeys || match.hasIndexKey
-        }
-        return !hasOtherKeys && !matches.all.isEmpty
-    }
-
     /// Writes everything that is looked up by address.
-    mutating func writeAddresses() {
+    /// - Parameter plans: IPv4's, whose rows are also for packets without an IP header, then IPv6's.
+    mutating func writeAddresses(_ plans: [FamilyClassifier]) {
+        guard problems.isEmpty else { return }
         let memory = AddressMemory(growing: ())
         var header = guard_addresses_header()
         var labels = LabelWriter(memory: memory)
-        var control = AddressControl(policy, rowWords: matches.wordCount, slots: target.setSlots)
+        var control = AddressControl(policy, slots: target.setSlots)
         for name in PartitionName.all {
+            let plan = plans[name.family == .ipv4 ? 0 : 1]
             do throws(LabelOverflow) {
-                header[partition: name.number] = try partition(name, &labels, &control)
+                header[partition: name.number] = try partition(name, plan, &labels, &control)
             } catch {
-                problems.append(tooManyLabels(name, error))
+                problems.append(tooManyLabels(name, plan, error))
             }
         }
-        let unread = matches.row { $0.source == nil && $0.destination == nil && $0.families == nil }
+        let unread = plans[0].matches.row {
+            $0.source == nil && $0.destination == nil && $0.families == nil
+        }
         header.unread_row = labels.row(unread.words)
         memory.finish(header, control)
         if memory.isFull {
@@ -67,43 +59,58 @@ extension PolicyCompiler {
         addresses = memory.bytes
         config.addresses_size = addressesSize(addresses.count, canChange: control.canChange)
         if control.canChange { config.flags |= UInt32(GUARD_CFG_SETS.rawValue) }
-    }
-
-    private mutating func partition(
-        _ name: PartitionName, _ labels: inout LabelWriter, _ control: inout AddressControl
-    ) throws(LabelOverflow) -> guard_partition {
-        switch name.family {
-        case .ipv4: try partition(name, \AddressSet.v4, &labels, &control)
-        case .ipv6: try partition(name, \AddressSet.v6, &labels, &control)
+        if policy.hasNeverBan || plans.contains(where: \.usesAddresses) {
+            config.flags |= UInt32(GUARD_CFG_ADDRESSES.rawValue)
         }
     }
 
-    private mutating func partition<Bound: CellBound>(
-        _ name: PartitionName, _ part: KeyPath<AddressSet, IntervalSet<Bound>>, _ labels: inout LabelWriter,
+    private mutating func partition(
+        _ name: PartitionName, _ plan: FamilyClassifier, _ labels: inout LabelWriter,
         _ control: inout AddressControl
     ) throws(LabelOverflow) -> guard_partition {
+        let conditions = conditions(name, plan, &control)
+        return switch name.family {
+        case .ipv4: try write(conditions, name, \AddressSet.v4, &labels, &control)
+        case .ipv6: try write(conditions, name, \AddressSet.v6, &labels, &control)
+        }
+    }
+
+    /// What decides the bits of a partition's rows.
+    private func conditions(
+        _ name: PartitionName, _ plan: FamilyClassifier, _ control: inout AddressControl
+    ) -> PartitionConditions {
         func admits(_ match: RuleMatch) -> Bool { match.families?.contains(name.family) ?? true }
-        var base = matches.row { admits($0) && name.side.key($0) == nil }.words
-        var conditions = PartitionConditions(policy.sets, rowWords: base.count)
-        for numbered in matches.all where admits(numbered.match) {
+        let base = plan.matches.row { admits($0) && name.side.key($0) == nil }.words
+        var conditions = PartitionConditions(policy.sets, base: base)
+        for numbered in plan.matches.all where admits(numbered.match) {
             guard let addresses = name.side.key(numbered.match) else { continue }
             conditions.add(numbered.bit, addresses, name.side.expression(numbered.match))
         }
         if name.side == .source { conditions.add(63, policy.neverBan, policy.neverBanExpression) }
         conditions.close(&control)
-        base += [UInt64](repeating: 0, count: conditions.algebra.conditionWords)
+        return conditions
+    }
+
+    private mutating func write<Bound: CellBound>(
+        _ made: PartitionConditions, _ name: PartitionName,
+        _ part: KeyPath<AddressSet, IntervalSet<Bound>>, _ labels: inout LabelWriter,
+        _ control: inout AddressControl
+    ) throws(LabelOverflow) -> guard_partition {
+        var algebra = made.algebra
+        algebra.rowWords = made.base.count
+        let base = made.base + [UInt64](repeating: 0, count: algebra.conditionWords)
         var states = LabelStates(wordCount: base.count)
-        let partition = try Partition(base: base, constraints: conditions.constraints(part), states: &states)
-        let canChange = !conditions.algebra.sets.isEmpty
+        let partition = try Partition(base: base, constraints: made.constraints(part), states: &states)
+        let canChange = !algebra.sets.isEmpty
         if canChange {
-            conditions.algebra.conditions = (0..<states.count).flatMap {
-                states.state($0).dropFirst(control.rowWords)
+            algebra.conditions = (0..<states.count).flatMap {
+                states.state($0).dropFirst(made.base.count)
             }
-            control.partitions[name.number] = conditions.algebra
         }
+        control.partitions[name.number] = algebra
         var table = guard_partition()
         labels.write(
-            states, room: canChange ? states.count * 2 + 16 : 0, conditions.algebra, control, to: &table)
+            states, room: canChange ? states.count * 2 + 16 : 0, algebra, control, to: &table)
         if partition.starts.count > 1 || canChange {
             config.partitions |= 1 << UInt32(name.number)
             table.root = UInt32(PartitionWriter.write(partition, to: labels.memory))
@@ -111,8 +118,10 @@ extension PolicyCompiler {
         return table
     }
 
-    private func tooManyLabels(_ name: PartitionName, _ overflow: LabelOverflow) -> Diagnostic {
-        let rule = overflow.bit >= 64 && overflow.bit - 64 < policy.rules.count ? policy.rules[overflow.bit - 64] : nil
+    private func tooManyLabels(
+        _ name: PartitionName, _ plan: FamilyClassifier, _ overflow: LabelOverflow
+    ) -> Diagnostic {
+        let rule = plan.rule(ofBit: overflow.bit).map { policy.rules[$0] }
         let who = rule.map { "rule '\($0.name)'" } ?? "the policy"
         return limit(
             "\(who) makes one class of \(name.text) too many", "at most \(GUARD_LABELS_MAX) are possible",
@@ -140,11 +149,7 @@ extension PolicyCompiler {
     }
 }
 
-extension RuleMatch {
-    /// Whether it has a key of IndexTables.swift.
-    fileprivate var hasIndexKey: Bool {
-        service != nil || sourcePort != nil || tcpFlags != nil || interface != nil || vlan != nil
-            || innerVLAN != nil || length != nil || ttl != nil || dscp != nil || ipOptions != nil
-            || fragment != nil
-    }
+extension CheckedPolicy {
+    /// Whether some address is in `never-ban`, or may come to be.
+    var hasNeverBan: Bool { !neverBan.isEmpty || neverBanExpression != nil }
 }

@@ -12,6 +12,40 @@ public struct MapImage: Sendable {
     /// The front of the value of guard_addresses' inner map, which has `config.addresses_size` bytes: a
     /// guard_addresses_header and what it tells of.
     public var addresses: [UInt8]
+    /// What searches the rules: IPv4's classifier, then IPv6's.
+    public var classifiers: [ClassifierSummary]
+}
+
+/// What finds a packet's rule.
+public enum ClassifierEngine: String, Sendable, CaseIterable {
+    case bitVectors = "bit-vectors"
+    case tupleSpace = "tuple-space"
+}
+
+/// Which engine the compiler takes.
+public enum ClassifierChoice: String, Sendable, CaseIterable {
+    /// For each family what its number of rules suggests.
+    case automatic
+    case bitVectors = "bit-vectors"
+    case tupleSpace = "tuple-space"
+    /// The tuple space with every rule as entries, however long lists become.
+    case entriesAlone = "entries-alone"
+}
+
+/// How the rules of one family are searched.
+public struct ClassifierSummary: Sendable, Hashable {
+    public var family: AddressFamily
+    public var engine: ClassifierEngine
+    /// Rules that can match the family.
+    public var rules: Int
+    /// Tuple space: elements of lists, hash keys' shapes, and the most elements that one look may find.
+    public var entries = 0
+    public var tuples = 0
+    public var longestList = 0
+    /// Rules that are bits of rows: with bit vectors all.
+    public var bitRules: Int
+    /// The family's part of guard_tables.
+    public var bytes: Int
 }
 
 /// What the compiler must know of where the policy will run.
@@ -37,6 +71,9 @@ public struct CompileTarget: Sendable {
     public var isReplay = false
     /// What to subtract from nanoseconds since 1970 to get the program's clock; 0 in a replay.
     public var clockOffsetNanoseconds: Int64 = 0
+
+    /// For tests and benchmarks: the engine for both families.
+    public var classifier = ClassifierChoice.automatic
 
     public init() {}
 }

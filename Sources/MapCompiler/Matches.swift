@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The matches that share one search: failsafe entries as bits of the head word, then the rules.
+// The matches that share a family's rows: failsafe entries as bits of the head word, then rules, then the
+// conditions of entries.
 import GuardABI
 import NetworkTypes
 import PolicyLanguage
@@ -10,20 +11,21 @@ struct NumberedMatch {
     var match: RuleMatch
 }
 
-/// All matches of a policy and the size of the rows that hold them.
+/// All matches that are bits of one family's rows, and the rows' size.
 struct Matches {
     var all: [NumberedMatch]
-    /// Words of a row: the head and one for each 64 rules.
+    /// Words of a row: the head and one for each 64 rules, then one for each 64 conditions.
     var wordCount: Int
-    var hasFailsafe: Bool
 
-    init(_ policy: CheckedPolicy) {
-        let failsafe = policy.failsafe.flatMap(failsafeMatches)
-        let rules = policy.rules.map(\.match)
-        all = failsafe.enumerated().map { NumberedMatch(bit: $0.offset, match: $0.element) }
-        all += rules.enumerated().map { NumberedMatch(bit: 64 + $0.offset, match: $0.element) }
-        wordCount = 1 + (rules.count + 63) / 64
-        hasFailsafe = !failsafe.isEmpty
+    /// - Parameter conditions: what entries of a tuple space ask of rows.
+    init(failsafe: [RuleMatch], rules: [RuleMatch], conditions: [RuleMatch]) {
+        let ruleWords = (rules.count + 63) / 64
+        all = []
+        func add(_ matches: [RuleMatch], from first: Int) -> [NumberedMatch] {
+            matches.enumerated().map { NumberedMatch(bit: first + $0.offset, match: $0.element) }
+        }
+        all = add(failsafe, from: 0) + add(rules, from: 64) + add(conditions, from: 64 * (1 + ruleWords))
+        wordCount = 1 + ruleWords + (conditions.count + 63) / 64
     }
 
     /// The row of all bits for which `holds` says so.

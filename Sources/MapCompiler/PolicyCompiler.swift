@@ -16,16 +16,16 @@ public func compile(_ policy: CheckedPolicy, for target: CompileTarget) throws(C
 struct PolicyCompiler {
     let policy: CheckedPolicy
     let target: CompileTarget
-    let matches: Matches
     var config = guard_config()
     var writer = TableWriter()
     var addresses: [UInt8] = []
+    /// The rules', by number.
+    private(set) var records: [guard_rule] = []
     var problems: [Diagnostic] = []
 
     init(_ policy: CheckedPolicy, _ target: CompileTarget) {
         self.policy = policy
         self.target = target
-        matches = Matches(policy)
     }
 
     mutating func compile() throws(CompileError) -> MapImage {
@@ -35,15 +35,70 @@ struct PolicyCompiler {
         config.flags = flags
         config.decapsulate = decapsulate
         config.rule_count = UInt32(policy.rules.count)
-        config.words = UInt32(matches.wordCount - 1)
-        writeAddresses()
-        writeIndexTables()
-        writeOwnAddresses()
         writeRules()
+        writeServiceBases()
+        let plans = [AddressFamily.ipv4, .ipv6].map { FamilyClassifier($0, of: policy, target.classifier) }
+        let classifiers = plans.map { writeClassifier($0) }
+        writeAddresses(plans)
+        writeOwnAddresses()
         writeInterfaces()
         config.tables_size = UInt32(writer.bytes.count)
         guard problems.isEmpty else { throw CompileError(diagnostics: problems) }
-        return MapImage(config: config, tables: writer.bytes, addresses: addresses)
+        return MapImage(
+            config: config, tables: writer.bytes, addresses: addresses, classifiers: classifiers)
+    }
+
+    /// Writes what searches one family's rules.
+    private mutating func writeClassifier(_ plan: FamilyClassifier) -> ClassifierSummary {
+        let begin = writer.bytes.count
+        checkLimits(plan)
+        var constants = plan.constants
+        if problems.isEmpty {
+            writeIndexTables(plan.matches, into: &constants)
+            // Without gaps a bit is the rule of its number.
+            if plan.bitRules.last != plan.bitRules.indices.last {
+                constants.numbers = writer.append(plan.bitRules.map(UInt32.init))
+            }
+            if let space = plan.space { write(space, into: &constants) }
+        }
+        if plan.family == .ipv4 {
+            config.classifiers.0 = constants
+        } else {
+            config.classifiers.1 = constants
+        }
+        return ClassifierSummary(
+            family: plan.family, engine: plan.space == nil ? .bitVectors : .tupleSpace,
+            rules: plan.rules.count,
+            entries: Int(constants.entry_count), tuples: Int(constants.tuple_count),
+            longestList: Int(constants.longest), bitRules: plan.bitRules.count,
+            bytes: writer.bytes.count - begin)
+    }
+
+    private mutating func checkLimits(_ plan: FamilyClassifier) {
+        let bits = Int(GUARD_ROW_BITS_MAX)
+        if plan.space == nil, plan.rules.count > bits {
+            problems.append(
+                limit(
+                    "the policy has \(plan.rules.count) rules",
+                    "bit vectors hold at most \(bits)", at: policy.rules[plan.rules[bits]].range))
+        }
+        guard let space = plan.space else { return }
+        let room = bits - (space.bitRules.count + 63) / 64 * 64
+        if space.conditions.count > room {
+            problems.append(
+                limit(
+                    "the rules have \(space.conditions.count) different conditions beside a few addresses, "
+                        + "services and source ports", "at most \(room) are possible",
+                    at: policy.rules[space.conditions[room].rule].range))
+        }
+        let most = (1 << Int(GUARD_SLOT_ENTRY_BITS)) - 2
+        if space.entries.count > most {
+            problems.append(
+                limit(
+                    "the rules name \(space.entries.count) combinations of addresses and services",
+                    "at most \(most) are possible",
+                    at: policy.rules[Int(space.entries[most].rule)].range))
+        }
     }
 
     /// Class numbers as the tables hold them; more than 65,536 classes are a limit.
@@ -107,10 +162,9 @@ struct PolicyCompiler {
         set(GUARD_CFG_ESSENTIAL_RA, policy.essential.contains(.ra))
         set(GUARD_CFG_ESSENTIAL_PMTU, policy.essential.contains(.pmtu))
         set(GUARD_CFG_ESSENTIAL_DHCP, policy.essential.contains(.dhcp))
-        set(GUARD_CFG_FAILSAFE, matches.hasFailsafe)
-        set(GUARD_CFG_NEVER_BAN, !policy.neverBan.isEmpty)
+        set(GUARD_CFG_FAILSAFE, !policy.failsafe.isEmpty)
+        set(GUARD_CFG_NEVER_BAN, policy.hasNeverBan)
         set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty)
-        set(GUARD_CFG_ADDRESSES, usesAddresses)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
         return flags
     }
@@ -138,6 +192,7 @@ struct PolicyCompiler {
             rules.append(entry)
         }
         config.pattern_count = UInt32(patterns.count)
+        records = rules
         config.rules = writer.append(rules)
         config.patterns = writer.append(patterns)
     }

@@ -7,7 +7,9 @@ struct TableWriter {
     private(set) var bytes: [UInt8] = []
 
     /// The elements as they lie in memory; returns their offset.
-    mutating func append<T: BitwiseCopyable>(_ elements: [T]) -> UInt32 {
+    /// - Parameter alignment: 8 or more; of what begins a cache line.
+    mutating func append<T: BitwiseCopyable>(_ elements: [T], alignment: Int = 8) -> UInt32 {
+        while bytes.count % alignment != 0 { bytes.append(0) }
         let offset = bytes.count
         elements.withUnsafeBytes { bytes.append(contentsOf: $0) }
         while bytes.count % 8 != 0 { bytes.append(0) }

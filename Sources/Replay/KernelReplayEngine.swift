@@ -18,18 +18,24 @@ public struct KernelReplayEngine: ReplayEngine {
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
     ///   - ownAddresses: spoofed as sources; on a live interface this host's, in a replay none.
-    public init(policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = []) throws {
-        try self.init(policy: policy, bans: bans, ownAddresses: ownAddresses) {
-            try ReplayProgram($0, continuing: $1)
-        }
+    public init(
+        policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = [],
+        options: EngineOptions = EngineOptions()
+    ) throws {
+        let generation = ReplayGeneration(
+            policy: policy, ownAddresses: ownAddresses, classifier: options.classifier)
+        try self.init(generation, bans: bans) { try ReplayProgram($0, continuing: $1) }
     }
 
-    init(
-        policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = [],
-        loadProgram: @escaping ProgramLoader
-    ) throws {
+    init(policy: CheckedPolicy, bans: [Prefix], loadProgram: @escaping ProgramLoader) throws {
+        try self.init(
+            ReplayGeneration(policy: policy, ownAddresses: [], classifier: .automatic), bans: bans,
+            loadProgram: loadProgram)
+    }
+
+    private init(_ generation: ReplayGeneration, bans: [Prefix], loadProgram: @escaping ProgramLoader) throws {
         self.loadProgram = loadProgram
-        generation = ReplayGeneration(policy: policy, ownAddresses: ownAddresses)
+        self.generation = generation
         program = try loadProgram(Self.image(generation), nil)
         for prefix in bans { _ = try program.state.add(Ban(prefix, since: 0, ends: nil, reason: ""), now: 0) }
     }

@@ -17,13 +17,13 @@ public struct NativeReplayEngine: ReplayEngine {
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
     ///   - ownAddresses: spoofed as sources; on a live interface this host's, in a replay none.
-    ///   - linearBytes: how much of a frame lies in its first buffer; what is behind is read as from the
-    ///     further buffers of a jumbo frame. The answers are the same.
     public init(
-        policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = [], linearBytes: UInt32 = .max
+        policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = [],
+        options: EngineOptions = EngineOptions()
     ) throws {
-        generation = ReplayGeneration(policy: policy, ownAddresses: ownAddresses)
-        datapath = try NativeProgram(try generation.image(), linearBytes)
+        generation = ReplayGeneration(
+            policy: policy, ownAddresses: ownAddresses, classifier: options.classifier)
+        datapath = try NativeProgram(try generation.image(), options.linearBytes)
         for prefix in bans { try datapath.ban(prefix) }
     }
 

@@ -16,8 +16,9 @@ struct ReplayGeneration {
     private var kinds: [InterfaceKind: UInt32] = [:]
 
     /// - Parameter ownAddresses: spoofed as sources.
-    init(policy: CheckedPolicy, ownAddresses: [IPAddress]) {
+    init(policy: CheckedPolicy, ownAddresses: [IPAddress], classifier: ClassifierChoice) {
         self.policy = policy
+        target.classifier = classifier
         ruleNames = policy.rules.map(\.name)
         target.isReplay = true
         target.ownAddresses = ownAddresses

@@ -2,6 +2,7 @@
 // One situation through several engines, each begun anew. In: the situation. Out: the first frame of which
 // they say different things, or nil.
 import Capture
+import MapCompiler
 import PolicyLanguage
 import Replay
 import TestSupport
@@ -11,6 +12,8 @@ enum EngineChoice: Hashable, Sendable {
     case model, kernel
     /// With so many bytes of a frame in its first buffer; nil: all of them.
     case native(linearBytes: UInt32?)
+    /// With this classifier, whatever the number of rules.
+    indirect case forced(EngineChoice, ClassifierChoice)
 
     var name: String {
         switch self {
@@ -18,18 +21,32 @@ enum EngineChoice: Hashable, Sendable {
         case .kernel: "kernel"
         case .native(nil): "native"
         case .native(let linear?): "native, frames split behind \(linear) bytes"
+        case .forced(let engine, let classifier): "\(engine.name) (\(classifier.rawValue))"
         }
     }
 
     func engine(_ policy: CheckedPolicy, _ situation: RandomSituation) throws -> any ReplayEngine {
         let (bans, own) = (situation.bans, situation.ownAddresses)
-        return switch self {
-        case .model: ModelReplayEngine(policy: policy, bans: bans, ownAddresses: own)
-        case .kernel: try KernelReplayEngine(policy: policy, bans: bans, ownAddresses: own)
-        case .native(let linear):
-            try NativeReplayEngine(
-                policy: policy, bans: bans, ownAddresses: own, linearBytes: linear ?? .max)
+        var options = EngineOptions()
+        var choice = self
+        while case .forced(let inner, let classifier) = choice {
+            options.classifier = classifier
+            choice = inner
         }
+        switch choice {
+        case .native(let linear):
+            options.linearBytes = linear ?? .max
+            return try NativeReplayEngine(policy: policy, bans: bans, ownAddresses: own, options: options)
+        case .kernel:
+            return try KernelReplayEngine(policy: policy, bans: bans, ownAddresses: own, options: options)
+        default:
+            return ModelReplayEngine(policy: policy, bans: bans, ownAddresses: own)
+        }
+    }
+
+    /// Itself with a classifier forced; the model has none.
+    func with(_ classifier: ClassifierChoice) -> EngineChoice {
+        self == .model || classifier == .automatic ? self : .forced(self, classifier)
     }
 }
 

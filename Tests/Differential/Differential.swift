@@ -3,6 +3,7 @@
 // they do not, after the situation was made small and printed.
 import ArgumentParser
 import Glibc
+import MapCompiler
 import TestSupport
 
 @main
@@ -23,6 +24,9 @@ struct Differential: AsyncParsableCommand {
     @Option(help: "Engines to compare, with commas: model, native, kernel. The first one is the measure.")
     var engines = "model,native,kernel"
 
+    @Option(help: "What searches the rules: automatic, bit-vectors, tuple-space, entries-alone.")
+    var classifier = "automatic"
+
     @Option(help: "Packets under one policy.")
     var frames: Int?
 
@@ -38,6 +42,10 @@ struct Differential: AsyncParsableCommand {
     func validate() throws {
         if packets < 1 || frames ?? 1 < 1 || jobs < 1 || minutes ?? 1 <= 0 {
             throw ValidationError("--packets, --frames, --jobs and --minutes are above zero")
+        }
+        guard ClassifierChoice(rawValue: classifier) != nil else {
+            throw ValidationError(
+                "--classifier names '\(classifier)': write automatic, bit-vectors, tuple-space or entries-alone")
         }
     }
 
@@ -63,8 +71,11 @@ struct Differential: AsyncParsableCommand {
     }
 
     private func plan() throws -> RunPlan {
-        var plan = RunPlan(seed: seed, engines: try chosenEngines())
-        let hasKernel = plan.engines.contains(.kernel)
+        let chosen = try chosenEngines()
+        let hasKernel = chosen.contains(.kernel)
+        let choice = ClassifierChoice(rawValue: classifier) ?? .automatic
+        var plan = RunPlan(seed: seed, engines: chosen.map { $0.with(choice) })
+        plan.classifier = choice
         // Compiling a policy takes milliseconds, loading its program some 100: worth it for many packets.
         plan.framesPerSituation = frames ?? (hasKernel ? 50_000 : 4000)
         if let minutes {
@@ -108,7 +119,8 @@ extension Differential {
         print(
             "\nFAILED with seed \(failure.seed). To repeat it: differential --seed \(failure.seed)",
             terminator: "")
-        print(" --packets 1 --frames \(plan.framesPerSituation) --engines \(engines) --captures \(captures)")
+        print(" --packets 1 --frames \(plan.framesPerSituation) --engines \(engines)", terminator: "")
+        print(" --classifier \(classifier) --captures \(captures)")
         guard let engines = failure.engines else { return print(failure.description) }
         let small = try Small(failure.situation, engines)
         print(small.text)
@@ -126,7 +138,8 @@ struct Small {
 
     /// - Parameter engines: two that differ in this situation.
     init(_ situation: RandomSituation, _ engines: [EngineChoice]) throws {
-        let allowed: Duration = engines.contains(.kernel) ? .seconds(180) : .seconds(60)
+        let hasKernel = engines.contains { $0.name.hasPrefix("kernel") }
+        let allowed: Duration = hasKernel ? .seconds(180) : .seconds(60)
         let shrinker = Shrinker(situation, allowed: allowed) { candidate in
             guard let policy = try? candidate.draft.load() else { return nil }
             return try? candidate.firstMismatch(of: engines, policy)

@@ -2,6 +2,7 @@
 // Situation after situation on several threads, until packets or time are used up or two engines differ. In:
 // what to run. Out: what was met, and the first failure.
 import Glibc
+import MapCompiler
 import PolicyLanguage
 import Synchronization
 import TestSupport
@@ -17,6 +18,8 @@ struct RunPlan: Sendable {
     var engines: [EngineChoice]
     var jobs = 1
     var captured: [[UInt8]] = []
+    /// What the engines were forced to; frames that come in pieces are judged likewise.
+    var classifier = ClassifierChoice.automatic
 }
 
 /// A situation that two engines see differently, or that cannot be run.
@@ -84,9 +87,9 @@ final class Run: Sendable {
         let situation = RandomSituation(
             seed: seed, frames: plan.framesPerSituation, captured: plan.captured)
         var engines = plan.engines
-        if number % 4 == 0, engines.contains(.native(linearBytes: nil)) {
+        if number % 4 == 0, engines.contains(EngineChoice.native(linearBytes: nil).with(plan.classifier)) {
             let split = Self.linearBytes[number / 4 % Self.linearBytes.count]
-            engines.append(.native(linearBytes: split))
+            engines.append(EngineChoice.native(linearBytes: split).with(plan.classifier))
         }
         do {
             var tally = Coverage.Tally(situation.draft)

@@ -22,6 +22,11 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
     ("guard_own_address", MemoryLayout<guard_own_address>.size, MemoryLayout<guard_own_address>.stride, 24),
     ("guard_index_table", MemoryLayout<guard_index_table>.size, MemoryLayout<guard_index_table>.stride, 20),
     ("guard_rule", MemoryLayout<guard_rule>.size, MemoryLayout<guard_rule>.stride, 24),
+    ("guard_tuple", MemoryLayout<guard_tuple>.size, MemoryLayout<guard_tuple>.stride, 48),
+    ("guard_tuple_side", MemoryLayout<guard_tuple_side>.size, MemoryLayout<guard_tuple_side>.stride, 24),
+    ("guard_entry4", MemoryLayout<guard_entry4>.size, MemoryLayout<guard_entry4>.stride, 32),
+    ("guard_entry6", MemoryLayout<guard_entry6>.size, MemoryLayout<guard_entry6>.stride, 64),
+    ("guard_classifier", MemoryLayout<guard_classifier>.size, MemoryLayout<guard_classifier>.stride, 332),
     ("guard_pattern", MemoryLayout<guard_pattern>.size, MemoryLayout<guard_pattern>.stride, 40),
     ("guard_counter", MemoryLayout<guard_counter>.size, MemoryLayout<guard_counter>.stride, 16),
     (
@@ -48,19 +53,19 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     let offsets: [Int?] = [
         MemoryLayout<Config>.offset(of: \.abi_version), MemoryLayout<Config>.offset(of: \.flags),
         MemoryLayout<Config>.offset(of: \.tables_size), MemoryLayout<Config>.offset(of: \.rule_count),
-        MemoryLayout<Config>.offset(of: \.words), MemoryLayout<Config>.offset(of: \.rules),
+        MemoryLayout<Config>.offset(of: \.rules),
         MemoryLayout<Config>.offset(of: \.patterns), MemoryLayout<Config>.offset(of: \.pattern_count),
         MemoryLayout<Config>.offset(of: \.service_base), MemoryLayout<Config>.offset(of: \.addresses_size),
         MemoryLayout<Config>.offset(of: \.interface_count), MemoryLayout<Config>.offset(of: \.loopback),
     ]
-    #expect(offsets == (0..<12).map { $0 * 4 })
-    let interfaces = 48
+    #expect(offsets == (0..<11).map { $0 * 4 })
+    let interfaces = 44
     let addresses = interfaces + 4 * Int(GUARD_INTERFACES_MAX)
-    let index = addresses + 8
-    let own = index + Int(GUARD_DIMS.rawValue) * 20
+    let classifiers = addresses + 8
+    let own = classifiers + 2 * (16 * 4 + 2 * 24 + Int(GUARD_DIMS.rawValue) * 20)
     #expect(MemoryLayout<Config>.offset(of: \.interfaces) == interfaces)
     #expect(MemoryLayout<Config>.offset(of: \.partitions) == addresses)
-    #expect(MemoryLayout<Config>.offset(of: \.index) == index)
+    #expect(MemoryLayout<Config>.offset(of: \.classifiers) == classifiers)
     #expect(MemoryLayout<Config>.offset(of: \.own) == own)
     #expect(MemoryLayout<Config>.offset(of: \.own_count) == own + 4)
     #expect(MemoryLayout<Config>.offset(of: \.decapsulate) == own + 8)

@@ -61,9 +61,11 @@ private func rule(_ name: String, _ action: RuleAction = .drop) -> Rule {
 
 @Test func `a policy beyond a limit is an error that names the limit and a place`() {
     var policy = CheckedPolicy(name: "big")
-    policy.rules = (0...Int(GUARD_RULES_MAX)).map { rule("r\($0)") }
+    policy.rules = (0...Int(GUARD_ROW_BITS_MAX)).map { rule("r\($0)") }
+    var target = CompileTarget()
+    target.classifier = .bitVectors
     #expect {
-        try compile(policy, for: CompileTarget())
+        try compile(policy, for: target)
     } throws: { error in
         let found = (error as? CompileError)?.diagnostics.first
         return found?.message.contains("at most 4096") == true && found?.range == place

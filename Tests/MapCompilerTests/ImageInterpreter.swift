@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a map image as the XDP program does (stages/tables.bpf.h, stages/classify.bpf.h), step by step, so
+// Reads a map image as the XDP program does (stages/tables.bpf.h, stages/classify.bpf.h) with bit vectors, step by step, so
 // that the compiler is tested without a kernel. Image and fields in; failsafe bits and matching rules out.
 import GuardABI
 import MapCompiler
@@ -8,13 +8,14 @@ import NetworkTypes
 struct ImageInterpreter {
     let image: MapImage
     private let addresses: AddressInterpreter
-    private let index: [guard_index_table]
+    /// IPv4's, also for packets without an IP header, and IPv6's.
+    private let classifiers: [guard_classifier]
 
     init(_ image: MapImage) {
         self.image = image
         let config = image.config
         addresses = AddressInterpreter(image)
-        index = withUnsafeBytes(of: config.index) { Array($0.bindMemory(to: guard_index_table.self)) }
+        classifiers = [config.classifiers.0, config.classifiers.1]
     }
 
     /// A number in the tables; zero where the offset does not fit, as `table_at` has it.
@@ -25,17 +26,23 @@ struct ImageInterpreter {
         }
     }
 
-    private var rowBytes: UInt32 { (UInt32(GUARD_ROW_WORDS.rawValue) + image.config.words) * 8 }
+    private func classifier(_ address: IPAddress?) -> guard_classifier {
+        classifiers[address?.family == .ipv6 ? 1 : 0]
+    }
+
+    private func rowBytes(_ classifier: guard_classifier) -> UInt32 {
+        (UInt32(GUARD_ROW_WORDS.rawValue) + classifier.words) * 8
+    }
 
     // MARK: Rows
 
-    private func indexRow(_ dimension: Int, _ fields: Fields) -> UInt32 {
-        let table = index[dimension]
+    private func indexRow(_ dimension: Int, _ table: guard_index_table, _ fields: Fields) -> UInt32 {
         let value = self.value(guard_dimension(rawValue: UInt32(dimension)), fields)
-        return table.rows + UInt32(read(UInt16.self, table.classes + value * 2, or: 0)) * rowBytes
+        let number = read(UInt16.self, table.classes + value * 2, or: 0)
+        return table.rows + UInt32(number) * rowBytes(classifier(fields.source))
     }
 
-    /// `dimension_value` of classify.bpf.h.
+    /// `dimension_value` of rows.bpf.h.
     private func value(_ dimension: guard_dimension, _ fields: Fields) -> UInt32 {
         func shifted(_ field: (some BinaryInteger)?) -> UInt32 { field.map { 1 + UInt32($0) } ?? 0 }
         func tag(_ position: Int) -> UInt32 {
@@ -83,11 +90,12 @@ struct ImageInterpreter {
     }
 
     private func rows(_ fields: Fields) -> Rows {
+        let classifier = classifier(fields.source)
+        let index = withUnsafeBytes(of: classifier.index) { Array($0.bindMemory(to: guard_index_table.self)) }
         let used = index.indices.filter { index[$0].enabled != 0 }
-        let hasAddresses = image.config.flags & GUARD_CFG_ADDRESSES.rawValue != 0
         return Rows(
-            index: used.map { indexRow($0, fields) },
-            addresses: hasAddresses
+            index: used.map { indexRow($0, index[$0], fields) },
+            addresses: classifier.addresses != 0
                 ? [addresses.row(of: fields.source, side: 0), addresses.row(of: fields.destination, side: 1)]
                 : [])
     }
@@ -110,16 +118,23 @@ struct ImageInterpreter {
     /// All rules that match, in order.
     func rules(_ fields: Fields) -> [Int] {
         let rows = rows(fields)
+        let classifier = classifier(fields.source)
         var found: [Int] = []
-        for number in 0..<image.config.words {
+        for number in 0..<classifier.rule_words {
             // With one word the program does not ask the summary.
-            if image.config.words > 1, word(GUARD_ROW_SUMMARY, of: rows) >> UInt64(number) & 1 == 0 {
+            if classifier.words > 1, word(GUARD_ROW_SUMMARY, of: rows) >> UInt64(number) & 1 == 0 {
                 continue
             }
             let bits = word(GUARD_ROW_WORDS, plus: number, of: rows)
-            found += (0..<64).filter { bits >> UInt64($0) & 1 == 1 }.map { Int(number) * 64 + $0 }
+            found += (0..<64).filter { bits >> UInt64($0) & 1 == 1 }.map {
+                bitRule(number * 64 + UInt32($0), classifier)
+            }
         }
         return found.filter { isConfirmed($0, fields) }
+    }
+
+    private func bitRule(_ bit: UInt32, _ classifier: guard_classifier) -> Int {
+        Int(classifier.numbers == 0 ? bit : read(UInt32.self, classifier.numbers + bit * 4, or: .max))
     }
 
     func rule(_ number: Int) -> guard_rule {
@@ -158,6 +173,7 @@ let testInterfaces = ["veth0", "veth1", "lo", "uplink"]
 func testTarget(rules: [String] = []) -> CompileTarget {
     var target = CompileTarget()
     target.isReplay = true
+    target.classifier = .bitVectors
     target.interfaces = testInterfaces.enumerated().map {
         .init(name: $0.element, index: 101 + UInt32($0.offset))
     }

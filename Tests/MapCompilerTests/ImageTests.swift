@@ -35,7 +35,9 @@ private let flagCases: [FlagCase] = [
     FlagCase("ra", [GUARD_CFG_ESSENTIAL_RA]) { $0.essential = [.ra] },
     FlagCase("pmtu", [GUARD_CFG_ESSENTIAL_PMTU]) { $0.essential = [.pmtu] },
     FlagCase("dhcp", [GUARD_CFG_ESSENTIAL_DHCP]) { $0.essential = [.dhcp] },
-    FlagCase("never-ban", [GUARD_CFG_NEVER_BAN, GUARD_CFG_ADDRESSES]) { $0.neverBan = AddressSet(v4: .init(1...1)) },
+    FlagCase("never-ban", [GUARD_CFG_NEVER_BAN, GUARD_CFG_ADDRESSES]) {
+        $0.neverBan = AddressSet(v4: .init(1...1))
+    },
     FlagCase("failsafe", [GUARD_CFG_FAILSAFE, GUARD_CFG_ADDRESSES]) {
         $0.failsafe = [FailsafeEntry(source: nil, service: nil, range: World.range)]
     },
@@ -102,7 +104,9 @@ func `a policy's key sets its flag and no other`(_ flag: FlagCase) throws {
     let image = try compile(policy, for: testTarget(rules: ["pass", "drop", "reject"]))
     let interpreter = ImageInterpreter(image)
     let rules = (0..<4).map(interpreter.rule)
-    #expect(image.config.rule_count == 4 && image.config.words == 1 && image.config.pattern_count == 3)
+    #expect(
+        image.config.rule_count == 4 && image.config.classifiers.0.words == 1
+            && image.config.pattern_count == 3)
     #expect(rules.map(\.slot) == [1000, 999, 998, GUARD_NO_SLOT], "a rule without a slot is not counted")
     #expect(
         rules.map(\.action)
@@ -120,7 +124,7 @@ func `a policy's key sets its flag and no other`(_ flag: FlagCase) throws {
 
 @Test func `keys that no rule has cost no table`() throws {
     let bare = try compile(empty(), for: CompileTarget())
-    let enabled = withUnsafeBytes(of: bare.config.index) {
+    let enabled = withUnsafeBytes(of: bare.config.classifiers.0.index) {
         $0.bindMemory(to: guard_index_table.self).filter { $0.enabled != 0 }.count
     }
     #expect(enabled == 0 && bare.config.partitions == 0)

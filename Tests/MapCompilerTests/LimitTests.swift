@@ -24,13 +24,15 @@ private func refusal(_ policy: CheckedPolicy, _ target: CompileTarget = CompileT
     }
 }
 
-@Test func `the 4097th rule is one too many, and shown`() {
+@Test func `the 4097th rule is one too many for bit vectors, and shown`() {
     var policy = CheckedPolicy(name: "big")
-    policy.rules = (0..<Int(GUARD_RULES_MAX)).map { rule("r\($0)", at: first) }
-    #expect(refusal(policy) == nil)
+    var target = CompileTarget()
+    target.classifier = .bitVectors
+    policy.rules = (0..<Int(GUARD_ROW_BITS_MAX)).map { rule("r\($0)", at: first) }
+    #expect(refusal(policy, target) == nil)
     policy.rules.append(rule("over"))
-    let found = refusal(policy)
-    #expect(found?.message == "the policy has 4097 rules, but at most 4096 are possible")
+    let found = refusal(policy, target)
+    #expect(found?.message == "the policy has 4097 rules, but bit vectors hold at most 4096")
     #expect(found?.range.line == 3 && found?.id == "datapath-limit")
 }
 

@@ -2,6 +2,7 @@
 // The XDP program in the kernel, its code compiled for the host and the reference model must agree on every
 // packet under every policy. Few packets here; the executable `differential` runs millions.
 import Glibc
+import MapCompiler
 import TestSupport
 import Testing
 
@@ -24,6 +25,22 @@ struct DifferentialTests {
     @Test func `native engine and model agree on random packets under random policies`() async throws {
         var plan = RunPlan(seed: seed, engines: [.model, .native(linearBytes: nil)])
         (plan.packets, plan.framesPerSituation) = (12_000, 600)
+        await expectAgreement(plan)
+    }
+
+    @Test(arguments: [ClassifierChoice.tupleSpace, .entriesAlone])
+    func `the tuple space and the model agree on random packets under random policies`(
+        choice: ClassifierChoice
+    ) async throws {
+        var plan = RunPlan(seed: seed, engines: [.model, EngineChoice.native(linearBytes: nil).with(choice)])
+        (plan.packets, plan.framesPerSituation, plan.classifier) = (12_000, 600, choice)
+        await expectAgreement(plan)
+    }
+
+    @Test(.enabled(if: KernelTests.areWanted), arguments: [ClassifierChoice.tupleSpace, .entriesAlone])
+    func `the tuple space in the kernel and the model agree`(choice: ClassifierChoice) async throws {
+        var plan = RunPlan(seed: seed, engines: [.model, EngineChoice.kernel.with(choice)])
+        (plan.packets, plan.framesPerSituation) = (800, 400)
         await expectAgreement(plan)
     }
 

@@ -77,8 +77,8 @@ enum guard_address_entry {
 
 /* A tree of boundaries finds the last one that is not above a key. Keys have 63 bits, so that comparing is a
  * subtraction; keys that are not used are GUARD_NO_KEY. IPv4's key is the last byte; IPv6's are bits 24 to 86
- * of the address, and then, where that finds a tree and not a label, the last 41. A tree value: GUARD_LABEL and
- * a label, or 27-30 levels of nodes above the leaves, 0-26 offset / 32 of the top node. */
+ * of the address, and then, where that finds a tree and not a label, the last 41. A tree value: GUARD_LABEL
+ * and a label, or 27-30 levels of nodes above the leaves, 0-26 offset / 32 of the top node. */
 #define GUARD_NO_KEY (1ULL << 63)
 #define GUARD_TREE_SHIFT 27
 #define GUARD_TREE_OFFSET ((1U << GUARD_TREE_SHIFT) - 1)
@@ -162,23 +162,118 @@ struct guard_index_table {
 enum guard_row_words {
 	GUARD_ROW_HEAD = 0, /* failsafe entries, and in source rows the flags below */
 	GUARD_ROW_SUMMARY = 1, /* bit w: word w is not zero */
-	GUARD_ROW_WORDS = 2, /* the first of guard_config.words words: rule 64 * w + b is bit b of word w */
+	GUARD_ROW_WORDS = 2, /* the first of the classifier's words: bit b of word w is its bit 64 * w + b */
 };
 
 #define GUARD_HEAD_NEVER_BAN (1ULL << 63)
 #define GUARD_FAILSAFE_MAX 62
 #define GUARD_FAILSAFE_MASK ((1ULL << 62) - 1)
-#define GUARD_RULES_MAX 4096 /* 64 words of 64 bits under one summary */
+#define GUARD_ROW_BITS_MAX 4096 /* 64 words of 64 bits under one summary */
+#define GUARD_RULES_MAX 1000000
 #define GUARD_INTERFACES_MAX 64
 #define GUARD_PAYLOAD_WINDOW 64 /* bytes of L4 payload that patterns may look at */
 #define GUARD_PATTERNS_MAX 16 /* patterns of one rule */
+
+/* How the rules of a family are searched. */
+enum guard_engine {
+	GUARD_ENGINE_BIT_VECTORS = 0, /* a bit of the rows for each rule */
+	GUARD_ENGINE_TUPLE_SPACE, /* hashed entries; bits for the rules and conditions that no entry can say
+	                           */
+};
+
+/* What part of a packet is the key of a tuple's entries: these bits of it. IPv4 in the low 32 bits. */
+struct guard_tuple {
+	struct guard_address6 source_mask;
+	struct guard_address6 destination_mask;
+	__u32 service_mask;
+	__u32 port_mask;
+	__u32 first; /* the lowest rule number among its entries */
+	__u32 number; /* its own, a part of the key */
+};
+
+/* Where a source or destination has entries, by its first bits: numbers of tuple sets. */
+struct guard_tuple_side {
+	__u32 root; /* __u16[65536] by the first 16 bits; with GUARD_SIDE_BLOCK the number of a block. 0: none
+	             */
+	__u32 blocks; /* __u16[][256] by the next 8 bits */
+	__u32 wide; /* IPv6: __u16[wide_mask + 1] by a hash of the first 32 bits; 0: none */
+	__u32 wide_mask;
+	__u32 narrow; /* IPv6: likewise by the first 48 bits */
+	__u32 narrow_mask;
+};
+
+#define GUARD_SIDE_BLOCK 0x8000
+#define GUARD_TUPLES_MAX 64
+
+/* What an entry asks of a packet beside its addresses, and what it leads to. A rule has one entry or several.
+ */
+struct guard_entry {
+	__u32 service_low; /* values of GUARD_DIM_SERVICE, both included */
+	__u32 service_high;
+	__u16 port_low; /* source ports, both included; 0 stands for none too */
+	__u16 port_high;
+	__u32 order; /* enum guard_entry_order */
+	__u32 slot; /* the rule's counters, with GUARD_ENTRY_DECIDES */
+	__u16 condition; /* 1 + the row bit that must be set too; 0: none */
+	__u8 source_drop; /* IPv4: address bits behind the prefix, 0 to 32 */
+	__u8 destination_drop;
+};
+
+enum guard_entry_order {
+	GUARD_ENTRY_NUMBER = 0xffffff, /* the rule's number */
+	GUARD_ENTRY_VERDICT_SHIFT = 24, /* two bits: with DECIDES, enum guard_verdict */
+	GUARD_ENTRY_NEEDS_IP = 1 << 28, /* no match where no IP header was read */
+	GUARD_ENTRY_DECIDES = 1 << 29, /* nothing else is asked of the rule, and it ends the search */
+	GUARD_ENTRY_LAST = 1 << 30, /* the last of its list */
+};
+
+struct guard_entry4 {
+	struct guard_entry rest;
+	__u32 source;
+	__u32 destination;
+};
+
+struct guard_entry6 {
+	struct guard_entry rest;
+	struct guard_address6 source;
+	struct guard_address6 destination;
+	__u8 source_drop[2]; /* bits behind the prefix in the high and in the low word, 0 to 64 */
+	__u8 destination_drop[2];
+	__u8 padding[4];
+};
+
+/* A slot: the entry that its list begins with, 1 + its position; 0: nothing. Above it a tag of the key, 0
+ * where keys share the slot. A list is in rule order. */
+#define GUARD_SLOT_ENTRY_BITS 20
+#define GUARD_SLOT_TAG_MASK 0xfff
+
+struct guard_classifier {
+	__u32 engine; /* enum guard_engine */
+	__u32 rule_count; /* rules that can match this family */
+	__u32 words; /* words of a row after the summary */
+	__u32 rule_words; /* the first ones, whose bits are rules; the others' are conditions of entries */
+	__u32 numbers; /* __u32[64 * rule_words]: rule numbers of the bits; 0: a bit is the rule of its number
+	                */
+	__u32 first; /* the lowest of those */
+	__u32 conditions; /* how many bits are conditions */
+	__u32 tuples; /* struct guard_tuple[tuple_count], ascending by `first` */
+	__u32 tuple_count;
+	__u32 slots; /* __u32[1 << (64 - slot_shift)], by the first bits of the key's hash */
+	__u32 slot_shift;
+	__u32 entries; /* struct guard_entry4 or guard_entry6 [entry_count] */
+	__u32 entry_count;
+	__u32 longest; /* the longest list */
+	__u32 tuple_sets; /* __u64[]: sets of tuples */
+	__u32 addresses; /* rows of addresses take part in the search */
+	struct guard_tuple_side sides[2];
+	struct guard_index_table index[GUARD_DIMS];
+};
 
 struct guard_config {
 	__u32 abi_version;
 	__u32 flags; /* enum guard_config_flags */
 	__u32 tables_size; /* bytes */
 	__u32 rule_count;
-	__u32 words; /* words of a row after the summary */
 	__u32 rules; /* struct guard_rule[rule_count] */
 	__u32 patterns; /* struct guard_pattern[pattern_count] */
 	__u32 pattern_count;
@@ -189,7 +284,7 @@ struct guard_config {
 	__u32 interfaces[GUARD_INTERFACES_MAX]; /* ifindexes */
 	__u32 partitions; /* bit GUARD_PARTITION: addresses have more than one label, or may come to */
 	__u32 padding;
-	struct guard_index_table index[GUARD_DIMS];
+	struct guard_classifier classifiers[2]; /* IPv4 and frames whose IP header was not read; IPv6 */
 	__u32 own; /* struct guard_own_address[own_count]: this host's addresses */
 	__u32 own_count;
 	__u32 decapsulate; /* enum guard_tunnel: what the rules look behind */
@@ -375,6 +470,9 @@ _Static_assert(sizeof(struct guard_tree_leaf) == 64, "layout");
 _Static_assert(sizeof(struct guard_tree_short) == 32, "layout");
 _Static_assert(sizeof(struct guard_addresses_header) == 80, "layout");
 _Static_assert(sizeof(struct guard_rule) == 24, "layout");
+_Static_assert(sizeof(struct guard_tuple) == 48, "layout");
+_Static_assert(sizeof(struct guard_entry4) == 32, "layout");
+_Static_assert(sizeof(struct guard_entry6) == 64, "layout");
 _Static_assert(sizeof(struct guard_pattern) == 40, "layout");
 _Static_assert(sizeof(struct guard_ban_key) == 24, "layout");
 _Static_assert(sizeof(struct guard_ban) == 104, "layout");

@@ -13,7 +13,7 @@
 #define BENCH_FILTER 2
 
 #ifndef BENCH_TEMPLATES
-#define BENCH_TEMPLATES 4096
+#define BENCH_TEMPLATES 4096 /* a power of two */
 #endif
 #ifndef BENCH_FRAME
 #define BENCH_FRAME 128

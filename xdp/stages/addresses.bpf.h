@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* From an address to its label and row. In: addresses of a packet, and the value of guard_addresses' inner
  * map, which is looked up once a packet, so that no packet sees two states of a set. Out: offsets of rows in
- * it. What costs is memory that is not in a cache: an IPv4 address in no set reads one such line, one in a set
- * mostly two. */
+ * it. What costs is memory that is not in a cache: an IPv4 address in no set reads one such line, one in a
+ * set mostly two. */
 #ifndef GUARD_ADDRESSES_BPF_H
 #define GUARD_ADDRESSES_BPF_H
 
@@ -214,7 +214,7 @@ static __always_inline __u32 label_row(const void *addresses, __u32 label_at)
 }
 
 /* Counts a packet in the sets that hold its source, or destination. */
-static __always_inline void count_sets(const void *addresses, __u32 label_at, int side)
+static __always_inline void count_label(const void *addresses, __u32 label_at, int side)
 {
 	const __u16 *list, *slot;
 	struct guard_set_counters *counters;

@@ -46,16 +46,23 @@ static __always_inline __u64 table_u64(const void *tables, __u32 offset)
 	return at ? *at : 0;
 }
 
-static __always_inline __u32 row_bytes(void)
+/* The classifiers' places in guard_config, by the family that they are for. */
+#define CLASSIFIER_IPV4 (&guard_config.classifiers[0])
+#define CLASSIFIER_IPV6 (&guard_config.classifiers[1])
+
+typedef const struct guard_classifier volatile *classifier;
+
+static __always_inline __u32 row_bytes(classifier classifier)
 {
-	return (GUARD_ROW_WORDS + guard_config.words) * sizeof(__u64);
+	return (GUARD_ROW_WORDS + classifier->words) * sizeof(__u64);
 }
 
 /* The offset of the row of an index key's value. */
-static __always_inline __u32 index_row(const void *tables, const struct guard_index_table volatile *table,
-                                       __u32 value)
+static __always_inline __u32 index_row(const void *tables, classifier classifier,
+                                       const struct guard_index_table volatile *table, __u32 value)
 {
-	return table->rows + table_u16(tables, table->classes + value * sizeof(__u16)) * row_bytes();
+	return table->rows +
+	       table_u16(tables, table->classes + value * sizeof(__u16)) * row_bytes(classifier);
 }
 
 #endif

@@ -134,13 +134,6 @@ static __always_inline enum opened read_inner(struct xdp_md *ctx, const struct p
 	return OPENED;
 }
 
-static __always_inline struct guard_scratch *scratch(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&guard_scratch, &zero);
-}
-
 /* One layer inwards: 1 where `packet` is the inner one now, 0 where it stays the judged one. */
 static __always_inline int step_inwards(struct xdp_md *ctx, struct packet *packet, struct packet *inner,
                                         struct packet_layer *layer)

@@ -61,6 +61,8 @@ struct BitAlgebra: Equatable {
 
 /// All of it for one partition.
 struct PartitionAlgebra: Equatable {
+    /// Words of a row without its summary.
+    var rowWords = 0
     var sets: [SetAlgebra] = []
     var bits: [BitAlgebra] = []
     var conditionWords = 0
@@ -106,8 +108,6 @@ struct PartitionAlgebra: Equatable {
 
 /// The control of a whole image.
 struct AddressControl: Equatable {
-    /// Words of a row without its summary.
-    var rowWords = 0
     var sets: [ImageSet] = []
     /// By GUARD_PARTITION.
     var partitions = [PartitionAlgebra](repeating: PartitionAlgebra(), count: 4)
@@ -119,7 +119,6 @@ public struct DamagedImage: Error, Sendable {}
 extension AddressControl {
     func encoded() -> [UInt8] {
         var out = ByteWriter()
-        out.put(rowWords)
         out.put(sets) { out, set in
             out.put(set.name)
             out.put(Int(set.slot))
@@ -133,6 +132,7 @@ extension AddressControl {
             }
         }
         out.put(partitions) { out, partition in
+            out.put(partition.rowWords)
             out.put(partition.sets) { out, set in
                 out.put(set.set)
                 out.put(set.included) { $0.put($1) }
@@ -155,7 +155,6 @@ extension AddressControl {
 
     init(_ bytes: [UInt8]) throws(DamagedImage) {
         var input = ByteReader(bytes: bytes)
-        rowWords = try input.int()
         sets = try input.array { input throws(DamagedImage) in
             var set = ImageSet(
                 name: try input.string(), slot: UInt32(truncatingIfNeeded: try input.int()),
@@ -177,6 +176,7 @@ extension AddressControl {
 
     private static func partition(_ input: inout ByteReader) throws(DamagedImage) -> PartitionAlgebra {
         var partition = PartitionAlgebra()
+        partition.rowWords = try input.int()
         partition.sets = try input.array { input throws(DamagedImage) in
             SetAlgebra(
                 set: try input.int(), included: try input.ints(), excluded: try input.ints(),
@@ -195,6 +195,9 @@ extension AddressControl {
 
     /// Every number points at what is there: nothing read from an image may trap later.
     private func isSound(_ partition: PartitionAlgebra) -> Bool {
+        guard (1...4096).contains(partition.rowWords), (0...4096).contains(partition.conditionWords) else {
+            return false
+        }
         let count = partition.sets.count
         let places = -1..<partition.conditionWords * 64
         let areSetsSound = partition.sets.enumerated().allSatisfy { position, set in
@@ -202,11 +205,11 @@ extension AddressControl {
                 && (set.included + set.excluded).allSatisfy { (0..<position).contains($0) }
         }
         let areBitsSound = partition.bits.allSatisfy { bit in
-            (0..<rowWords * 64).contains(bit.bit) && places.contains(bit.literal)
+            (0..<partition.rowWords * 64).contains(bit.bit) && places.contains(bit.literal)
                 && places.contains(bit.excludedLiteral)
                 && (bit.included + bit.excluded).allSatisfy { (0..<count).contains($0) }
         }
-        return areSetsSound && areBitsSound && (0...4096).contains(partition.conditionWords)
+        return areSetsSound && areBitsSound
             && count * SetAlgebra.conditions <= partition.conditionWords * 64
     }
 }

@@ -21,7 +21,7 @@ extension AddressEditor {
                 ? try rebuild(change.addresses.v4, partition, step, &writer)
                 : try rebuild(change.addresses.v6, partition, step, &writer)
         }
-        made.unread_row = writer.row(memory.row(at: header.unread_row, words: control.rowWords))
+        made.unread_row = writer.row(memory.row(at: header.unread_row, words: control.partitions[0].rowWords))
         note(change, of: set)
         new.finish(made, control)
         if new.isFull { throw .tooLarge }

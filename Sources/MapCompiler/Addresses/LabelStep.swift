@@ -46,11 +46,11 @@ extension AddressEditor {
     /// Reads the labels of a partition.
     mutating func open(_ partition: Int) {
         let (table, algebra) = (header[partition: partition], control.partitions[partition])
-        var states = LabelStates(wordCount: control.rowWords + algebra.conditionWords)
-        let mask = algebra.mask(words: control.rowWords)
-        labels.adopt(table, rowWords: control.rowWords)
+        var states = LabelStates(wordCount: algebra.rowWords + algebra.conditionWords)
+        let mask = algebra.mask(words: algebra.rowWords)
+        labels.adopt(table, rowWords: algebra.rowWords)
         for label in 0..<Int(table.label_count) {
-            let row = memory.row(at: memory.record(label, of: table).row, words: control.rowWords)
+            let row = memory.row(at: memory.record(label, of: table).row, words: algebra.rowWords)
             let first = label * algebra.conditionWords
             let conditions = algebra.conditions[safe: first..<first + algebra.conditionWords]
             states.append(zip(row, mask).map { $0 & ~$1 } + conditions)
@@ -69,10 +69,11 @@ extension AddressEditor {
         tables[step.partition] = nil
         defer { tables[step.partition] = labels }
         var state = Array(labels.states.state(Int(label)))
+        let rowWords = control.partitions[step.partition].rowWords
         for condition in [SetAlgebra.Condition.own, .added, .removed] {
             guard let value = step.value(of: condition) else { continue }
             let number = step.position * SetAlgebra.conditions + condition.rawValue
-            let (word, bit) = (control.rowWords + number >> 6, UInt64(1) << UInt64(number & 63))
+            let (word, bit) = (rowWords + number >> 6, UInt64(1) << UInt64(number & 63))
             state[word] = value ? state[word] | bit : state[word] & ~bit
         }
         let found = labels.states.label(of: state, hash: stateHash(state))
@@ -100,7 +101,7 @@ extension AddressEditor {
             table.label_count = UInt32(states.count)
         }
         for label in opened.written..<states.count {
-            control.partitions[partition].conditions += states.state(label).dropFirst(control.rowWords)
+            control.partitions[partition].conditions += states.state(label).dropFirst(algebra.rowWords)
         }
         header[partition: partition] = table
     }

@@ -26,9 +26,9 @@ struct LabelWriter {
     mutating func record(
         _ state: ArraySlice<UInt64>, _ algebra: PartitionAlgebra, _ control: AddressControl
     ) -> guard_label {
-        var words = Array(state.prefix(control.rowWords))
+        var words = Array(state.prefix(algebra.rowWords))
         guard !algebra.bits.isEmpty else { return guard_label(row: row(words), sets: 0) }
-        let conditions = state.dropFirst(control.rowWords)
+        let conditions = state.dropFirst(algebra.rowWords)
         let members = algebra.members(conditions)
         for bit in algebra.bits where algebra.holds(bit, members, conditions) {
             words[bit.bit >> 6] |= 1 << UInt64(bit.bit & 63)
@@ -65,14 +65,18 @@ struct LabelWriter {
         var seen: Set<UInt32> = []
         for label in 0..<Int(table.label_count) {
             let record = memory.record(label, of: table)
-            if seen.insert(record.row).inserted { rows[memory.row(at: record.row, words: rowWords)] = record.row }
+            if seen.insert(record.row).inserted {
+                rows[memory.row(at: record.row, words: rowWords)] = record.row
+            }
         }
     }
 }
 
 extension AddressMemory {
     func record(_ label: Int, of table: guard_partition) -> guard_label {
-        read(guard_label.self, at: Int(table.labels) + label * MemoryLayout<guard_label>.size, or: guard_label())
+        read(
+            guard_label.self, at: Int(table.labels) + label * MemoryLayout<guard_label>.size,
+            or: guard_label())
     }
 
     /// A row without its summary.

@@ -7,7 +7,8 @@ import PolicyLanguage
 
 struct PartitionConditions {
     private(set) var sets: [NamedSet]
-    private let rowWords: Int
+    /// The row of the bits that hold whatever the address is.
+    let base: [UInt64]
     var algebra = PartitionAlgebra()
     /// Bits of a label's state and what they hold for.
     private var conditions: [(bit: Int, addresses: AddressSet)] = []
@@ -15,9 +16,9 @@ struct PartitionConditions {
     private var positions: [Int]
     private var later: [(bit: Int, expression: AddressExpression)] = []
 
-    init(_ sets: [NamedSet], rowWords: Int) {
+    init(_ sets: [NamedSet], base: [UInt64]) {
         self.sets = sets
-        self.rowWords = rowWords
+        self.base = base
         positions = Array(repeating: -1, count: sets.count)
     }
 
@@ -43,7 +44,7 @@ struct PartitionConditions {
 
     /// Gives every condition its place, once all keys were added, and notes which sets are in use.
     mutating func close(_ control: inout AddressControl) {
-        let first = rowWords * 64
+        let first = base.count * 64
         for (position, set) in algebra.sets.enumerated() {
             control.sets[set.set].isUsed = true
             let named = sets[set.set]
@@ -80,8 +81,7 @@ struct PartitionConditions {
 }
 
 extension AddressControl {
-    init(_ policy: CheckedPolicy, rowWords: Int, slots: [String: UInt32]) {
-        self.rowWords = rowWords
+    init(_ policy: CheckedPolicy, slots: [String: UInt32]) {
         sets = policy.sets.enumerated().map { position, set in
             ImageSet(name: set.name, slot: slots[set.name] ?? UInt32(position), file: set.file ?? "")
         }

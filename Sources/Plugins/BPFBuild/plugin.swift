@@ -13,8 +13,9 @@ struct BPFBuild: BuildToolPlugin {
             "abi/guard_abi.h", "abi/guard_words.h",
             "stages/addresses.bpf.h", "stages/bans.bpf.h", "stages/classify.bpf.h",
             "stages/count.bpf.h", "stages/essential.bpf.h", "stages/fragments.bpf.h",
-            "stages/packet.bpf.h", "stages/parse.bpf.h", "stages/spoofed.bpf.h", "stages/tables.bpf.h",
-            "stages/transport.bpf.h", "stages/tunnel.bpf.h",
+            "stages/packet.bpf.h", "stages/parse.bpf.h", "stages/rows.bpf.h", "stages/rules.bpf.h",
+            "stages/search.bpf.h", "stages/spoofed.bpf.h", "stages/tables.bpf.h",
+            "stages/transport.bpf.h", "stages/tunnel.bpf.h", "stages/tuples.bpf.h",
         ]
         return [
             .buildCommand(

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// How an engine runs the program's code where the answers must be the same: for tests and benchmarks.
+import MapCompiler
+
+public struct EngineOptions: Sendable {
+    /// The native engine: how much of a frame lies in its first buffer; what is behind is read as from the
+    /// further buffers of a jumbo frame.
+    public var linearBytes: UInt32
+    /// What searches the rules.
+    public var classifier: ClassifierChoice
+
+    public init(linearBytes: UInt32 = .max, classifier: ClassifierChoice = .automatic) {
+        self.linearBytes = linearBytes
+        self.classifier = classifier
+    }
+}

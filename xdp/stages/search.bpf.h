@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The search for a packet's rule, while it goes on. */
+#ifndef GUARD_SEARCH_BPF_H
+#define GUARD_SEARCH_BPF_H
+
+#include "abi/guard_abi.h"
+
+#define NO_RULE 0xffffffffU
+
+/* What is looked up for a packet, and how far the search has come. */
+struct search {
+	__u64 summary; /* words still to look at */
+	__u64 word; /* bits of the current word still to look at */
+	__u64 tuples; /* that may hold an entry for the packet */
+	__u64 left; /* of those, still to look at */
+	__u64 now_ns; /* 0: not read yet */
+	__u32 source_label; /* offsets of labels */
+	__u32 destination_label;
+	__u32 source; /* offsets of rows */
+	__u32 destination;
+	__u32 rows[GUARD_DIMS];
+	__u32 base; /* bit 0 of `word` */
+	__u32 service; /* values as entries have them */
+	__u32 port;
+	__u32 from; /* rules below this number have been considered */
+	__u32 best; /* the lowest matching rule found in this round; NO_RULE: none */
+	__u32 best_order; /* of its entry; 0 where it was found by a bit */
+	__u32 best_slot;
+	__u32 cursor; /* position in the list of entries */
+	__u32 payload_length; /* bytes in guard_payload */
+	/* what was found */
+	__u32 slot; /* the deciding rule's, GUARD_NO_SLOT: none */
+	__u32 would_drop_slot; /* the first rule in monitor mode that would drop; GUARD_NO_SLOT: none */
+	__u8 verdict;
+	__u8 log;
+};
+
+static __always_inline void search_clear(struct search *search)
+{
+	search->now_ns = 0;
+	search->from = 0;
+	search->slot = GUARD_NO_SLOT;
+	search->would_drop_slot = GUARD_NO_SLOT;
+	search->log = 0;
+}
+
+#endif
