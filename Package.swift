@@ -84,7 +84,8 @@ let package = Package(
         .executableTarget(
             name: "xdpguard",
             dependencies: [
-                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane", "Capture",
+                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane",
+                "Capture",
                 "NetworkTypes",
                 "Diagnostics", "JSONOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

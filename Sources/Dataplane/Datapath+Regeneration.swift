@@ -5,8 +5,8 @@ import Glibc
 import GuardABI
 
 extension Datapath {
-    /// Loads the running generation with other tables of addresses and puts it in the place of the running one,
-    /// or changes nothing. The caller holds the lock.
+    /// Loads the running generation with other tables of addresses and puts it in the place of the running
+    /// one, or changes nothing. The caller holds the lock.
     /// - Parameter size: bytes of the value, with room to grow.
     public func regenerate(addresses: [UInt8], size: UInt32) throws {
         guard let program = try runningProgram(), let info = try description(),

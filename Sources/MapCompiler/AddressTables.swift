@@ -112,7 +112,9 @@ extension PolicyCompiler {
     }
 
     private func tooManyLabels(_ name: PartitionName, _ overflow: LabelOverflow) -> Diagnostic {
-        let rule = overflow.bit >= 64 && overflow.bit - 64 < policy.rules.count ? policy.rules[overflow.bit - 64] : nil
+        let rule =
+            overflow.bit >= 64 && overflow.bit - 64 < policy.rules.count
+            ? policy.rules[overflow.bit - 64] : nil
         let who = rule.map { "rule '\($0.name)'" } ?? "the policy"
         return limit(
             "\(who) makes one class of \(name.text) too many", "at most \(GUARD_LABELS_MAX) are possible",

@@ -19,8 +19,8 @@ public struct SetAnswer: Sendable {
 }
 
 extension SetService {
-    /// Reads set files again and carries out what changed; a set that stands in the policy loses what was done
-    /// by hand.
+    /// Reads set files again and carries out what changed; a set that stands in the policy loses what was
+    /// done by hand.
     /// - Parameters:
     ///   - names: empty: all sets that come from files.
     ///   - warn: takes rendered warnings.
@@ -97,7 +97,8 @@ public func readSetFile(
     guard errors.isEmpty else {
         throw ServiceError(
             .wrongInput,
-            errors.map { $0.rendered() }.joined() + "xdpguard: error: nothing was changed; correct the list\n",
+            errors.map { $0.rendered() }.joined()
+                + "xdpguard: error: nothing was changed; correct the list\n",
             isDiagnostics: true)
     }
     warn(list.diagnostics.map { $0.rendered() }.joined())

@@ -63,7 +63,8 @@ public struct SetService {
         let editor = try editor(running.current)
         return try editor.sets.map { set in
             SetEntry(
-                set: set, members: set.isUsed ? try asking(set.name, editor) { try editor.members(of: set.name) } : nil,
+                set: set,
+                members: set.isUsed ? try asking(set.name, editor) { try editor.members(of: set.name) } : nil,
                 hits: try state.setHits(slot: set.slot))
         }
     }

@@ -35,7 +35,9 @@ private let flagCases: [FlagCase] = [
     FlagCase("ra", [GUARD_CFG_ESSENTIAL_RA]) { $0.essential = [.ra] },
     FlagCase("pmtu", [GUARD_CFG_ESSENTIAL_PMTU]) { $0.essential = [.pmtu] },
     FlagCase("dhcp", [GUARD_CFG_ESSENTIAL_DHCP]) { $0.essential = [.dhcp] },
-    FlagCase("never-ban", [GUARD_CFG_NEVER_BAN, GUARD_CFG_ADDRESSES]) { $0.neverBan = AddressSet(v4: .init(1...1)) },
+    FlagCase("never-ban", [GUARD_CFG_NEVER_BAN, GUARD_CFG_ADDRESSES]) {
+        $0.neverBan = AddressSet(v4: .init(1...1))
+    },
     FlagCase("failsafe", [GUARD_CFG_FAILSAFE, GUARD_CFG_ADDRESSES]) {
         $0.failsafe = [FailsafeEntry(source: nil, service: nil, range: World.range)]
     },

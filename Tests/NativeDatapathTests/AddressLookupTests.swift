@@ -55,9 +55,10 @@ struct AddressLookupTests {
             let image = try compile(policy, for: CompileTarget())
             let engine = try NativeEngine(image)
             for range in ranges {
-                for (address, isIn) in [(range.lowerBound, true), (range.upperBound, true),
-                    (range.upperBound + 1, false), (range.lowerBound - 1, false)]
-                {
+                for (address, isIn) in [
+                    (range.lowerBound, true), (range.upperBound, true),
+                    (range.upperBound + 1, false), (range.lowerBound - 1, false),
+                ] {
                     #expect((rules(engine, image, IPAddress(v6: address), side: 0) == 1) == isIn)
                 }
             }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What labels stand for, as the program reads it: states in, label records with their rows and lists of sets out.
+// What labels stand for, as the program reads it: states in, label records with their rows and lists of
+// sets out.
 import GuardABI
 
 /// Rows and lists of sets, each written once.
@@ -65,14 +66,18 @@ struct LabelWriter {
         var seen: Set<UInt32> = []
         for label in 0..<Int(table.label_count) {
             let record = memory.record(label, of: table)
-            if seen.insert(record.row).inserted { rows[memory.row(at: record.row, words: rowWords)] = record.row }
+            if seen.insert(record.row).inserted {
+                rows[memory.row(at: record.row, words: rowWords)] = record.row
+            }
         }
     }
 }
 
 extension AddressMemory {
     func record(_ label: Int, of table: guard_partition) -> guard_label {
-        read(guard_label.self, at: Int(table.labels) + label * MemoryLayout<guard_label>.size, or: guard_label())
+        read(
+            guard_label.self, at: Int(table.labels) + label * MemoryLayout<guard_label>.size,
+            or: guard_label())
     }
 
     /// A row without its summary.

@@ -159,7 +159,8 @@ extension UInt32: CellBound {
         if cell.labels.allSatisfy({ $0 == a || $0 == b }) { return bitmapEntry(cell, a, b, memory) }
         room.tree.removeAll()
         for number in 0..<cell.count {
-            room.tree.append(number == 0 ? 0 : UInt64(cell.starts[number] & 255), GUARD_LABEL | cell.labels[number])
+            room.tree.append(
+                number == 0 ? 0 : UInt64(cell.starts[number] & 255), GUARD_LABEL | cell.labels[number])
         }
         return UInt64(GUARD_ENTRY_TREE.rawValue) << 62 | UInt64(memory.appendTree(room.tree))
     }

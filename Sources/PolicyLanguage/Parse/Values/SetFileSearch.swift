@@ -17,7 +17,8 @@ public func findInSetFile(_ source: SourceText, _ address: IPAddress) -> (line: 
         }
         let piece = Array(bytes[start..<end])
         if parseSetFile(SourceText(path: source.path, bytes: piece)).addresses.contains(address) {
-            for (offset, text) in piece.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated() {
+            for (offset, text) in piece.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated()
+            {
                 let one = parseSetFile(SourceText(path: source.path, bytes: Array(text)))
                 guard one.addresses.contains(address) else { continue }
                 let word = text.drop { $0 == 0x20 || $0 == 0x09 || $0 == 0xef || $0 == 0xbb || $0 == 0xbf }
