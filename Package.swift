@@ -73,7 +73,7 @@ let package = Package(
             [
                 "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane", "ReferenceFirewall",
                 "NetworkTypes",
-                "Diagnostics", "JSONOutput",
+                "Diagnostics", "JSONOutput", "GuardABI",
             ]),
         .executableTarget(
             name: "guardbench",
@@ -85,7 +85,8 @@ let package = Package(
         .executableTarget(
             name: "xdpguard",
             dependencies: [
-                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "Dataplane", "Capture",
+                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane",
+                "Capture",
                 "NetworkTypes",
                 "Diagnostics", "JSONOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -25,6 +25,32 @@ public struct AppliedGeneration: Sendable {
     public var tableBytes: Int
 }
 
+/// What a policy has counters for, by name.
+public struct CountedNames: Sendable {
+    public var rules: [String]
+    public var sets: [String]
+    public init(rules: [String], sets: [String]) {
+        self.rules = rules
+        self.sets = sets
+    }
+}
+
+/// Counters by name.
+public struct CounterSlots: Sendable {
+    public var rules: [String: UInt32]
+    public var sets: [String: UInt32]
+    public init(rules: [String: UInt32], sets: [String: UInt32]) {
+        self.rules = rules
+        self.sets = sets
+    }
+
+    /// Where there are no counters yet.
+    public init(first names: CountedNames) {
+        rules = Dictionary(zip(names.rules, UInt32(0)...), uniquingKeysWith: { first, _ in first })
+        sets = Dictionary(zip(names.sets, UInt32(0)...), uniquingKeysWith: { first, _ in first })
+    }
+}
+
 /// Another process is changing an instance: try again.
 public struct DatapathBusy: Error, Sendable, CustomStringConvertible {
     public init() {}
@@ -61,12 +87,12 @@ public struct Datapath {
 
     /// Loads a generation and makes it the one on all `interfaces`, or changes nothing.
     /// - Parameters:
-    ///   - ruleNames: those of the new policy.
+    ///   - names: what the new policy counts.
     ///   - runningNames: those of a description, for the policy that runs.
     ///   - build: makes the image once counter slots are known.
     public func apply(
-        to interfaces: [NetworkInterface], attach: AttachRequest, ruleNames: [String],
-        runningNames: ([UInt8]) -> [String], build: ([String: UInt32]) throws -> GenerationImage
+        to interfaces: [NetworkInterface], attach: AttachRequest, names: CountedNames,
+        runningNames: ([UInt8]) -> [String], build: (CounterSlots) throws -> GenerationImage
     ) throws -> AppliedGeneration {
         let mounted = try PinDirectory.mountIfNeeded()
         let lock = try PinDirectory.lock()
@@ -77,9 +103,9 @@ public struct Datapath {
         let isFirst = !pins.exists
         try pins.create()
         do {
-            let names = try description().map(runningNames) ?? []
+            let running = try description().map(runningNames) ?? []
             let isShared = attach == .shared || !pins.entryIndexes().isEmpty
-            let generation = try load(ruleNames: ruleNames, running: Set(names)) { slots in
+            let generation = try load(names, running: Set(running)) { slots in
                 var image = try build(slots)
                 image.isShared = isShared
                 return image
@@ -132,16 +158,17 @@ public struct Datapath {
 
     /// Loads a generation over the pinned shared maps; the first one makes and pins them.
     private func load(
-        ruleNames: [String], running: Set<String>, build: ([String: UInt32]) throws -> GenerationImage
+        _ names: CountedNames, running: Set<String>, build: (CounterSlots) throws -> GenerationImage
     ) throws -> GuardObject {
         if let state = try SharedState.open(pins) {
-            let slots = try state.assignSlots(to: ruleNames, running: running)
+            let slots = CounterSlots(
+                rules: try state.assignSlots(to: names.rules, running: running),
+                sets: try state.assignSetSlots(to: names.sets))
             var image = try build(slots)
             image.config.seed = try state.seed()
             return try GuardObject(image, reusing: state.maps)
         }
-        let slots = Dictionary(zip(ruleNames, UInt32(0)...), uniquingKeysWith: { first, _ in first })
-        var image = try build(slots)
+        var image = try build(CounterSlots(first: names))
         image.config.seed = UInt64.random(in: 0...UInt64.max)
         let generation = try GuardObject(image, reusing: [:])
         var maps: [SharedMap: FileDescriptor] = [:]
@@ -152,7 +179,8 @@ public struct Datapath {
         }
         let state = SharedState(maps: maps)
         try state.setSeed(image.config.seed)
-        _ = try state.assignSlots(to: ruleNames, running: [])
+        _ = try state.assignSlots(to: names.rules, running: [])
+        _ = try state.assignSetSlots(to: names.sets)
         return generation
     }
 

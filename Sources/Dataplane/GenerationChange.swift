@@ -57,6 +57,7 @@ struct GenerationChange {
         }
         try pinNext(program, as: pins.program)
         try pinNext(generation.descriptor("guard_info"), as: pins.description)
+        try pinNext(generation.descriptor("guard_addresses"), as: pins.addresses)
         let running = try FileDescriptor.pinned(pins.program)
         try share(instead: running)
         for link in adopted {
@@ -66,6 +67,7 @@ struct GenerationChange {
         }
         rename(Self.next(pins.program), pins.program)
         rename(Self.next(pins.description), pins.description)
+        rename(Self.next(pins.addresses), pins.addresses)
     }
 
     /// New entries call what their neighbours call; then all change at once.
@@ -96,7 +98,7 @@ struct GenerationChange {
         if let switchedFrom { try? generationSwitch?.set(switchedFrom.raw) }
         for entry in entries { try? entry.undo(pins) }
         if generationSwitch?.isNew == true { unlink(pins.current) }
-        for path in [pins.program, pins.description] { unlink(Self.next(path)) }
+        for path in [pins.program, pins.description, pins.addresses] { unlink(Self.next(path)) }
         for link in pinned { unlink(pins.link(link.interface.index)) }
     }
 }

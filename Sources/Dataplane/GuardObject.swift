@@ -11,6 +11,8 @@ enum SharedMap: String, CaseIterable {
     case rules = "guard_rules"
     case rulePages = "guard_rule_pages"
     case slots = "guard_slots"
+    case sets = "guard_sets"
+    case setSlots = "guard_set_slots"
     case bans = "guard_bans"
     case banLengths = "guard_ban_lengths"
     case fragments = "guard_fragments"
@@ -121,7 +123,7 @@ final class GuardObject {
         try check(
             bpf_map__set_value_size(try map("guard_tables"), UInt32(image.tables.count)), "size the tables")
         let addresses = try AddressMap(valueSize: image.config.addresses_size)
-        addresses.fill(image.addresses)
+        image.addresses.withUnsafeBytes { addresses.fill($0) }
         self.addresses = addresses
         try check(
             bpf_map__set_inner_map_fd(try map("guard_addresses"), addresses.descriptor.raw),

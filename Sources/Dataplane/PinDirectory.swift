@@ -34,6 +34,8 @@ public struct PinDirectory: Sendable {
     /// The program of the generation that was applied last, and its description.
     var program: String { path + "/program" }
     var description: String { path + "/description" }
+    /// The outer map of its tables of addresses.
+    var addresses: String { path + "/addresses" }
     var hasAllMaps: Bool { SharedMap.allCases.allSatisfy { access(map($0), F_OK) == 0 } }
 
     func link(_ index: UInt32) -> String { path + "/link-\(index)" }

@@ -75,23 +75,23 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     try guardSession(policy, request, interfaces)
     warnOfHiddenTags(policy, interfaces, warn)
     let datapath = try Datapath()
-    let build = { (slots: [String: UInt32]) throws -> GenerationImage in
+    let build = { (slots: CounterSlots) throws -> GenerationImage in
         try generation(policy, request.policyPath, slots, interfaces)
     }
-    let names = policy.rules.map(\.name)
+    let names = CountedNames(rules: policy.rules.map(\.name), sets: policy.sets.map(\.name))
     if request.dryRun {
         try datapath.preflight(interfaces, attach: request.attach)
-        let image = try build(Dictionary(zip(names, UInt32(0)...), uniquingKeysWith: { first, _ in first }))
+        let image = try build(CounterSlots(first: names))
         try Datapath.verify(image)
         return ApplyOutcome(
-            policy: policy.name, ruleCount: names.count, attachments: [], detached: [], remarks: [],
+            policy: policy.name, ruleCount: names.rules.count, attachments: [], detached: [], remarks: [],
             tableBytes: image.tables.count + image.addresses.count, isDryRun: true)
     }
     let applied = try datapath.apply(
-        to: interfaces, attach: request.attach, ruleNames: names,
+        to: interfaces, attach: request.attach, names: names,
         runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
     return ApplyOutcome(
-        policy: policy.name, ruleCount: names.count, attachments: applied.attachments,
+        policy: policy.name, ruleCount: names.rules.count, attachments: applied.attachments,
         detached: applied.detached,
         remarks: applied.remarks, tableBytes: applied.tableBytes, isDryRun: false)
 }
@@ -129,21 +129,25 @@ private func guardSession(_ policy: CheckedPolicy, _ request: ApplyRequest, _ in
 }
 
 private func generation(
-    _ policy: CheckedPolicy, _ path: String, _ slots: [String: UInt32], _ interfaces: [NetworkInterface]
+    _ policy: CheckedPolicy, _ path: String, _ slots: CounterSlots, _ interfaces: [NetworkInterface]
 ) throws -> GenerationImage {
     var target = CompileTarget()
     target.interfaces = interfaces.map { .init(name: $0.name, index: $0.index) }
     target.ownAddresses = try hostAddresses()
-    target.slots = slots
+    target.slots = slots.rules
+    target.setSlots = slots.sets
     let now = wallClock()
     target.clockOffsetNanoseconds = now - Int64(clamping: programClock())
+    var policy = policy
+    // `refresh` reads them from any folder.
+    for set in policy.sets.indices { policy.sets[set].file = policy.sets[set].file.map(absolutePath) }
     let image = try compile(policy, for: target)
     let info = GenerationInfo(
         header: .init(
             policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue,
             appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
             tableBytes: UInt64(image.tables.count + image.addresses.count)),
-        rules: policy.rules.map { .init(name: $0.name, slot: slots[$0.name] ?? 0) },
+        rules: policy.rules.map { .init(name: $0.name, slot: slots.rules[$0.name] ?? 0) },
         neverBan: policy.neverBan)
     return GenerationImage(
         config: image.config, tables: image.tables, addresses: image.addresses, info: try info.encoded())

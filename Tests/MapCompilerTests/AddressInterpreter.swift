@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the tables of addresses as the program does (stages/addresses.bpf.h): an address in, its label and the
-// offset of its row out.
+// Reads the tables of addresses as the program does (stages/addresses.bpf.h): an address in, its label and
+// the offset of its row out.
 import GuardABI
 import MapCompiler
 import NetworkTypes

@@ -166,7 +166,8 @@ struct SetChangeTests {
                 let change = random.change(of: set, policy)
                 // Changes that touch many /24s in place too, as far as the test's patience goes.
                 let isLittle = AddressEditor.isLittle(change)
-                let room = [image.addresses.count, Int(image.config.addresses_size), 4 << 20]
+                let room =
+                    [image.addresses.count, Int(image.config.addresses_size), 4 << 20]
                     .randomElement(using: &random.sets.random) ?? 0
                 do {
                     image = try changed(
@@ -206,7 +207,9 @@ struct SetChangeTests {
             "bad", .add, AddressSet(v4: IntervalSet(ranges)), count: 500, nanoseconds: 1)
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: image.addresses.count, alignment: 64)
         defer { buffer.deallocate() }
-        image.addresses.withUnsafeBytes { buffer.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(buffer), byteCount: $0.count) }
+        image.addresses.withUnsafeBytes {
+            buffer.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(buffer), byteCount: $0.count)
+        }
         var editor = try AddressEditor(
             AddressMemory(buffer, used: image.addresses.count, capacity: image.addresses.count))
         #expect(try !editor.apply(change))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the controller must know to change a set later: the sets, what depends on them, and of each label which
-// conditions hold. It lies behind the tables in the same value, so that both change at once; the program never
-// reads it.
+// What the controller must know to change a set later: the sets, what depends on them, and of each label
+// which conditions hold. It lies behind the tables in the same value, so that both change at once; the
+// program never reads it.
 import GuardABI
 
 /// A named set in a running image.

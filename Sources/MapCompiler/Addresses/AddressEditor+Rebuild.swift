@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A large change of a set: every partition is read, changed and written anew, without what earlier changes left
-// behind.
+// A large change of a set: every partition is read, changed and written anew, without what earlier changes
+// left behind.
 import GuardABI
 import NetworkTypes
 

@@ -104,6 +104,9 @@ public struct AddressEditor {
         return !memory.isFull
     }
 
+    /// - Throws: `unknownSet`, `unusedSet`.
+    public func requireUsed(_ name: String) throws(SetChangeError) { _ = try number(of: name) }
+
     func number(of name: String) throws(SetChangeError) -> Int {
         guard let set = control.sets.firstIndex(where: { $0.name == name }) else { throw .unknownSet }
         guard control.sets[set].isUsed else { throw .unusedSet }

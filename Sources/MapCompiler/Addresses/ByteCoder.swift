@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers, texts and lists to bytes and back: 64 bits a number, in this machine's order, as nothing else reads
-// them.
+// Numbers, texts and lists to bytes and back: 64 bits a number, in this machine's order, as nothing else
+// reads them.
 
 struct ByteWriter {
     private(set) var bytes: [UInt8] = []

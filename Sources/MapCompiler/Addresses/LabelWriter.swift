@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What labels stand for, as the program reads it: states in, label records with their rows and lists of sets out.
+// What labels stand for, as the program reads it: states in, label records with their rows and lists of
+// sets out.
 import GuardABI
 
 /// Rows and lists of sets, each written once.

@@ -92,6 +92,6 @@ extension AddressControl {
 }
 
 /// Bytes of guard_addresses' value: room for changes where sets can change.
-func addressesSize(_ used: Int, canChange: Bool) -> UInt32 {
+public func addressesSize(_ used: Int, canChange: Bool) -> UInt32 {
     canChange ? UInt32(used + max(256 << 10, used / 4) + 7) & ~7 : UInt32(used + 7) & ~7
 }

@@ -3,8 +3,8 @@
 import GuardABI
 
 extension AddressMemory {
-    /// The group at a position from 0 to 2^18 - 1, and where it stands; nil for the place where the root gives
-    /// one label to all of its block.
+    /// The group at a position from 0 to 2^18 - 1, and where it stands; nil for the place where the root
+    /// gives one label to all of its block.
     func group(_ number: Int, root: Int) -> (group: guard_address_group, at: Int?) {
         let block = read(UInt32.self, at: root + (number >> 6) * 4, or: GUARD_LABEL)
         if block & GUARD_LABEL != 0 {

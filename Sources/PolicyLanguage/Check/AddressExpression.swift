@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a list of addresses says by names: kept beside the addresses that it comes to, so that a set can change
-// while the policy runs.
+// What a list of addresses says by names: kept beside the addresses that it comes to, so that a set can
+// change while the policy runs.
 import Diagnostics
 import NetworkTypes
 
