@@ -106,9 +106,11 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 }
 
 /* Stages 5 to 7, for a packet that nothing above the rules decided. */
-static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, struct packet *packet,
-                                        struct search *search, struct decision *decision)
+static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, struct guard_scratch *room,
+                                        struct decision *decision)
 {
+	struct packet *packet = &room->packet;
+	struct search *search = &room->search;
 	enum guard_detail detail;
 
 	detail = essential(ctx, packet);
@@ -119,9 +121,9 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, 
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
 	if (packet->family == 6)
-		classify(ctx, tables, 1, packet, search);
+		classify(ctx, tables, 1, room);
 	else
-		classify(ctx, tables, 0, packet, search);
+		classify(ctx, tables, 0, room);
 	decision->log = search->log;
 	decision->monitor_slot = search->would_drop_slot;
 	if (search->slot == GUARD_NO_SLOT)
@@ -205,7 +207,7 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables,
 		return;
 	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
 		family_rows(ctx, tables, packet, search);
-	judge_rules(ctx, tables, packet, search, decision);
+	judge_rules(ctx, tables, room, decision);
 }
 
 /* What was kept for a later fragment. One that starts before its first's end is malformed. */

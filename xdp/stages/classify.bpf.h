@@ -153,7 +153,7 @@ static __always_inline int next_round(int six)
 
 	if (!t || !room)
 		return 1;
-	best_entry(t, six, &room->packet, &room->search);
+	later_entry(six, &room->search);
 	if ((six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4)->rule_words)
 		best_bit(t, six, &room->search);
 	return take_best(t, &room->search);
@@ -172,14 +172,16 @@ static long round_callback6(__u32 index, void *context)
 /* Rounds, each for the lowest matching rule that is left. Bits are only looked at where a rule among them can
  * come before the best entry: those that are left to bits mostly stand at the policy's end. */
 static __always_inline void classify_tuples(struct xdp_md *ctx, const void *tables, int six,
-                                            const struct packet *packet, struct search *search)
+                                            struct guard_scratch *room)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
+	const struct packet *packet = &room->packet;
+	struct search *search = &room->search;
 
 	search->service = service_value(tables, packet);
 	search->port = has_ports(packet) ? packet->source_port : 0;
 	search->tuples = tuples_for(tables, six, packet);
-	best_entry(tables, six, packet, search);
+	best_entry(tables, six, room);
 	if (classifier->rule_words &&
 	    (search->best >= classifier->first || !(search->best_order & GUARD_ENTRY_DECIDES))) {
 		if (!needs_rows(classifier))
@@ -197,16 +199,16 @@ static __always_inline void classify_tuples(struct xdp_md *ctx, const void *tabl
 
 /* Finds the deciding rule. */
 static __always_inline void classify(struct xdp_md *ctx, const void *tables, int six,
-                                     const struct packet *packet, struct search *search)
+                                     struct guard_scratch *room)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
 
 	if (classifier->rule_count == 0)
 		return;
 	if (classifier->engine == GUARD_ENGINE_TUPLE_SPACE)
-		classify_tuples(ctx, tables, six, packet, search);
+		classify_tuples(ctx, tables, six, room);
 	else
-		classify_bits(tables, six, search);
+		classify_bits(tables, six, &room->search);
 }
 
 #endif
