@@ -106,9 +106,11 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 }
 
 /* Stages 5 to 7, for a packet that nothing above the rules decided. */
-static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *view, struct packet *packet,
-                                        struct search *search, struct decision *decision)
+static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *view,
+                                        struct guard_scratch *room, struct decision *decision)
 {
+	struct packet *packet = &room->packet;
+	struct search *search = &room->search;
 	enum guard_detail detail;
 
 	detail = essential(ctx, packet);
@@ -119,9 +121,9 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *v
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
 	if (packet->family == 6)
-		classify(ctx, view, 1, packet, search);
+		classify(ctx, view, 1, room);
 	else
-		classify(ctx, view, 0, packet, search);
+		classify(ctx, view, 0, room);
 	decision->log = search->log;
 	decision->monitor_slot = search->would_drop_slot;
 	if (search->slot == GUARD_NO_SLOT)
@@ -207,7 +209,7 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const struct view *
 		return;
 	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
 		family_rows(ctx, view, packet, search);
-	judge_rules(ctx, view, packet, search, decision);
+	judge_rules(ctx, view, room, decision);
 }
 
 /* What was kept for a later fragment. One that starts before its first's end is malformed. */

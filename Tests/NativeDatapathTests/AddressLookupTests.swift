@@ -69,9 +69,13 @@ struct AddressLookupTests {
 }
 
 extension Rule {
-    fileprivate func canMatch(_ family: AddressFamily) -> Bool {
-        [match.source, match.destination].allSatisfy { set in
-            set.map { family == .ipv4 ? !$0.v4.isEmpty : !$0.v6.isEmpty } ?? true
+    /// Whether packets of a family can match, also once a named set has changed.
+    func canMatch(_ family: AddressFamily) -> Bool {
+        func admits(_ set: AddressSet?, _ expression: AddressExpression?) -> Bool {
+            guard let set, expression == nil else { return true }
+            return family == .ipv4 ? !set.v4.isEmpty : !set.v6.isEmpty
         }
+        return admits(match.source, match.sourceExpression)
+            && admits(match.destination, match.destinationExpression)
     }
 }

@@ -44,14 +44,16 @@ private struct AskedSets {
 
     /// The bits of the rules whose source, or destination, holds an address.
     func rules(_ address: IPAddress, side: Int) -> UInt64 {
-        var bits: UInt64 = 0
-        for (number, rule) in policy.rules.enumerated() {
+        // Rules that cannot match the address's family have no bit in its rows.
+        var (bits, bit) = (UInt64(0), UInt64(0))
+        for rule in policy.rules where rule.canMatch(address.family) {
             let expression = side == 0 ? rule.match.sourceExpression : rule.match.destinationExpression
             let addresses = side == 0 ? rule.match.source : rule.match.destination
             let holds =
                 expression.map { self.holds($0, literals: $0.literals, address) }
                 ?? addresses?.contains(address) ?? true
-            if holds { bits |= 1 << UInt64(number) }
+            if holds { bits |= 1 << bit }
+            bit += 1
         }
         return bits
     }

@@ -264,7 +264,6 @@ struct guard_set_counters {
 };
 
 #define GUARD_SETS 1024 /* named sets that ever had a counter */
-#define GUARD_SETS_OF_ADDRESS 64 /* so many of the sets that hold an address are counted */
 #define GUARD_NO_SLOT 0xffffffffU
 #define GUARD_PAGE_SLOTS 16384 /* counters in a page: the first page is a map of its own */
 #define GUARD_PAGES 64

@@ -213,30 +213,51 @@ static __always_inline __u32 label_row(const void *addresses, __u32 label_at)
 	return label_at ? address_u32(addresses, label_at) : addresses_header(addresses)->unread_row;
 }
 
+/* What is left of a list of sets' slots to count. */
+struct set_list {
+	const void *addresses;
+	__u32 at; /* offset of the first slot */
+	__u32 side;
+};
+
+static __always_inline void count_set(const struct set_list *list, __u64 number)
+{
+	const __u16 *slot = address_at(list->addresses, list->at + number * sizeof(*slot), sizeof(*slot));
+	struct guard_set_counters *counters;
+	__u32 key = slot ? *slot : GUARD_SETS;
+
+	counters = bpf_map_lookup_elem(&guard_sets, &key);
+	if (!counters)
+		return;
+	if (list->side)
+		counters->destination++;
+	else
+		counters->source++;
+}
+
+static long count_callback(__u32 index, void *context)
+{
+	count_set(context, index + 1ULL);
+	return 0;
+}
+
 /* Counts a packet in the sets that hold its source, or destination. */
 static __always_inline void count_label(const void *addresses, __u32 label_at, int side)
 {
-	const __u16 *list, *slot;
-	struct guard_set_counters *counters;
-	__u32 at, key;
+	struct set_list list = {.addresses = addresses, .side = side};
+	const __u16 *count;
+	__u32 at;
 
 	if (!label_at)
 		return;
 	at = address_u32(addresses, label_at + __builtin_offsetof(struct guard_label, sets));
-	list = at ? address_at(addresses, at, sizeof(*list)) : 0;
-	if (!list)
+	count = at ? address_at(addresses, at, sizeof(*count)) : 0;
+	if (!count || !*count)
 		return;
-	for (__u32 i = 0; i < GUARD_SETS_OF_ADDRESS && i < *list; i++) {
-		slot = address_at(addresses, at + (i + 1) * sizeof(*slot), sizeof(*slot));
-		key = slot ? *slot : GUARD_SETS;
-		counters = bpf_map_lookup_elem(&guard_sets, &key);
-		if (!counters)
-			continue;
-		if (side)
-			counters->destination++;
-		else
-			counters->source++;
-	}
+	list.at = at + sizeof(*count);
+	count_set(&list, 0);
+	if (*count > 1)
+		bpf_loop(*count - 1, count_callback, &list, 0);
 }
 
 #endif

@@ -152,7 +152,7 @@ static __always_inline int next_round(const struct view *view, int six)
 
 	if (!room)
 		return 1;
-	best_entry(view, six, &room->packet, &room->search);
+	later_entry(view, six, &room->search);
 	if ((six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4)->rule_words)
 		best_bit(view, six, &room->search);
 	return take_best(view, &room->search);
@@ -171,14 +171,16 @@ static long round_callback6(__u32 index, void *context)
 /* Rounds, each for the lowest matching rule that is left. Bits are only looked at where a rule among them can
  * come before the best entry: those that are left to bits mostly stand at the policy's end. */
 static __always_inline void classify_tuples(struct xdp_md *ctx, const struct view *view, int six,
-                                            const struct packet *packet, struct search *search)
+                                            struct guard_scratch *room)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
+	const struct packet *packet = &room->packet;
+	struct search *search = &room->search;
 
 	search->service = service_value(view->tables, packet);
 	search->port = has_ports(packet) ? packet->source_port : 0;
 	search->tuples = tuples_for(view, six, packet);
-	best_entry(view, six, packet, search);
+	best_entry(view, six, room);
 	if (classifier->rule_words &&
 	    (search->best >= classifier->first || !(search->best_order & GUARD_ENTRY_DECIDES))) {
 		if (!needs_rows(classifier)) {
@@ -198,18 +200,18 @@ static __always_inline void classify_tuples(struct xdp_md *ctx, const struct vie
 
 /* Finds the deciding rule. */
 static __always_inline void classify(struct xdp_md *ctx, const struct view *view, int six,
-                                     const struct packet *packet, struct search *search)
+                                     struct guard_scratch *room)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
 
 	if (classifier->rule_count == 0)
 		return;
 	if (needs_rows(classifier))
-		count_sets(view, classifier, search);
+		count_sets(view, classifier, &room->search);
 	if (classifier->engine == GUARD_ENGINE_TUPLE_SPACE)
-		classify_tuples(ctx, view, six, packet, search);
+		classify_tuples(ctx, view, six, room);
 	else
-		classify_bits(view, six, search);
+		classify_bits(view, six, &room->search);
 }
 
 #endif

@@ -17,6 +17,10 @@
 #define HASH_5 0x165667b19e3779f9ULL
 #define HASH_6 0xd6e8feb86659fd93ULL
 
+/* Steps that are taken without a call, which costs some 10 ns. */
+#define TUPLES_INLINE 8
+#define ENTRIES_INLINE 4
+
 /* The set that a hash of an IPv6 address's first bits leads to; numbers of sets are two bytes. */
 static __always_inline __u16 hashed_set(const struct view *view, __u32 table, __u32 mask, __u64 bits)
 {
@@ -86,25 +90,35 @@ static __always_inline __u64 tuple_hash(const struct guard_tuple *tuple, int six
 	return (hash ^ hash >> 32) * HASH_6;
 }
 
-/* Whether `a` and `b` differ before their last `drop` bits; a shift by 64 is none, so it is made of two. */
-static __always_inline int differs(__u64 a, __u64 b, __u8 drop)
+/* The bits before the last `drop` in which `a` and `b` differ; a shift by 64 is none, so it is made of two.
+ */
+static __always_inline __u64 difference(__u64 a, __u64 b, __u8 drop)
 {
-	return ((a ^ b) >> (drop >> 1) >> ((drop + 1) >> 1)) != 0;
+	return (a ^ b) >> (drop >> 1) >> ((drop + 1) >> 1);
 }
 
-static __always_inline int entry_addresses(const struct guard_entry *entry, int six,
-                                           const struct packet *packet)
+static __always_inline __u64 address_difference(const struct guard_entry *entry, int six,
+                                                const struct packet *packet)
 {
 	const struct guard_entry6 *wide = (const struct guard_entry6 *)entry;
-	const struct guard_entry4 *short_one = (const struct guard_entry4 *)entry;
+	const struct guard_entry4 *narrow = (const struct guard_entry4 *)entry;
 
 	if (!six)
-		return (packet->source.low ^ short_one->source) >> entry->source_drop == 0 &&
-		       (packet->destination.low ^ short_one->destination) >> entry->destination_drop == 0;
-	return !differs(packet->source.high, wide->source.high, wide->source_drop[0]) &&
-	       !differs(packet->source.low, wide->source.low, wide->source_drop[1]) &&
-	       !differs(packet->destination.high, wide->destination.high, wide->destination_drop[0]) &&
-	       !differs(packet->destination.low, wide->destination.low, wide->destination_drop[1]);
+		return (packet->source.low ^ narrow->source) >> entry->source_drop |
+		       (packet->destination.low ^ narrow->destination) >> entry->destination_drop;
+	return difference(packet->source.high, wide->source.high, wide->source_drop[0]) |
+	       difference(packet->source.low, wide->source.low, wide->source_drop[1]) |
+	       difference(packet->destination.high, wide->destination.high, wide->destination_drop[0]) |
+	       difference(packet->destination.low, wide->destination.low, wide->destination_drop[1]);
+}
+
+/* The sign bit is set where a value lies outside of its interval. */
+static __always_inline __u64 outside(const struct guard_entry *entry, const struct search *search)
+{
+	__u64 service = search->service, port = search->port;
+
+	return (service - entry->service_low) | (entry->service_high - service) | (port - entry->port_low) |
+	       (entry->port_high - port);
 }
 
 /* Whether the row bit that the entry asks for is set. */
@@ -118,94 +132,62 @@ static __always_inline int condition_holds(const struct view *view, classifier c
 	return rows_word(view, classifier, search, GUARD_ROW_WORDS + bit / 64) >> (bit & 63) & 1;
 }
 
-static __always_inline int entry_holds(const struct view *view, int six, const struct guard_entry *entry,
-                                       const struct packet *packet, const struct search *search)
+/* Whether the packet is what the entry says, but for its condition. One branch for all comparisons: which of
+ * them fails is not foreseeable, but most entries that are looked at match. */
+static __always_inline int entry_fits(int six, const struct guard_entry *entry, const struct packet *packet,
+                                      const struct search *search)
 {
-	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
+	__u64 misfit = outside(entry, search) >> 63;
 
-	if (search->service < entry->service_low || search->service > entry->service_high ||
-	    search->port < entry->port_low || search->port > entry->port_high)
-		return 0;
-	if (packet->read & PACKET_IP) {
-		if (!entry_addresses(entry, six, packet))
-			return 0;
-	} else if (entry->order & GUARD_ENTRY_NEEDS_IP) {
-		return 0;
-	}
-	return !classifier->conditions || condition_holds(view, classifier, entry, search);
+	if (packet->read & PACKET_IP)
+		misfit |= address_difference(entry, six, packet);
+	else
+		misfit |= entry->order & GUARD_ENTRY_NEEDS_IP;
+	return misfit == 0;
 }
 
-/* The entry at the cursor: 1 where the list needs no further look, as it ends, holds only later rules, or
- * this is the first rule of it that matches. */
-static __always_inline int list_step(const struct view *view, int six, const struct packet *packet,
-                                     struct search *search)
+enum list_look {
+	LOOK_FURTHER, /* at the next entry */
+	LOOK_DONE, /* the list ends, holds only later rules, or this is the first rule of it that matches */
+	LOOK_CLOSER, /* the entry asks for a condition */
+};
+
+/* The entry at `position` of a list. `quick`: without conditions. */
+static __always_inline enum list_look look_at(const struct view *view, int six, __u32 position, int quick,
+                                              const struct guard_scratch *room, struct search *search)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
 	__u32 size = six ? sizeof(struct guard_entry6) : sizeof(struct guard_entry4);
-	const struct guard_entry *entry =
-	        table_at(view->tables, classifier->entries + search->cursor * size, size);
+	const struct guard_entry *entry = table_at(view->tables, classifier->entries + position * size, size);
 	__u32 order;
 
 	if (!entry)
-		return 1;
+		return LOOK_DONE;
 	order = entry->order;
 	if ((order & GUARD_ENTRY_NUMBER) >= search->best)
-		return 1;
-	if ((order & GUARD_ENTRY_NUMBER) >= search->from && entry_holds(view, six, entry, packet, search)) {
-		search->best = order & GUARD_ENTRY_NUMBER;
-		search->best_order = order;
-		search->best_slot = entry->slot;
-		return 1;
+		return LOOK_DONE;
+	if ((order & GUARD_ENTRY_NUMBER) >= search->from && entry_fits(six, entry, &room->packet, search)) {
+		if (quick && classifier->conditions && entry->condition)
+			return LOOK_CLOSER;
+		if (quick || !classifier->conditions || condition_holds(view, classifier, entry, search)) {
+			search->best = order & GUARD_ENTRY_NUMBER;
+			search->best_order = order;
+			search->best_slot = entry->slot;
+			return LOOK_DONE;
+		}
 	}
-	search->cursor++;
-	return order & GUARD_ENTRY_LAST;
+	return order & GUARD_ENTRY_LAST ? LOOK_DONE : LOOK_FURTHER;
 }
 
-static __always_inline int next_entry(const struct view *view, int six)
-{
-	struct guard_scratch *room = scratch();
-
-	return !room || list_step(view, six, &room->packet, &room->search);
-}
-
-static long list_callback4(__u32 index, void *context)
-{
-	return next_entry(context, 0) ? 1 : 0;
-}
-
-static long list_callback6(__u32 index, void *context)
-{
-	return next_entry(context, 1) ? 1 : 0;
-}
-
-/* Looks into the list of a tuple's key. The first entry is tested here: most lists have no other. */
-static __always_inline void probe(const struct view *view, int six, const struct guard_tuple *tuple,
-                                  const struct packet *packet, struct search *search)
-{
-	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
-	__u64 hash = tuple_hash(tuple, six, packet, search);
-	__u32 slot =
-	        table_u32(view->tables, classifier->slots + (hash >> classifier->slot_shift) * sizeof(__u32));
-	__u32 tag = slot >> GUARD_SLOT_ENTRY_BITS;
-
-	if (!slot || (tag && tag != ((hash >> 24 & GUARD_SLOT_TAG_MASK) | 1)))
-		return;
-	search->cursor = (slot & ((1 << GUARD_SLOT_ENTRY_BITS) - 1)) - 1;
-	if (list_step(view, six, packet, search))
-		return;
-	if (six)
-		bpf_loop(classifier->longest, list_callback6, (void *)view, 0);
-	else
-		bpf_loop(classifier->longest, list_callback4, (void *)view, 0);
-}
-
-/* The next tuple that is left: 1 where no other can hold an earlier rule. */
-static __always_inline int tuple_step(const struct view *view, int six, const struct packet *packet,
-                                      struct search *search)
+/* Finds the list of the next tuple that is left, 1 + the position of its first entry, for the cursor; 0 where
+ * it has none for the packet. Returns 1 where no tuple that is left can hold an earlier rule. */
+static __always_inline int next_list(const struct view *view, int six, const struct packet *packet,
+                                     struct search *search)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
 	const struct guard_tuple *tuple;
-	__u32 number;
+	__u32 number, slot, tag;
+	__u64 hash;
 
 	if (!search->left)
 		return 1;
@@ -214,40 +196,103 @@ static __always_inline int tuple_step(const struct view *view, int six, const st
 	tuple = table_at(view->tables, classifier->tuples + number * sizeof(*tuple), sizeof(*tuple));
 	if (!tuple || number >= classifier->tuple_count || tuple->first >= search->best)
 		return 1;
-	probe(view, six, tuple, packet, search);
+	hash = tuple_hash(tuple, six, packet, search);
+	slot = table_u32(view->tables, classifier->slots + (hash >> classifier->slot_shift) * sizeof(__u32));
+	tag = slot >> GUARD_SLOT_ENTRY_BITS;
+	search->cursor = slot & ((1 << GUARD_SLOT_ENTRY_BITS) - 1);
+	if (tag && tag != ((hash >> 24 & GUARD_SLOT_TAG_MASK) | 1))
+		search->cursor = 0;
 	return 0;
 }
 
-static __always_inline int next_tuple(const struct view *view, int six)
+/* Looks at the first entries of the list at the cursor: 1 where that was all, else the cursor is where to go
+ * on. */
+static __always_inline int search_list(const struct view *view, int six, struct guard_scratch *room,
+                                       struct search *search)
+{
+	__u32 first = search->cursor;
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < ENTRIES_INLINE; i++) {
+		enum list_look look = look_at(view, six, first - 1 + i, 1, room, search);
+
+		search->cursor = first + i;
+		if (look == LOOK_DONE)
+			return 1;
+		if (look == LOOK_CLOSER)
+			return 0;
+	}
+	search->cursor = first + ENTRIES_INLINE;
+	return 0;
+}
+
+/* One step of the rest of a search: the entry at the cursor, or the next list. 1 where it ends. */
+static __always_inline int entry_step(const struct view *view, int six)
 {
 	struct guard_scratch *room = scratch();
 
-	return !room || tuple_step(view, six, &room->packet, &room->search);
+	if (!room)
+		return 1;
+	if (!room->search.cursor)
+		return next_list(view, six, &room->packet, &room->search);
+	if (look_at(view, six, room->search.cursor - 1, 0, room, &room->search) == LOOK_DONE)
+		room->search.cursor = 0;
+	else
+		room->search.cursor++;
+	return 0;
 }
 
-static long tuple_callback4(__u32 index, void *context)
+static long entry_callback4(__u32 index, void *context)
 {
-	return next_tuple(context, 0) ? 1 : 0;
+	return entry_step(context, 0) ? 1 : 0;
 }
 
-static long tuple_callback6(__u32 index, void *context)
+static long entry_callback6(__u32 index, void *context)
 {
-	return next_tuple(context, 1) ? 1 : 0;
+	return entry_step(context, 1) ? 1 : 0;
 }
 
-/* The lowest rule from search->from on that has a matching entry. */
-static __always_inline void best_entry(const struct view *view, int six, const struct packet *packet,
-                                       struct search *search)
+static __always_inline void search_rest(const struct view *view, int six)
+{
+	/* Each step takes an entry or a tuple. */
+	if (six)
+		bpf_loop(CLASSIFIER_IPV6->entry_count + GUARD_TUPLES_MAX + 1, entry_callback6, (void *)view,
+		         0);
+	else
+		bpf_loop(CLASSIFIER_IPV4->entry_count + GUARD_TUPLES_MAX + 1, entry_callback4, (void *)view,
+		         0);
+}
+
+static __always_inline void begin_search(struct search *search)
 {
 	search->best = NO_RULE;
 	search->best_order = 0;
 	search->left = search->tuples;
-	if (tuple_step(view, six, packet, search))
-		return;
-	if (six)
-		bpf_loop(GUARD_TUPLES_MAX, tuple_callback6, (void *)view, 0);
-	else
-		bpf_loop(GUARD_TUPLES_MAX, tuple_callback4, (void *)view, 0);
+	search->cursor = 0;
+}
+
+/* The lowest rule that has a matching entry. The first tuples and entries are looked at without a call. */
+static __always_inline void best_entry(const struct view *view, int six, struct guard_scratch *room)
+{
+	struct search *search = &room->search;
+
+	begin_search(search);
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < TUPLES_INLINE; i++) {
+		if (next_list(view, six, &room->packet, search))
+			return;
+		if (search->cursor && !search_list(view, six, room, search))
+			return search_rest(view, six);
+		search->cursor = 0;
+	}
+	search_rest(view, six);
+}
+
+/* The lowest rule from search->from on. */
+static __always_inline void later_entry(const struct view *view, int six, struct search *search)
+{
+	begin_search(search);
+	search_rest(view, six);
 }
 
 #endif
