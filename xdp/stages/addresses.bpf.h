@@ -213,30 +213,61 @@ static __always_inline __u32 label_row(const void *addresses, __u32 label_at)
 	return label_at ? address_u32(addresses, label_at) : addresses_header(addresses)->unread_row;
 }
 
-/* Counts a packet in the sets that hold its source, or destination. */
+static __always_inline __u16 address_u16(const void *addresses, __u64 offset)
+{
+	const __u16 *at = address_at(addresses, offset, sizeof(*at));
+
+	return at ? *at : 0;
+}
+
+/* Sets that are to be counted. */
+struct set_list {
+	const void *addresses;
+	__u32 at; /* of the next slot */
+	__u32 left;
+	__u32 is_destination;
+};
+
+/* Counts a packet in the next set: 1 where there is no further one. */
+static __always_inline int count_set(struct set_list *list)
+{
+	struct guard_set_counters *counters;
+	__u32 slot;
+
+	if (!list->left)
+		return 1;
+	slot = address_u16(list->addresses, list->at);
+	list->at += sizeof(__u16);
+	list->left--;
+	counters = bpf_map_lookup_elem(&guard_sets, &slot);
+	if (counters && list->is_destination)
+		counters->destination++;
+	else if (counters)
+		counters->source++;
+	return 0;
+}
+
+static long count_set_callback(__u32 index, void *context)
+{
+	return count_set(context) ? 1 : 0;
+}
+
+/* Counts a packet in the sets that hold its source, or destination. The first is counted here: most
+ * addresses are in one set or none. */
 static __always_inline void count_sets(const void *addresses, __u32 label_at, int side)
 {
-	const __u16 *list, *slot;
-	struct guard_set_counters *counters;
-	__u32 at, key;
+	struct set_list list = {.addresses = addresses, .is_destination = side};
+	__u32 at;
 
 	if (!label_at)
 		return;
 	at = address_u32(addresses, label_at + __builtin_offsetof(struct guard_label, sets));
-	list = at ? address_at(addresses, at, sizeof(*list)) : 0;
-	if (!list)
+	if (!at)
 		return;
-	for (__u32 i = 0; i < GUARD_SETS_OF_ADDRESS && i < *list; i++) {
-		slot = address_at(addresses, at + (i + 1) * sizeof(*slot), sizeof(*slot));
-		key = slot ? *slot : GUARD_SETS;
-		counters = bpf_map_lookup_elem(&guard_sets, &key);
-		if (!counters)
-			continue;
-		if (side)
-			counters->destination++;
-		else
-			counters->source++;
-	}
+	list.left = address_u16(addresses, at);
+	list.at = at + sizeof(__u16);
+	if (!count_set(&list) && list.left)
+		bpf_loop(GUARD_SETS_OF_ADDRESS - 1, count_set_callback, &list, 0);
 }
 
 #endif

@@ -117,6 +117,9 @@ struct AddressControl: Equatable {
 public struct DamagedImage: Error, Sendable {}
 
 extension AddressControl {
+    /// Far more than any policy has.
+    private static let mostRowWords = 1 << 16
+
     func encoded() -> [UInt8] {
         var out = ByteWriter()
         out.put(rowWords)
@@ -172,7 +175,9 @@ extension AddressControl {
             return set
         }
         partitions = try input.array { input throws(DamagedImage) in try Self.partition(&input) }
-        guard partitions.count == 4, partitions.allSatisfy(isSound) else { throw DamagedImage() }
+        guard (0...Self.mostRowWords).contains(rowWords), partitions.count == 4,
+            partitions.allSatisfy(isSound)
+        else { throw DamagedImage() }
     }
 
     private static func partition(_ input: inout ByteReader) throws(DamagedImage) -> PartitionAlgebra {
@@ -195,6 +200,7 @@ extension AddressControl {
 
     /// Every number points at what is there: nothing read from an image may trap later.
     private func isSound(_ partition: PartitionAlgebra) -> Bool {
+        guard (0...4096).contains(partition.conditionWords) else { return false }
         let count = partition.sets.count
         let places = -1..<partition.conditionWords * 64
         let areSetsSound = partition.sets.enumerated().allSatisfy { position, set in
@@ -206,7 +212,7 @@ extension AddressControl {
                 && places.contains(bit.excludedLiteral)
                 && (bit.included + bit.excluded).allSatisfy { (0..<count).contains($0) }
         }
-        return areSetsSound && areBitsSound && (0...4096).contains(partition.conditionWords)
+        return areSetsSound && areBitsSound
             && count * SetAlgebra.conditions <= partition.conditionWords * 64
     }
 }
