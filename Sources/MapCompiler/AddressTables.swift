@@ -102,12 +102,13 @@ extension PolicyCompiler {
         var states = LabelStates(wordCount: base.count)
         let partition = try Partition(base: base, constraints: made.constraints(part), states: &states)
         let canChange = !algebra.sets.isEmpty
+        control.partitions[name.number].rowWords = algebra.rowWords
         if canChange {
             algebra.conditions = (0..<states.count).flatMap {
                 states.state($0).dropFirst(made.base.count)
             }
+            control.partitions[name.number] = algebra
         }
-        control.partitions[name.number] = algebra
         var table = guard_partition()
         labels.write(
             states, room: canChange ? states.count * 2 + 16 : 0, algebra, control, to: &table)

@@ -108,9 +108,8 @@ struct ImageInterpreter {
 
     /// The failsafe bits of a packet, and the flags of its source.
     func head(_ fields: Fields) -> (failsafe: UInt64, neverBan: Bool) {
-        // As the program has it: without entries nobody asks, and there may be no rows at all.
-        let asks = image.config.flags & GUARD_CFG_FAILSAFE.rawValue != 0
-        let mask = asks ? (UInt64(1) << 62) - 1 : 0
+        // Without entries the program does not ask.
+        let mask = image.config.flags & GUARD_CFG_FAILSAFE.rawValue == 0 ? 0 : (UInt64(1) << 62) - 1
         let source = addresses.read(UInt64.self, addresses.row(of: fields.source, side: 0), or: 0)
         return (word(GUARD_ROW_HEAD, of: rows(fields)) & mask, source >> 63 == 1)
     }

@@ -158,6 +158,7 @@ struct SetChangeTests {
     @Test(arguments: 0..<4)
     func `after any changes of its sets an image says what the sets say`(_ round: Int) throws {
         let seed = UInt64.random(in: 0...UInt64.max)
+        print("seed \(seed)")
         var random = RandomSetPolicies(sets: RandomSets(random: SeededGenerator(seed: seed)))
         for _ in 0..<3 {
             let policy = random.policy()

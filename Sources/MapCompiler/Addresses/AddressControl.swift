@@ -117,6 +117,9 @@ struct AddressControl: Equatable {
 public struct DamagedImage: Error, Sendable {}
 
 extension AddressControl {
+    /// Far more than any policy has.
+    private static let mostRowWords = 1 << 16
+
     func encoded() -> [UInt8] {
         var out = ByteWriter()
         out.put(sets) { out, set in
@@ -195,9 +198,9 @@ extension AddressControl {
 
     /// Every number points at what is there: nothing read from an image may trap later.
     private func isSound(_ partition: PartitionAlgebra) -> Bool {
-        guard (1...4096).contains(partition.rowWords), (0...4096).contains(partition.conditionWords) else {
-            return false
-        }
+        guard (0...Self.mostRowWords).contains(partition.rowWords),
+            (0...4096).contains(partition.conditionWords)
+        else { return false }
         let count = partition.sets.count
         let places = -1..<partition.conditionWords * 64
         let areSetsSound = partition.sets.enumerated().allSatisfy { position, set in

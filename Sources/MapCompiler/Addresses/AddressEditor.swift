@@ -52,9 +52,10 @@ public struct AddressEditor {
         self.memory = memory
         header = memory.header
         labels = LabelWriter(memory: memory)
-        guard header.control != 0, Int(header.control) + Int(header.control_size) <= memory.used else {
-            throw .damagedImage
-        }
+        let mostLabels = (0..<4).map { Int(memory.header[partition: $0].label_count) }.max() ?? 0
+        guard header.control != 0, Int(header.control) + Int(header.control_size) <= memory.used,
+            mostLabels <= Int(GUARD_LABELS_MAX)
+        else { throw .damagedImage }
         let bytes = UnsafeRawBufferPointer(
             start: memory.base + Int(header.control), count: Int(header.control_size))
         do throws(DamagedImage) { control = try AddressControl(Array(bytes)) } catch { throw .damagedImage }
