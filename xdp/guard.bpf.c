@@ -118,9 +118,9 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, 
 	}
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
-	if (guard_config.flags & GUARD_CFG_SETS && search->addresses) {
-		count_sets(search->addresses, search->source_label, 0);
-		count_sets(search->addresses, search->destination_label, 1);
+	if (guard_config.flags & GUARD_CFG_SETS) {
+		count_sets(search->addresses, packet->labels[0], 0);
+		count_sets(search->addresses, packet->labels[1], 1);
 	}
 	classify(tables, search);
 	decision->log = search->log;
@@ -162,17 +162,20 @@ static __always_inline int judge_fragment(const struct packet *packet, const str
 }
 
 /* Stages 3 to 7. */
-static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables, struct packet *packet,
-                                         const struct recalled *found, struct decision *decision)
+static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables, const void *addresses,
+                                         struct packet *packet, const struct recalled *found,
+                                         struct decision *decision)
 {
-	struct search search = {.slot = GUARD_NO_SLOT, .would_drop_slot = GUARD_NO_SLOT};
+	struct search search = {
+	        .addresses = addresses,
+	        .slot = GUARD_NO_SLOT,
+	        .would_drop_slot = GUARD_NO_SLOT,
+	};
 	__u64 head = 0;
 
-	search.addresses = addresses();
-	search.source_label = label_at(search.addresses, packet, 0);
-	search.source = label_row(search.addresses, search.source_label);
-	if (guard_config.flags & GUARD_CFG_NEVER_BAN && search.addresses)
-		head = address_u64(search.addresses, search.source);
+	look_up(addresses, packet, 0);
+	if (guard_config.flags & GUARD_CFG_NEVER_BAN)
+		head = address_u64(addresses, packet->rows[0]);
 	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
 	if (guard_config.flags & GUARD_CFG_FAILSAFE) {
 		find_rows(ctx, tables, packet, &search);
@@ -216,12 +219,15 @@ static __always_inline int is_kept(const struct decision *decision, const struct
 static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, struct decision *decision)
 {
 	struct recalled found = {};
-	const void *t = tables();
+	const void *t, *a;
 
 	parse(ctx, packet);
 	/* Nothing known in a register survives: the verifier goes on once, not once for each path. */
 	asm volatile("" : : : "memory");
-	if (!t)
+	t = tables();
+	a = addresses();
+	/* Never so: both have their one value. */
+	if (!t || (guard_config.flags & GUARD_CFG_ADDRESSES && !a))
 		return decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
 	if (guard_config.decapsulate && tunnel_of(packet))
 		decapsulate(ctx, packet);
@@ -229,7 +235,7 @@ static __always_inline void judge(struct xdp_md *ctx, struct packet *packet, str
 		recall_first(packet, &found);
 	if (judge_headers(ctx, packet, decision))
 		return;
-	judge_packet(ctx, t, packet, &found, decision);
+	judge_packet(ctx, t, a, packet, &found, decision);
 	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK &&
 	    (packet->fragment == FRAGMENT_FIRST || packet->is_cut) && is_kept(decision, &found))
 		remember(packet, decision,

@@ -12,8 +12,6 @@
 /* Rows of a packet, and how far the search has come. */
 struct search {
 	const void *addresses; /* the same for the whole packet */
-	__u32 source_label; /* offsets of labels in it */
-	__u32 destination_label;
 	__u32 source; /* offsets of rows in it */
 	__u32 destination;
 	__u32 rows[GUARD_DIMS];
@@ -105,11 +103,12 @@ static __always_inline __u32 dimension_value(struct xdp_md *ctx, const void *tab
 	}
 }
 
-static __always_inline void find_rows(struct xdp_md *ctx, const void *tables, const struct packet *packet,
+static __always_inline void find_rows(struct xdp_md *ctx, const void *tables, struct packet *packet,
                                       struct search *search)
 {
-	search->destination_label = label_at(search->addresses, packet, 1);
-	search->destination = label_row(search->addresses, search->destination_label);
+	look_up(search->addresses, packet, 1);
+	search->source = packet->rows[0];
+	search->destination = packet->rows[1];
 #pragma unroll
 	for (int i = 0; i < GUARD_DIMS; i++)
 		if (guard_config.index[i].enabled)
@@ -123,7 +122,7 @@ static __always_inline __u64 rows_word(const void *tables, const struct search *
 	__u32 at = word * sizeof(__u64);
 	__u64 bits = ~0ULL;
 
-	if (guard_config.flags & GUARD_CFG_ADDRESSES && search->addresses)
+	if (guard_config.flags & GUARD_CFG_ADDRESSES)
 		bits = address_u64(search->addresses, search->source + at) &
 		       address_u64(search->addresses, search->destination + at);
 #pragma unroll
