@@ -163,8 +163,8 @@ static __always_inline int judge_fragment(const struct packet *packet, const str
 }
 
 /* Looks up the rows, where the family's rules need them; returns the head word, where failsafe needs it. */
-static __always_inline __u64 family_rows(struct xdp_md *ctx, const struct view *view,
-                                         const struct packet *packet, struct search *search)
+static __always_inline __u64 family_rows(struct xdp_md *ctx, const struct view *view, struct packet *packet,
+                                         struct search *search)
 {
 	if (packet->family == 6) {
 		if (!needs_rows(CLASSIFIER_IPV6))

@@ -211,8 +211,13 @@ __u32 native_datapath_label(const struct native_datapath *datapath, __u8 family,
 {
 	struct packet packet = {.family = family, .source = *address, .destination = *address};
 
+	const struct guard_addresses_header *header = datapath->addresses;
+
 	native_config = &datapath->config;
-	return address_label(datapath->addresses, &packet, side != 0);
+	prepare_lookup(&packet, side != 0);
+	return (label_at(header, &packet.lookup) -
+	        header->partitions[GUARD_PARTITION(family, side != 0)].labels) /
+	       sizeof(struct guard_label);
 }
 
 void native_datapath_destroy(struct native_datapath *datapath)

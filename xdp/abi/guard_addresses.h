@@ -36,7 +36,7 @@ enum guard_address_entry {
 #define GUARD_NO_KEY (1ULL << 63)
 #define GUARD_TREE_SHIFT 27
 #define GUARD_TREE_OFFSET ((1U << GUARD_TREE_SHIFT) - 1)
-#define GUARD_TREE_LEVELS 11 /* at most: 8 to the power of it leaves */
+#define GUARD_TREE_LEVELS 8 /* at most: 8 to the power of it leaves, more than the largest value can have */
 #define GUARD_TREE_SHORT 15 /* in place of the levels: a struct guard_tree_short */
 
 struct guard_tree_node {

@@ -139,10 +139,13 @@ static __always_inline __u64 address_entry(const void *addresses, __u32 root, __
 	return address_u64(addresses, ((__u64)group->entries + bits_set(group->differs & (bit - 1))) * 8);
 }
 
-static __always_inline __u32 ipv4_label(const void *addresses, __u32 root, __u32 address)
+/* The number of an address's label in a partition. `top` is an IPv4 address, or the first 32 bits of an IPv6
+ * address, whose trees go on with `key` and `low`. Both families take one way: the verifier then looks at it
+ * once. */
+static __always_inline __u32 address_label(const void *addresses, __u32 root, __u32 top, __u64 key, __u64 low)
 {
-	__u64 entry = address_entry(addresses, root, address);
-	__u8 byte = address, first, length;
+	__u64 entry = address_entry(addresses, root, top);
+	__u8 byte = top, first, length;
 	int is_second;
 
 	switch (entry >> 62) {
@@ -157,60 +160,61 @@ static __always_inline __u32 ipv4_label(const void *addresses, __u32 root, __u32
 		                    (byte & 63) &
 		            1;
 		break;
-	default: return tree_label(addresses, entry, byte, 0);
+	default: return tree_label(addresses, entry, key, low);
 	}
 	return (is_second ? entry >> 16 : entry) & 0xffff;
 }
 
-static __always_inline __u32 ipv6_label(const void *addresses, __u32 root,
-                                        const struct guard_address6 *address)
-{
-	__u64 entry = address_entry(addresses, root, address->high >> 32);
-
-	if (entry >> 62 == GUARD_ENTRY_LABEL)
-		return entry & 0xffff;
-	return tree_label(addresses, entry, (address->high << 24 | address->low >> 40) >> 1,
-	                  address->low & ((1ULL << 41) - 1));
-}
-
-/* The number of an address's label. `side` 0 is the source, 1 the destination. */
-static __always_inline __u32 address_label(const void *addresses, const struct packet *packet, int side)
+/* What is looked for: the parts of an address, and its partition. */
+static __always_inline void prepare_lookup(struct packet *packet, int side)
 {
 	const struct guard_address6 *address = side ? &packet->destination : &packet->source;
-	const struct guard_partition *partition;
+	struct packet_lookup *lookup = &packet->lookup;
 
+	lookup->partition = __builtin_offsetof(struct guard_addresses_header, partitions) +
+	                    GUARD_PARTITION(packet->family, side) * sizeof(struct guard_partition);
 	if (packet->family == 4) {
-		if (!(guard_config.partitions & 1 << GUARD_PARTITION(4, side)))
-			return 0;
-		partition = &addresses_header(addresses)->partitions[GUARD_PARTITION(4, side)];
-		return ipv4_label(addresses, partition->root, address->low);
+		lookup->top = address->low;
+		lookup->key = address->low & 0xff;
+		lookup->low = 0;
+	} else {
+		lookup->top = address->high >> 32;
+		lookup->key = (address->high << 24 | address->low >> 40) >> 1;
+		lookup->low = address->low & ((1ULL << 41) - 1);
 	}
-	if (!(guard_config.partitions & 1 << GUARD_PARTITION(6, side)))
-		return 0;
-	partition = &addresses_header(addresses)->partitions[GUARD_PARTITION(6, side)];
-	return ipv6_label(addresses, partition->root, address);
 }
 
-/* Where the struct guard_label of an address stands; 0 where no IP header was read. */
-static __always_inline __u32 label_at(const void *addresses, const struct packet *packet, int side)
+/* The offset of the label of what is looked for. */
+static __always_inline __u32 label_at(const void *addresses, const struct packet_lookup *lookup)
 {
-	const struct guard_addresses_header *header = addresses_header(addresses);
-	__u32 labels, label;
+	__u32 root =
+	        address_u32(addresses, lookup->partition + __builtin_offsetof(struct guard_partition, root));
+	__u32 label = root ? address_label(addresses, root, lookup->top, lookup->key, lookup->low) : 0;
 
-	if (!addresses || !packet->family)
-		return 0;
-	label = address_label(addresses, packet, side);
-	labels = packet->family == 4 ? header->partitions[GUARD_PARTITION(4, side)].labels
-	                             : header->partitions[GUARD_PARTITION(6, side)].labels;
-	return labels + label * sizeof(struct guard_label);
+	return address_u32(addresses,
+	                   lookup->partition + __builtin_offsetof(struct guard_partition, labels)) +
+	       label * sizeof(struct guard_label);
 }
 
-/* The offset of the row of a label. */
-static __always_inline __u32 label_row(const void *addresses, __u32 label_at)
+/* Looks up an address of the packet: its label and row; without an IP header the label is 0. Each step's
+ * results are kept in the packet, which lies in a map: what the verifier knows of them on each way through a
+ * step it forgets there, and the ways meet again. */
+static __always_inline void look_up(const void *addresses, struct packet *packet, int side)
 {
+	__u32 at;
+
 	if (!addresses)
-		return 0;
-	return label_at ? address_u32(addresses, label_at) : addresses_header(addresses)->unread_row;
+		return;
+	packet->labels[side] = 0;
+	if (packet->family) {
+		prepare_lookup(packet, side);
+		asm volatile("" : : : "memory");
+		packet->labels[side] = label_at(addresses, &packet->lookup);
+	}
+	asm volatile("" : : : "memory");
+	at = packet->labels[side];
+	packet->rows[side] = at ? address_u32(addresses, at) : addresses_header(addresses)->unread_row;
+	asm volatile("" : : : "memory");
 }
 
 /* What is left of a list of sets' slots to count. */

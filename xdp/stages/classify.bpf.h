@@ -174,7 +174,7 @@ static __always_inline void classify_tuples(struct xdp_md *ctx, const struct vie
                                             struct guard_scratch *room)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
-	const struct packet *packet = &room->packet;
+	struct packet *packet = &room->packet;
 	struct search *search = &room->search;
 
 	search->service = service_value(view->tables, packet);
@@ -185,7 +185,7 @@ static __always_inline void classify_tuples(struct xdp_md *ctx, const struct vie
 	    (search->best >= classifier->first || !(search->best_order & GUARD_ENTRY_DECIDES))) {
 		if (!needs_rows(classifier)) {
 			find_rows(ctx, view, packet, classifier, search);
-			count_sets(view, classifier, search);
+			count_sets(view, classifier, packet);
 		}
 		begin_bits(view, classifier, search);
 		best_bit(view, six, search);
@@ -207,7 +207,7 @@ static __always_inline void classify(struct xdp_md *ctx, const struct view *view
 	if (classifier->rule_count == 0)
 		return;
 	if (needs_rows(classifier))
-		count_sets(view, classifier, &room->search);
+		count_sets(view, classifier, &room->packet);
 	if (classifier->engine == GUARD_ENGINE_TUPLE_SPACE)
 		classify_tuples(ctx, view, six, room);
 	else

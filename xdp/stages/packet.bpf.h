@@ -20,6 +20,14 @@ enum packet_fragment {
 	FRAGMENT_LATER,
 };
 
+/* An address as guard_addresses is searched for it. */
+struct packet_lookup {
+	__u64 key; /* of a tree */
+	__u64 low; /* of a tree below it */
+	__u32 top; /* IPv4, or the first 32 bits of IPv6 */
+	__u32 partition; /* offset */
+};
+
 struct packet {
 	/* cleared for each packet */
 	__u32 end; /* offset behind the IP packet, or what there is of it; 0: no IP header was read */
@@ -60,6 +68,10 @@ struct packet {
 	__u16 fragment_at; /* where it belongs in the datagram, in bytes */
 	__u32 fragment_id;
 	__u32 fragment_data; /* offset of the part that is fragmented */
+	/* of source and destination, once they were looked up: offsets in guard_addresses */
+	struct packet_lookup lookup;
+	__u32 labels[2];
+	__u32 rows[2];
 };
 
 static __always_inline void packet_clear(struct packet *packet)

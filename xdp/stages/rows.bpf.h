@@ -99,23 +99,21 @@ static __always_inline int needs_rows(classifier classifier)
 }
 
 /* The label and row of the packet's source. */
-static __always_inline void find_source(const struct view *view, const struct packet *packet,
-                                        struct search *search)
+static __always_inline void find_source(const struct view *view, struct packet *packet, struct search *search)
 {
-	search->source_label = label_at(view->addresses, packet, 0);
-	search->source = label_row(view->addresses, search->source_label);
+	look_up(view->addresses, packet, 0);
+	search->source = packet->rows[0];
 }
 
 /* Looks up the rows of all keys; the source's is known already where never-ban asked for it. */
-static __always_inline void find_rows(struct xdp_md *ctx, const struct view *view,
-                                      const struct packet *packet, classifier classifier,
-                                      struct search *search)
+static __always_inline void find_rows(struct xdp_md *ctx, const struct view *view, struct packet *packet,
+                                      classifier classifier, struct search *search)
 {
 	if (classifier->addresses) {
 		if (!(guard_config.flags & GUARD_CFG_NEVER_BAN))
 			find_source(view, packet, search);
-		search->destination_label = label_at(view->addresses, packet, 1);
-		search->destination = label_row(view->addresses, search->destination_label);
+		look_up(view->addresses, packet, 1);
+		search->destination = packet->rows[1];
 	}
 #pragma unroll
 	for (int i = 0; i < GUARD_DIMS; i++)
@@ -126,12 +124,12 @@ static __always_inline void find_rows(struct xdp_md *ctx, const struct view *vie
 
 /* Counts the packet in the sets that hold its addresses: once the rules ask for them. */
 static __always_inline void count_sets(const struct view *view, classifier classifier,
-                                       const struct search *search)
+                                       const struct packet *packet)
 {
 	if (!(guard_config.flags & GUARD_CFG_SETS) || !classifier->addresses)
 		return;
-	count_label(view->addresses, search->source_label, 0);
-	count_label(view->addresses, search->destination_label, 1);
+	count_label(view->addresses, packet->labels[0], 0);
+	count_label(view->addresses, packet->labels[1], 1);
 }
 
 /* One word of the rows' intersection. There is a row where there is a word: the compiler has addresses take

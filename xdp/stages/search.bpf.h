@@ -14,8 +14,6 @@ struct search {
 	__u64 tuples; /* that may hold an entry for the packet */
 	__u64 left; /* of those, still to look at */
 	__u64 now_ns; /* 0: not read yet */
-	__u32 source_label; /* offsets of labels */
-	__u32 destination_label;
 	__u32 source; /* offsets of rows */
 	__u32 destination;
 	__u32 rows[GUARD_DIMS];
