@@ -78,8 +78,8 @@ let package = Package(
         .executableTarget(
             name: "guardbench",
             dependencies: [
-                "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyLanguage", "NetworkTypes", "Diagnostics",
-                "GuardABI",
+                "Replay", "Capture", "MapCompiler", "Dataplane", "PolicyAnalysis", "PolicyLanguage",
+                "NetworkTypes", "TestSupport",
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -101,6 +101,14 @@ let package = Package(
                 "TestSupport", "Replay", "Capture", "MapCompiler", "PolicyLanguage", "NetworkTypes", "GuardABI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/Differential", swiftSettings: strict),
+        // The evaluators against large sets with answers that others made; scripts/scale runs it.
+        .executableTarget(
+            name: "scale",
+            dependencies: [
+                "TestSupport", "Replay", "Capture", "MapCompiler", "PolicyLanguage", "Diagnostics",
+                "NetworkTypes",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Scale", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
         tests(
@@ -108,6 +116,12 @@ let package = Package(
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
         tests("ServiceTests", ["Service", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
         tests("NetworkTypesTests", ["NetworkTypes"]),
+        tests(
+            "DataplaneTests",
+            [
+                "Dataplane", "MapCompiler", "NativeDatapath", "GuardABI", "PolicyLanguage", "Diagnostics",
+                "NetworkTypes",
+            ]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"], exclude: ["cases"]),
@@ -120,8 +134,8 @@ let package = Package(
         tests(
             "NativeDatapathTests",
             [
-                "NativeDatapath", "MapCompiler", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes",
-                "GuardABI",
+                "NativeDatapath", "MapCompiler", "Dataplane", "Replay", "PolicyLanguage", "Diagnostics",
+                "NetworkTypes", "GuardABI",
             ]),
         tests(
             "ReplayTests",
@@ -131,6 +145,12 @@ let package = Package(
                 "NetworkTypes", "GuardABI", "JSONOutput", "differential",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["cases", "sanitized"]),
+        tests(
+            "ScaleTests",
+            [
+                "scale", "Replay", "PolicyLanguage", "NetworkTypes", "guardbench",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         tests(
             "EvasionTests",
             [

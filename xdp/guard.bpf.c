@@ -106,11 +106,10 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 }
 
 /* Stages 5 to 7, for a packet that nothing above the rules decided. */
-static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, struct guard_scratch *room,
-                                        struct decision *decision)
+static __always_inline void judge_rules(struct xdp_md *ctx, struct view *view, struct decision *decision)
 {
-	struct packet *packet = &room->packet;
-	struct search *search = &room->search;
+	struct packet *packet = view->packet;
+	struct search *search = view->search;
 	enum guard_detail detail;
 
 	detail = essential(ctx, packet);
@@ -120,10 +119,14 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const void *tables, 
 	}
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
+	if (guard_config.flags & GUARD_CFG_SETS && view->addresses) {
+		count_sets(view->addresses, search->source_label, 0);
+		count_sets(view->addresses, search->destination_label, 1);
+	}
 	if (packet->family == 6)
-		classify(ctx, tables, 1, room);
+		classify(ctx, view, 1);
 	else
-		classify(ctx, tables, 0, room);
+		classify(ctx, view, 0);
 	decision->log = search->log;
 	decision->monitor_slot = search->would_drop_slot;
 	if (search->slot == GUARD_NO_SLOT)
@@ -163,22 +166,20 @@ static __always_inline int judge_fragment(const struct packet *packet, const str
 }
 
 /* Looks up the rows, where the family's rules need them; returns the head word, where failsafe needs it. */
-static __always_inline __u64 family_rows(struct xdp_md *ctx, const void *tables, const struct packet *packet,
-                                         struct search *search)
+static __always_inline __u64 family_rows(struct xdp_md *ctx, const struct view *view)
 {
-	if (packet->family == 6) {
+	int asks = guard_config.flags & GUARD_CFG_FAILSAFE;
+
+	if (view->packet->family == 6) {
 		if (!needs_rows(CLASSIFIER_IPV6))
 			return 0;
-		find_rows(ctx, tables, packet, CLASSIFIER_IPV6, search);
-		return guard_config.flags & GUARD_CFG_FAILSAFE
-		               ? rows_word(tables, CLASSIFIER_IPV6, search, GUARD_ROW_HEAD)
-		               : 0;
+		find_rows(ctx, view, CLASSIFIER_IPV6);
+		return asks ? rows_word(view, CLASSIFIER_IPV6, GUARD_ROW_HEAD) : 0;
 	}
 	if (!needs_rows(CLASSIFIER_IPV4))
 		return 0;
-	find_rows(ctx, tables, packet, CLASSIFIER_IPV4, search);
-	return guard_config.flags & GUARD_CFG_FAILSAFE ? rows_word(tables, CLASSIFIER_IPV4, search, GUARD_ROW_HEAD)
-	                                               : 0;
+	find_rows(ctx, view, CLASSIFIER_IPV4);
+	return asks ? rows_word(view, CLASSIFIER_IPV4, GUARD_ROW_HEAD) : 0;
 }
 
 /* Stages 3 to 7. */
@@ -186,17 +187,23 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables,
                                          const struct recalled *found, struct decision *decision)
 {
 	struct packet *packet = &room->packet;
-	struct search *search = &room->search;
+	struct view view = {
+	        .tables = tables,
+	        .addresses = addresses(),
+	        .packet = packet,
+	        .search = &room->search,
+	};
 	__u64 head = 0;
 
-	search_clear(search);
+	search_clear(&room->search);
 	if (guard_config.flags & GUARD_CFG_NEVER_BAN) {
-		search->source = address_row(packet, 0);
-		head = table_u64(tables, search->source);
+		find_source(&view);
+		if (view.addresses)
+			head = address_u64(view.addresses, room->search.source);
 	}
 	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
 	if (guard_config.flags & GUARD_CFG_FAILSAFE) {
-		if (family_rows(ctx, tables, packet, search) & GUARD_FAILSAFE_MASK)
+		if (family_rows(ctx, &view) & GUARD_FAILSAFE_MASK)
 			return decide(decision, GUARD_REASON_FAILSAFE, GUARD_PASS);
 		if (found->flags & FRAGMENT_FAILSAFE)
 			return follow(decision, found);
@@ -206,8 +213,8 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const void *tables,
 	if (judge_fragment(packet, found, decision))
 		return;
 	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
-		family_rows(ctx, tables, packet, search);
-	judge_rules(ctx, tables, room, decision);
+		family_rows(ctx, &view);
+	judge_rules(ctx, &view, decision);
 }
 
 /* What was kept for a later fragment. One that starts before its first's end is malformed. */

@@ -22,7 +22,25 @@ struct {
 	__uint(max_entries, 1);
 } guard_tables SEC(".maps");
 
-/* Who applied which policy: JSON text for status, found through the program. Never read in the kernel. */
+/* What depends on sets of addresses: a struct guard_addresses_header and what it tells of. An inner map is
+ * written through mmap before it takes its place here, and then only read: a set changes by one more map. Of
+ * the size that this policy needs, with room for sets to grow. */
+struct guard_addresses_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(key_size, 4);
+	__uint(value_size, 8);
+	__uint(max_entries, 1);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__type(key, __u32);
+	__uint(max_entries, 1);
+	__array(values, struct guard_addresses_map);
+} guard_addresses SEC(".maps");
+
+/* Who applied which policy, for status, found through the program. Never read in the kernel. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(key_size, 4);
@@ -88,13 +106,29 @@ struct {
 	__uint(max_entries, GUARD_REASONS *GUARD_VERDICTS);
 } guard_reasons SEC(".maps");
 
-/* Packets by rule slot. A slot belongs to a rule name for good, so that counts survive every apply. */
+/* Packets by rule slot. A slot belongs to a rule name for good, so that counts survive every apply. This is
+ * the first page of slots, which most policies never leave. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct guard_rule_counters);
-	__uint(max_entries, GUARD_SLOTS);
+	__uint(max_entries, GUARD_PAGE_SLOTS);
 } guard_rules SEC(".maps");
+
+/* The further pages by number, 0 left empty: made by the controller when a policy needs them, as per-CPU
+ * counters of a million rules would take 32 MB a CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__type(key, __u32);
+	__uint(max_entries, GUARD_PAGES);
+	__array(
+	        values, struct {
+		        __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+		        __type(key, __u32);
+		        __type(value, struct guard_rule_counters);
+		        __uint(max_entries, GUARD_PAGE_SLOTS);
+	        });
+} guard_rule_pages SEC(".maps");
 
 /* Rule names to slots: the controller's; never read in the kernel. */
 struct {
@@ -104,6 +138,23 @@ struct {
 	__type(value, __u32);
 	__uint(max_entries, GUARD_SLOTS);
 } guard_slots SEC(".maps");
+
+/* Hits of named sets by slot. The program adds; a slot belongs to a set's name for good. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_set_counters);
+	__uint(max_entries, GUARD_SETS);
+} guard_sets SEC(".maps");
+
+/* Set names to slots: the controller's; never read in the kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct guard_rule_name);
+	__type(value, __u32);
+	__uint(max_entries, GUARD_SETS);
+} guard_set_slots SEC(".maps");
 
 /* Banned prefixes. The controller adds and removes; the program checks the end time and counts. Preallocated,
  * never evicted: a full table is an error for whoever bans. */

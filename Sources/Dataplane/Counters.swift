@@ -96,15 +96,6 @@ extension SharedState {
         return cpus
     }
 
-    /// What a rule's slot has counted: decided, and would have dropped.
-    public func ruleCounts(slot: UInt32) throws(KernelError) -> (decided: Count, wouldDrop: Count) {
-        let values = try perCPUValues(descriptor(.rules), key: slot, of: guard_rule_counters())
-        return values.reduce(into: (Count(), Count())) { sum, value in
-            sum.0 = sum.0 + Count(value.decided)
-            sum.1 = sum.1 + Count(value.would_drop)
-        }
-    }
-
     /// How many sources each CPU has noted so far, and the last of them, oldest first.
     public func notedPackets() throws(KernelError) -> [(cursor: UInt64, packets: [NotedPacket])] {
         let stride = MemoryLayout<guard_talkers>.stride

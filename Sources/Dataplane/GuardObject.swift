@@ -9,6 +9,7 @@ import GuardABI
 enum SharedMap: String, CaseIterable {
     case reasons = "guard_reasons"
     case rules = "guard_rules"
+    case rulePages = "guard_rule_pages"
     case slots = "guard_slots"
     case bans = "guard_bans"
     case banLengths = "guard_ban_lengths"
@@ -26,14 +27,17 @@ let guardProgramName = "xdpguard"
 public struct GenerationImage: Sendable {
     public var config: guard_config
     public var tables: [UInt8]
-    /// JSON text that stays with the program.
+    /// The front of guard_addresses' value, of `config.addresses_size` bytes.
+    public var addresses: [UInt8]
+    /// Stays with the program, for whoever asks what runs.
     public var info: [UInt8]
     /// Called by an entry in a dispatcher: libxdp loads entries without the flag for frames in several
     /// buffers, and the kernel lets only programs of the same kind call each other. The dispatcher has it.
     var isShared = false
-    public init(config: guard_config, tables: [UInt8], info: [UInt8]) {
+    public init(config: guard_config, tables: [UInt8], addresses: [UInt8], info: [UInt8]) {
         self.config = config
         self.tables = tables
+        self.addresses = addresses
         self.info = info
     }
 }
@@ -43,6 +47,8 @@ final class GuardObject {
     private let object: OpaquePointer
     private(set) var program: Int32 = -1
     let tableBytes: Int
+    /// What guard_addresses holds at first.
+    private var addresses: AddressMap?
 
     /// Loads the program for an image.
     /// - Parameters:
@@ -53,7 +59,7 @@ final class GuardObject {
     ) throws(KernelError) {
         libbpf_set_print(captureLog)
         LogBuffer.shared.reset()
-        tableBytes = image.tables.count
+        tableBytes = image.tables.count + image.addresses.count
         // From here on a throw runs deinit, which closes the object.
         object = try Self.open(elf)
         try configure(image)
@@ -114,6 +120,12 @@ final class GuardObject {
         try check(result, "configure the XDP program")
         try check(
             bpf_map__set_value_size(try map("guard_tables"), UInt32(image.tables.count)), "size the tables")
+        let addresses = try AddressMap(valueSize: image.config.addresses_size)
+        addresses.fill(image.addresses)
+        self.addresses = addresses
+        try check(
+            bpf_map__set_inner_map_fd(try map("guard_addresses"), addresses.descriptor.raw),
+            "size the tables of addresses")
         let infoSize = UInt32(max(8, (image.info.count + 7) & ~7))
         try check(bpf_map__set_value_size(try map("guard_info"), infoSize), "size the description")
     }
@@ -131,9 +143,15 @@ final class GuardObject {
     private func fill(_ image: GenerationImage) throws(KernelError) {
         let memory = try MapMemory(map: descriptor("guard_tables"), length: image.tables.count)
         image.tables.withUnsafeBytes { memory.base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        var zero: UInt32 = 0
+        if var addresses = addresses?.descriptor.raw {
+            try check(
+                bpf_map_update_elem(descriptor("guard_addresses"), &zero, &addresses, 0),
+                "fill the tables of addresses")
+        }
+        addresses = nil
         var info = image.info
         while info.count % 8 != 0 || info.isEmpty { info.append(0) }
-        var zero: UInt32 = 0
         try check(bpf_map_update_elem(descriptor("guard_info"), &zero, &info, 0), "store the description")
     }
 }

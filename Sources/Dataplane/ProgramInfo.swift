@@ -21,7 +21,7 @@ public func programName(_ id: UInt32) -> String? {
 
 func programID(_ program: FileDescriptor) throws(KernelError) -> UInt32 { try programInfo(program.raw).id }
 
-/// The JSON text that was stored with a generation.
+/// What was stored with a generation; zeros may follow.
 func readDescription(_ map: FileDescriptor) throws(KernelError) -> [UInt8] {
     var info = bpf_map_info()
     var size = UInt32(MemoryLayout<bpf_map_info>.size)
@@ -29,7 +29,7 @@ func readDescription(_ map: FileDescriptor) throws(KernelError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: Int(info.value_size))
     var zero: UInt32 = 0
     try check(bpf_map_lookup_elem(map.raw, &zero, &bytes), "read the description")
-    return Array(bytes.prefix { $0 != 0 })
+    return bytes
 }
 
 /// Runs of a program over `milliseconds`; statistics are on only meanwhile, as they cost time for every

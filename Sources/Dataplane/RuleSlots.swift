@@ -9,11 +9,24 @@ extension SharedState {
     public func slots() throws(KernelError) -> [String: UInt32] {
         let map = try descriptor(.slots)
         var found: [String: UInt32] = [:]
-        for var key in try mapKeys(map, room: Int(GUARD_SLOTS), from: guard_rule_name()) {
-            var slot: UInt32 = 0
-            if bpf_map_lookup_elem(map, &key, &slot) == 0 { found[key.name] = slot }
+        var keys = [guard_rule_name](repeating: guard_rule_name(), count: batchSize)
+        var values = [UInt32](repeating: 0, count: batchSize)
+        var position: UInt32 = 0
+        var isFirst = true
+        while true {
+            var count = UInt32(batchSize)
+            var next: UInt32 = 0
+            let result =
+                isFirst
+                ? bpf_map_lookup_batch(map, nil, &next, &keys, &values, &count, nil)
+                : bpf_map_lookup_batch(map, &position, &next, &keys, &values, &count, nil)
+            // Only "no more keys" is the end; anything else would make a short list look whole.
+            if result != 0, result != -ENOENT { try check(result, "read the rules' counter slots") }
+            for index in 0..<Int(count) { found[keys[index].name] = values[index] }
+            if result != 0 { return found }
+            position = next
+            isFirst = false
         }
-        return found
     }
 
     /// The slots of the rules of a policy, those of new names given now. When all are taken, names that
@@ -23,62 +36,92 @@ extension SharedState {
     public func assignSlots(
         to names: [String], running: Set<String>
     ) throws(KernelError) -> [String: UInt32] {
-        var known = try slots()
+        let known = try slots()
         var assigned: [String: UInt32] = [:]
-        let wanted = running.union(names)
+        assigned.reserveCapacity(names.count)
+        var new: [(name: String, slot: UInt32)] = []
         var free = FreeSlots(taken: known.values)
         for name in names {
             if let slot = known[name] {
                 assigned[name] = slot
                 continue
             }
-            if free.isEmpty { free = try releaseSlots(of: known.filter { !wanted.contains($0.key) }) }
+            if free.isEmpty {
+                let wanted = running.union(names)
+                free = try releaseSlots(of: known.filter { !wanted.contains($0.key) })
+            }
             guard let slot = free.next() else {
                 throw KernelError(
                     "give rule '\(name)' a counter", code: ENOSPC,
                     help: "at most \(GUARD_SLOTS) rules have one")
             }
-            try store(name, slot)
-            known[name] = slot
+            new.append((name, slot))
             assigned[name] = slot
         }
+        try makeCounterPages(forSlots: (assigned.values.max() ?? 0) + 1)
+        try store(new)
         return assigned
     }
 
-    private func store(_ name: String, _ slot: UInt32) throws(KernelError) {
-        var key = guard_rule_name(name)
-        var slot = slot
-        try check(
-            bpf_map_update_elem(descriptor(.slots), &key, &slot, 0),
-            "store the counter slot of rule '\(name)'")
+    private func store(_ new: [(name: String, slot: UInt32)]) throws(KernelError) {
+        for start in stride(from: 0, to: new.count, by: batchSize) {
+            let batch = new[start..<min(start + batchSize, new.count)]
+            let keys = batch.map { guard_rule_name($0.name) }
+            let values = batch.map(\.slot)
+            var count = UInt32(batch.count)
+            try check(
+                bpf_map_update_batch(descriptor(.slots), keys, values, &count, nil),
+                "store the rules' counter slots")
+        }
     }
 
     private func releaseSlots(of names: [String: UInt32]) throws(KernelError) -> FreeSlots {
-        let zeros = [guard_rule_counters](repeating: guard_rule_counters(), count: try possibleCPUs())
         for (name, slot) in names {
             var key = guard_rule_name(name)
-            var index = slot
             try check(
                 bpf_map_delete_elem(descriptor(.slots), &key), "release the counter slot of rule '\(name)'")
-            try check(bpf_map_update_elem(descriptor(.rules), &index, zeros, 0), "clear a counter")
+            try clearCounter(slot)
         }
         return FreeSlots(only: names.values.sorted())
     }
 }
 
+/// Names in one system call.
+private let batchSize = 8192
+
 /// Slots that no name has, lowest first.
 private struct FreeSlots {
-    private var slots: [UInt32]
+    /// Those taken; all below `first` are, or are given out.
+    private var taken: Set<UInt32>
+    private var first: UInt32 = 0
+    /// Slots given back, last first; nil: all that are not taken.
+    private var returned: [UInt32]?
 
     init(taken: some Collection<UInt32>) {
-        let taken = Set(taken)
-        slots = (0..<UInt32(GUARD_SLOTS)).filter { !taken.contains($0) }.reversed()
+        self.taken = Set(taken)
+        skip()
     }
 
-    init(only slots: [UInt32]) { self.slots = slots.reversed() }
+    init(only slots: [UInt32]) {
+        taken = []
+        returned = slots.reversed()
+    }
 
-    var isEmpty: Bool { slots.isEmpty }
-    mutating func next() -> UInt32? { slots.popLast() }
+    var isEmpty: Bool { returned?.isEmpty ?? (first >= UInt32(GUARD_SLOTS)) }
+
+    mutating func next() -> UInt32? {
+        if returned != nil { return returned?.popLast() }
+        guard !isEmpty else { return nil }
+        defer {
+            first += 1
+            skip()
+        }
+        return first
+    }
+
+    private mutating func skip() {
+        while taken.contains(first) { first += 1 }
+    }
 }
 
 extension guard_rule_name {

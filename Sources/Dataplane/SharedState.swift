@@ -7,6 +7,8 @@ import GuardABI
 /// The pinned maps of an instance.
 public final class SharedState {
     let maps: [SharedMap: FileDescriptor]
+    /// Further pages of rule counters that were opened so far, by number.
+    var counterPages: [UInt32: FileDescriptor] = [:]
 
     init(maps: [SharedMap: FileDescriptor]) { self.maps = maps }
 

@@ -50,12 +50,20 @@ extension Diagnostic {
     public func rendered() -> String {
         let (line, column) = range.source.position(ofByte: range.start)
         var text = printable(range.source.path) + (isOfWholeFile ? ": " : ":\(line):\(column): ")
-        text += "\(severity.rawValue): \(printable(message)) [\(id)]\n"
+        text += "\(severity.rawValue): \(Self.shortened(message)) [\(id)]\n"
         let places = (isOfWholeFile ? [] : [Label(range, label)]) + related
         let width = places.map { String($0.range.line).count }.max() ?? 1
         for place in places { text += Self.quote(place, gutter: width) }
-        if let help { text += " help: \(printable(help))\n" }
+        if let help { text += " help: \(Self.shortened(help))\n" }
         return text
+    }
+
+    /// Words that repeat the user's text end where nobody reads on: a value can have megabytes.
+    private static func shortened(_ text: String) -> String {
+        let most = 500
+        guard text.utf8.count > most else { return printable(text) }
+        let start = text.prefix(most)
+        return printable(String(start)) + (start.endIndex < text.endIndex ? "..." : "")
     }
 
     /// Characters of a line that are shown before and behind the caret's start.

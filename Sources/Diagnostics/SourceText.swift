@@ -6,18 +6,25 @@ public final class SourceText: Sendable, Hashable {
     /// The path as the user gave it.
     public let path: String
     public let bytes: [UInt8]
-    /// Byte offset of each line's first byte.
-    let lineStarts: [Int]
+    /// Line feeds before each block of `blockLength` bytes: an entry a line would take more memory than a
+    /// list of a million short lines itself.
+    private let lineFeedsBefore: [Int32]
+    private static let blockLength = 4096
 
     public init(path: String, bytes: [UInt8]) {
         self.path = path
         self.bytes = bytes
-        // A byte-order mark is no character of the first line.
-        var starts = [bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0]
+        var counts: [Int32] = [0]
+        counts.reserveCapacity(bytes.count / Self.blockLength + 1)
         bytes.withUnsafeBufferPointer { bytes in
-            for index in bytes.indices where bytes[index] == UInt8(ascii: "\n") { starts.append(index + 1) }
+            var start = 0
+            while start + Self.blockLength <= bytes.count {
+                let block = UnsafeBufferPointer(rebasing: bytes[start..<(start + Self.blockLength)])
+                counts.append(counts[counts.count - 1] &+ lineFeeds(block))
+                start += Self.blockLength
+            }
         }
-        lineStarts = starts
+        lineFeedsBefore = counts
     }
 
     public convenience init(path: String, text: String) { self.init(path: path, bytes: Array(text.utf8)) }
@@ -29,40 +36,72 @@ public final class SourceText: Sendable, Hashable {
 
     /// The bytes of the 1-based line without its line break; empty beyond the end.
     func lineBounds(_ number: Int) -> Range<Int> {
-        guard (1...lineStarts.count).contains(number) else { return bytes.count..<bytes.count }
-        let start = lineStarts[number - 1]
-        var end = number < lineStarts.count ? lineStarts[number] - 1 : bytes.count
+        guard let start = lineStart(number) else { return bytes.count..<bytes.count }
+        var end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
         if end > start, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
         return start..<end
     }
 
+    /// The line's first byte; nil for a line that is not there.
+    private func lineStart(_ number: Int) -> Int? {
+        if number == 1 { return markLength }
+        guard number > 1 else { return nil }
+        // The last block before which fewer lines end than before this one.
+        let wanted = number - 1
+        var block = 0
+        var high = lineFeedsBefore.count
+        while block + 1 < high {
+            let middle = (block + high) / 2
+            if Int(lineFeedsBefore[middle]) < wanted { block = middle } else { high = middle }
+        }
+        var left = wanted - Int(lineFeedsBefore[block])
+        for index in (block * Self.blockLength)..<bytes.count where bytes[index] == UInt8(ascii: "\n") {
+            left -= 1
+            if left == 0 { return index + 1 }
+        }
+        return nil
+    }
+
+    /// A byte-order mark is no character of the first line.
+    private var markLength: Int { bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0 }
+
     /// 1-based line and column (in characters) of a byte offset.
     public func position(ofByte offset: Int) -> (line: Int, column: Int) {
-        let clamped = min(max(offset, lineStarts[0]), bytes.count)
-        var low = 0
-        var high = lineStarts.count
-        while low + 1 < high {
-            let middle = (low + high) / 2
-            if lineStarts[middle] <= clamped { low = middle } else { high = middle }
+        let clamped = min(max(offset, markLength), bytes.count)
+        let block = min(clamped / Self.blockLength, lineFeedsBefore.count - 1)
+        var line = Int(lineFeedsBefore[block]) + 1
+        for index in (block * Self.blockLength)..<clamped where bytes[index] == UInt8(ascii: "\n") {
+            line += 1
         }
-        let prefix = String(decoding: bytes[lineStarts[low]..<clamped], as: UTF8.self)
-        return (low + 1, prefix.count + 1)
+        let before = bytes[..<clamped].lastIndex(of: UInt8(ascii: "\n"))
+        let start = max(markLength, before.map { $0 + 1 } ?? 0)
+        return (line, String(decoding: bytes[start..<clamped], as: UTF8.self).count + 1)
     }
 
     public static func == (a: SourceText, b: SourceText) -> Bool { a === b }
     public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 }
 
-/// A run of bytes in a source text; never reversed.
+private func lineFeeds(_ block: UnsafeBufferPointer<UInt8>) -> Int32 {
+    var count: Int32 = 0
+    for byte in block { count &+= byte == UInt8(ascii: "\n") ? 1 : 0 }
+    return count
+}
+
+/// A run of bytes in a source text; never reversed. A policy of 100,000 rules has more than a million of
+/// them: offsets beyond 4 GiB, which no file that is read has, are kept as 4 GiB.
 public struct SourceRange: Hashable, Sendable {
     public let source: SourceText
-    public let start: Int
-    public let end: Int
+    private let low: UInt32
+    private let high: UInt32
+
+    public var start: Int { Int(low) }
+    public var end: Int { Int(high) }
 
     public init(_ source: SourceText, _ start: Int, _ end: Int) {
         self.source = source
-        self.start = start
-        self.end = max(start, end)
+        low = UInt32(clamping: start)
+        high = UInt32(clamping: max(start, end))
     }
 
     public var line: Int { source.position(ofByte: start).line }

@@ -50,11 +50,12 @@ struct EntryMaker {
         var lists = Lists(
             sources: [EntryPrefix()], destinations: [EntryPrefix()], services: [0...UInt32.max],
             ports: [0...UInt16.max])
-        if let prefixes = prefixes(match.source) {
+        // A named set can change while the policy runs: whether it holds an address stays a condition.
+        if match.sourceExpression == nil, let prefixes = prefixes(match.source) {
             lists.sources = prefixes
             condition.source = nil
         }
-        if let prefixes = prefixes(match.destination) {
+        if match.destinationExpression == nil, let prefixes = prefixes(match.destination) {
             lists.destinations = prefixes
             condition.destination = nil
         }
@@ -190,6 +191,7 @@ func entryPrefixes<Bound>(_ set: IntervalSet<Bound>, limit: Int) -> [EntryPrefix
 /// set share it: comparing them would cost as much as the policy is long.
 private struct ConditionKey: Hashable {
     private enum SetKey: Hashable {
+        case named(AddressExpression)
         case content([UInt128])
         case storage(UnsafeRawPointer?, Int)
     }
@@ -209,11 +211,13 @@ private struct ConditionKey: Hashable {
     private let ipOptions: Bool?
 
     init(_ match: RuleMatch, isIPv6: Bool) {
-        func key(_ set: AddressSet?) -> SetKey? {
-            set.map { isIPv6 ? Self.key($0.v6) : Self.key($0.v4) }
+        func key(_ set: AddressSet?, _ names: AddressExpression?) -> SetKey? {
+            guard let set else { return nil }
+            if let names { return .named(names) }
+            return isIPv6 ? Self.key(set.v6) : Self.key(set.v4)
         }
-        source = key(match.source)
-        destination = key(match.destination)
+        source = key(match.source, match.sourceExpression)
+        destination = key(match.destination, match.destinationExpression)
         service = match.service
         sourcePort = match.sourcePort
         tcpFlags = match.tcpFlags

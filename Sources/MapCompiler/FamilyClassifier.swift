@@ -13,7 +13,7 @@ struct FamilyClassifier {
     /// Numbers of the rules that can match the family, ascending. IPv4's are also for frames whose IP header
     /// was not read.
     let rules: [Int]
-    let matches: Matches
+    var matches: Matches
     /// Numbers of the rules that are bits, by bit.
     let bitRules: [Int]
     /// Nil: bit vectors.
@@ -61,8 +61,11 @@ struct FamilyClassifier {
 extension RuleMatch {
     fileprivate func canMatch(_ family: AddressFamily) -> Bool {
         guard families?.contains(family) ?? true else { return false }
-        return [source, destination].allSatisfy { set in
-            set.map { family == .ipv4 ? !$0.v4.isEmpty : !$0.v6.isEmpty } ?? true
+        func canHold(_ set: AddressSet?, _ names: AddressExpression?) -> Bool {
+            // A named set may come to hold addresses of either family.
+            guard let set, names == nil else { return true }
+            return family == .ipv4 ? !set.v4.isEmpty : !set.v6.isEmpty
         }
+        return canHold(source, sourceExpression) && canHold(destination, destinationExpression)
     }
 }

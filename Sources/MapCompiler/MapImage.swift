@@ -9,6 +9,9 @@ public struct MapImage: Sendable {
     public var config: guard_config
     /// The bytes of guard_tables; config's offsets point into them. Never empty.
     public var tables: [UInt8]
+    /// The front of the value of guard_addresses' inner map, which has `config.addresses_size` bytes: a
+    /// guard_addresses_header and what it tells of.
+    public var addresses: [UInt8]
     /// What searches the rules: IPv4's classifier, then IPv6's.
     public var classifiers: [ClassifierSummary]
 }
@@ -41,7 +44,7 @@ public struct ClassifierSummary: Sendable, Hashable {
     public var longestList = 0
     /// Rules that are bits of rows: with bit vectors all.
     public var bitRules: Int
-    /// The family's part of guard_tables.
+    /// The family's part of guard_tables. The rows of addresses are counted with the addresses.
     public var bytes: Int
 }
 
@@ -62,6 +65,8 @@ public struct CompileTarget: Sendable {
     public var ownAddresses: [IPAddress] = []
     /// Counter slots of the rules, by name.
     public var slots: [String: UInt32] = [:]
+    /// Hit counters of the sets, by name; without one the set's position.
+    public var setSlots: [String: UInt32] = [:]
     /// Time and interface come from guard_trace, and the answer goes there.
     public var isReplay = false
     /// What to subtract from nanoseconds since 1970 to get the program's clock; 0 in a replay.

@@ -50,6 +50,7 @@ struct Matches {
 func failsafeMatches(_ entry: FailsafeEntry) -> [RuleMatch] {
     var forward = RuleMatch()
     forward.source = entry.source
+    forward.sourceExpression = entry.sourceExpression
     forward.service = entry.service
     return [forward] + replies(entry)
 }
@@ -60,6 +61,7 @@ func failsafeMatches(_ entry: FailsafeEntry) -> [RuleMatch] {
 private func replies(_ entry: FailsafeEntry) -> [RuleMatch] {
     var reply = RuleMatch()
     reply.destination = entry.source
+    reply.destinationExpression = entry.sourceExpression
     guard let service = entry.service else { return [reply] }
     var matches: [RuleMatch] = []
     var bare = ServiceSet(others: service.others)

@@ -20,6 +20,9 @@ struct PolicyCompiler {
     var writer = TableWriter()
     /// The rules', by number.
     private(set) var records: [guard_rule] = []
+    /// IPv4's, then IPv6's; their rows have the same length.
+    private(set) var families: [FamilyClassifier] = []
+    var addresses: [UInt8] = []
     var problems: [Diagnostic] = []
 
     init(_ policy: CheckedPolicy, _ target: CompileTarget) {
@@ -31,37 +34,39 @@ struct PolicyCompiler {
         checkLimits()
         guard problems.isEmpty else { throw CompileError(diagnostics: problems) }
         config.abi_version = UInt32(GUARD_ABI_VERSION)
-        config.flags = flags
         config.decapsulate = decapsulate
         config.rule_count = UInt32(policy.rules.count)
+        families = [AddressFamily.ipv4, .ipv6].map { FamilyClassifier($0, of: policy, target.classifier) }
+        let words = families.map(\.matches.wordCount).max() ?? 1
+        for index in families.indices { families[index].matches.wordCount = words }
+        families.forEach { checkLimits($0) }
+        guard problems.isEmpty else { throw CompileError(diagnostics: problems) }
+        config.flags = flags
+        writeAddresses()
         writeRules()
         writeServiceBases()
-        let classifiers = [AddressFamily.ipv4, .ipv6].map { writeClassifier($0) }
+        let classifiers = families.map { writeClassifier($0) }
         writeOwnAddresses()
         writeInterfaces()
         config.tables_size = UInt32(writer.bytes.count)
         guard problems.isEmpty else { throw CompileError(diagnostics: problems) }
-        return MapImage(config: config, tables: writer.bytes, classifiers: classifiers)
+        return MapImage(
+            config: config, tables: writer.bytes, addresses: addresses, classifiers: classifiers)
     }
 
     /// Writes what searches one family's rules.
-    private mutating func writeClassifier(_ family: AddressFamily) -> ClassifierSummary {
+    private mutating func writeClassifier(_ plan: FamilyClassifier) -> ClassifierSummary {
         let begin = writer.bytes.count
-        let plan = FamilyClassifier(family, of: policy, target.classifier)
-        checkLimits(plan)
         var constants = plan.constants
-        if problems.isEmpty {
-            writeAddressTables(plan)
-            writeIndexTables(plan.matches, into: &constants)
-            // Without gaps a bit is the rule of its number.
-            if plan.bitRules.last != plan.bitRules.indices.last {
-                constants.numbers = writer.append(plan.bitRules.map(UInt32.init))
-            }
-            if let space = plan.space { write(space, into: &constants) }
+        writeIndexTables(plan.matches, into: &constants)
+        // Without gaps a bit is the rule of its number.
+        if plan.bitRules.last != plan.bitRules.indices.last {
+            constants.numbers = writer.append(plan.bitRules.map(UInt32.init))
         }
-        if family == .ipv4 { config.classifiers.0 = constants } else { config.classifiers.1 = constants }
+        if let space = plan.space { write(space, into: &constants) }
+        if plan.family == .ipv4 { config.classifiers.0 = constants } else { config.classifiers.1 = constants }
         return ClassifierSummary(
-            family: family, engine: plan.space == nil ? .bitVectors : .tupleSpace, rules: plan.rules.count,
+            family: plan.family, engine: plan.space == nil ? .bitVectors : .tupleSpace, rules: plan.rules.count,
             entries: Int(constants.entry_count), tuples: Int(constants.tuple_count),
             longestList: Int(constants.longest), bitRules: plan.bitRules.count,
             bytes: writer.bytes.count - begin)
@@ -131,7 +136,7 @@ struct PolicyCompiler {
     }
 
     /// - Parameter range: nil: of the policy as a whole, told at its first rule where it has one.
-    private func limit(_ message: String, _ bound: String, at range: SourceRange? = nil) -> Diagnostic {
+    func limit(_ message: String, _ bound: String, at range: SourceRange? = nil) -> Diagnostic {
         let place = range ?? policy.rules.first?.range ?? policy.failsafe.first?.range
         return Diagnostic(
             id: "datapath-limit", message + ", but " + bound,
@@ -158,6 +163,7 @@ struct PolicyCompiler {
         set(GUARD_CFG_FAILSAFE, !policy.failsafe.isEmpty)
         set(GUARD_CFG_NEVER_BAN, !policy.neverBan.isEmpty)
         set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty)
+        set(GUARD_CFG_ADDRESSES, usesAddresses)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
         return flags
     }

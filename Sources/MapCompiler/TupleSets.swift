@@ -22,7 +22,7 @@ struct TupleSets {
 
     /// Writes one side's tables.
     mutating func writeSide(
-        _ side: PolicyCompiler.Side, of space: TupleSpace, to writer: inout TableWriter
+        _ side: AddressSide, of space: TupleSpace, to writer: inout TableWriter
     ) -> guard_tuple_side {
         let uses = Set(
             space.entries.indices.map { position in

@@ -19,15 +19,18 @@
 /* The largest piece that the stages read at once: below it the bounds checks of
  * tables.bpf.h would wrap. */
 #define TABLES_MIN sizeof(struct guard_pattern)
+#define ADDRESSES_MIN sizeof(struct guard_addresses_header)
 
 struct native_datapath {
 	struct guard_config config;
 	void *tables;
+	void *addresses;
 	struct guard_trace trace;
 	struct guard_payload_window payload;
 	struct guard_scratch scratch;
 	struct guard_counter reasons[GUARD_REASONS * GUARD_VERDICTS];
-	struct guard_rule_counters rules[GUARD_SLOTS];
+	struct guard_rule_counters *rules[GUARD_PAGES]; /* NULL: nothing was counted there */
+	struct guard_set_counters sets[GUARD_SETS];
 	struct guard_ban_lengths ban_lengths;
 	struct native_bans bans;
 	struct guard_fragment_group fragments[1 << GUARD_FRAGMENT_GROUPS_BITS];
@@ -49,12 +52,30 @@ static __always_inline void *element(void *values, __u32 count, __u32 size, cons
 	return index < count ? (char *)values + (__u64)index * size : NULL;
 }
 
+static __always_inline int is_page(const struct native_datapath *datapath, const void *map)
+{
+	return (__u64)map - (__u64)datapath->rules < sizeof(datapath->rules);
+}
+
+/* A counter of a page, which is made when its first counter is asked for. */
+static void *page_element(struct guard_rule_counters **page, const void *key)
+{
+	if (!*page)
+		*page = calloc(GUARD_PAGE_SLOTS, sizeof(**page));
+	return *page ? element(*page, GUARD_PAGE_SLOTS, sizeof(**page), key) : NULL;
+}
+
 static __always_inline void *bpf_map_lookup_elem(const void *map, const void *key)
 {
 	struct native_datapath *datapath = current;
 
 	if (map == &guard_tables)
 		return datapath->tables;
+	/* The inner map stands for itself by its place. */
+	if (map == &guard_addresses)
+		return &datapath->addresses;
+	if (map == &datapath->addresses)
+		return datapath->addresses;
 	if (map == &guard_trace)
 		return &datapath->trace;
 	if (map == &guard_payload)
@@ -63,7 +84,13 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 		return element(datapath->reasons, GUARD_REASONS * GUARD_VERDICTS,
 		               sizeof(struct guard_counter), key);
 	if (map == &guard_rules)
-		return element(datapath->rules, GUARD_SLOTS, sizeof(struct guard_rule_counters), key);
+		return page_element(&datapath->rules[0], key);
+	if (map == &guard_rule_pages)
+		return element(datapath->rules, GUARD_PAGES, sizeof(datapath->rules[0]), key);
+	if (is_page(datapath, map))
+		return page_element((struct guard_rule_counters **)map, key);
+	if (map == &guard_sets)
+		return element(datapath->sets, GUARD_SETS, sizeof(struct guard_set_counters), key);
 	if (map == &guard_ban_lengths)
 		return &datapath->ban_lengths;
 	if (map == &guard_bans)
@@ -134,45 +161,69 @@ static __always_inline void bpf_ringbuf_submit(void *event, __u64 flags)
 
 /* ---- Engines */
 
-int native_datapath_load(struct native_datapath *datapath, const struct guard_config *config,
-                         const void *tables, __u64 tables_size)
+static void *copied(const void *bytes, __u64 size, __u64 room)
 {
-	void *copy;
+	void *copy = calloc(1, room);
 
-	if (config->abi_version != GUARD_ABI_VERSION || config->tables_size != tables_size ||
-	    tables_size < TABLES_MIN)
+	return copy ? memcpy(copy, bytes, size) : NULL;
+}
+
+int native_datapath_load(struct native_datapath *datapath, const struct native_image *image)
+{
+	const struct guard_config *config = image->config;
+	void *tables, *addresses;
+
+	if (config->abi_version != GUARD_ABI_VERSION || config->tables_size != image->tables_size ||
+	    image->tables_size < TABLES_MIN || config->addresses_size < image->addresses_size ||
+	    image->addresses_size < ADDRESSES_MIN)
 		return -EINVAL;
-	copy = malloc(tables_size);
-	if (!copy)
+	tables = copied(image->tables, image->tables_size, image->tables_size);
+	addresses = copied(image->addresses, image->addresses_size, config->addresses_size);
+	if (!tables || !addresses) {
+		free(tables);
+		free(addresses);
 		return -ENOMEM;
-	memcpy(copy, tables, tables_size);
+	}
 	free(datapath->tables);
-	datapath->tables = copy;
+	free(datapath->addresses);
+	datapath->tables = tables;
+	datapath->addresses = addresses;
 	datapath->config = *config;
 	return 0;
 }
 
-struct native_datapath *native_datapath_create(const struct guard_config *config, const void *tables,
-                                               __u64 tables_size)
+struct native_datapath *native_datapath_create(const struct native_image *image)
 {
 	struct native_datapath *datapath = calloc(1, sizeof(*datapath));
 
 	if (!datapath)
 		return NULL;
 	datapath->random = 1;
-	if (native_datapath_load(datapath, config, tables, tables_size)) {
+	if (native_datapath_load(datapath, image)) {
 		native_datapath_destroy(datapath);
 		return NULL;
 	}
 	return datapath;
 }
 
+__u32 native_datapath_label(const struct native_datapath *datapath, __u8 family, int side,
+                            const struct guard_address6 *address)
+{
+	struct packet packet = {.family = family, .source = *address, .destination = *address};
+
+	native_config = &datapath->config;
+	return address_label(datapath->addresses, &packet, side != 0);
+}
+
 void native_datapath_destroy(struct native_datapath *datapath)
 {
 	if (!datapath)
 		return;
+	for (__u32 page = 0; page < GUARD_PAGES; page++)
+		free(datapath->rules[page]);
 	free(datapath->bans.places);
 	free(datapath->tables);
+	free(datapath->addresses);
 	free(datapath);
 }
 
@@ -229,9 +280,17 @@ const struct guard_counter *native_datapath_reasons(const struct native_datapath
 	return datapath->reasons;
 }
 
-const struct guard_rule_counters *native_datapath_rules(const struct native_datapath *datapath)
+struct guard_rule_counters native_datapath_rule(const struct native_datapath *datapath, __u32 slot)
 {
-	return datapath->rules;
+	const struct guard_rule_counters *page;
+
+	page = slot < GUARD_SLOTS ? datapath->rules[slot / GUARD_PAGE_SLOTS] : NULL;
+	return page ? page[slot % GUARD_PAGE_SLOTS] : (struct guard_rule_counters){};
+}
+
+const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath)
+{
+	return datapath->sets;
 }
 
 const struct guard_event *native_datapath_logged(const struct native_datapath *datapath, __u64 *count)

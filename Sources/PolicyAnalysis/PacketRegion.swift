@@ -46,26 +46,36 @@ struct PacketRegion<Address: FixedWidthInteger & UnsignedInteger & Sendable>: Se
     func subtracting(_ other: PacketRegion) -> [PacketRegion] {
         var pieces: [PacketRegion] = []
         var inside = self
-        inside.cut(\.words, by: other, into: &pieces)
-        inside.cut(\.addresses, by: other, into: &pieces)
-        inside.cut(\.bytes, by: other, into: &pieces)
+        // Not by key paths: looking those up at run time took most of lint's time on large policies.
+        for field in words.indices {
+            guard let (outside, rest) = cut(inside.words[field], by: other.words[field]) else { continue }
+            pieces.append(inside)
+            pieces[pieces.count - 1].words[field] = outside
+            inside.words[field] = rest
+        }
+        for field in addresses.indices {
+            guard let parts = cut(inside.addresses[field], by: other.addresses[field]) else { continue }
+            pieces.append(inside)
+            pieces[pieces.count - 1].addresses[field] = parts.outside
+            inside.addresses[field] = parts.inside
+        }
+        for field in bytes.indices {
+            guard let (outside, rest) = cut(inside.bytes[field], by: other.bytes[field]) else { continue }
+            pieces.append(inside)
+            pieces[pieces.count - 1].bytes[field] = outside
+            inside.bytes[field] = rest
+        }
         for index in pieces.indices { pieces[index].dropImpossibleTags() }
         return pieces
     }
+}
 
-    private mutating func cut<Number>(
-        _ fields: WritableKeyPath<PacketRegion, [IntervalSet<Number>]>, by other: PacketRegion,
-        into pieces: inout [PacketRegion]
-    ) {
-        for field in self[keyPath: fields].indices {
-            let (mine, theirs) = (self[keyPath: fields][field], other[keyPath: fields][field])
-            if mine.isWithin(theirs) { continue }
-            var outside = self
-            outside[keyPath: fields][field] = mine.subtracting(theirs)
-            pieces.append(outside)
-            self[keyPath: fields][field] = mine.intersection(theirs)
-        }
-    }
+/// What of a field lies outside of another's and what inside; nil where it is all inside.
+private func cut<Number>(
+    _ mine: IntervalSet<Number>, by theirs: IntervalSet<Number>
+) -> (outside: IntervalSet<Number>, inside: IntervalSet<Number>)? {
+    if mine.isWithin(theirs) { return nil }
+    return (mine.subtracting(theirs), mine.intersection(theirs))
 }
 
 /// Fields of 16 bits in `PacketRegion.words`.

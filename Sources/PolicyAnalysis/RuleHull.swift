@@ -22,8 +22,7 @@ struct RuleHull: Sendable {
 
         func overlaps(_ other: Bounds) -> Bool { low <= other.high && other.low <= high }
 
-        /// How many of the leading bits are free; more is broader.
-        var breadth: Int { low > high ? 0 : Number.bitWidth - (high - low).leadingZeroBitCount }
+        func contains(_ number: Number) -> Bool { low <= number && number <= high }
     }
 
     init(_ space: RuleSpace) {
@@ -48,9 +47,15 @@ struct RuleHull: Sendable {
         return v6.source.overlaps(other.v6.source) && v6.destination.overlaps(other.v6.destination)
     }
 
-    /// A rough measure of how many packets it holds, to find the rules that are likely to hide others.
-    var breadth: Int {
-        keys.breadth + layers.nonzeroBitCount + 4 * (v4.source.breadth + v4.destination.breadth)
-            + v6.source.breadth + v6.destination.breadth
+    /// False only where none of the rule's packets are in the point's layer or have its addresses and key.
+    func mayHold(_ point: PacketPoint<UInt32>) -> Bool {
+        layers & 1 << UInt32(point.layer.rawValue) != 0 && keys.contains(point.words[WordField.key])
+            && v4.source.contains(point.source) && v4.destination.contains(point.destination)
+    }
+
+    /// As for IPv4.
+    func mayHold(_ point: PacketPoint<UInt128>) -> Bool {
+        layers & 1 << UInt32(point.layer.rawValue + 16) != 0 && keys.contains(point.words[WordField.key])
+            && v6.source.contains(point.source) && v6.destination.contains(point.destination)
     }
 }

@@ -98,6 +98,7 @@ extension RuleMatch {
     /// Whether a layer has the fields that the keys look at.
     private func canHold(in layer: PacketLayer) -> Bool {
         if tcpFlags != nil, layer != .tcp { return false }
+        if let service, !service.holdsForAny(of: layer) { return false }
         if sourcePort != nil, layer.proto?.hasPorts != true { return false }
         if payload != nil, layer == .cut || layer == .noProtocol || layer == .noHeader { return false }
         if service != nil, layer == .noProtocol || layer == .noHeader { return false }
@@ -137,6 +138,12 @@ private func fragmentBytes(_ kinds: Set<FragmentKind>) -> IntervalSet<UInt8> {
 }
 
 extension ServiceSet {
+    /// False only where it holds for no packet of the layer.
+    fileprivate func holdsForAny(of layer: PacketLayer) -> Bool {
+        if let proto = layer.proto { return !keys(of: proto).values.isEmpty }
+        return others || exceptions.contains { $0.value.unread }
+    }
+
     /// The protocols that it holds for where no port or type was read.
     fileprivate var unreadProtocols: IntervalSet<UInt16> {
         let exceptional = exceptions.filter { $0.value.unread != others }.map { UInt16($0.key.rawValue) }

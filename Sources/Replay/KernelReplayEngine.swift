@@ -63,6 +63,7 @@ public struct KernelReplayEngine: ReplayEngine {
 
     private static func image(_ generation: ReplayGeneration) throws(CompileError) -> GenerationImage {
         let image = try generation.image()
-        return GenerationImage(config: image.config, tables: image.tables, info: [])
+        return GenerationImage(
+            config: image.config, tables: image.tables, addresses: image.addresses, info: [])
     }
 }

@@ -44,8 +44,7 @@ private final class NativeProgram {
     private let linearBytes: UInt32
 
     init(_ image: MapImage, _ linearBytes: UInt32) throws(KernelError) {
-        var config = image.config
-        guard let datapath = native_datapath_create(&config, image.tables, UInt64(image.tables.count)) else {
+        guard let datapath = image.withNative({ native_datapath_create($0) }) else {
             throw KernelError("load a policy of \(image.tables.count) bytes", code: ENOMEM)
         }
         self.datapath = datapath
@@ -55,9 +54,8 @@ private final class NativeProgram {
     deinit { native_datapath_destroy(datapath) }
 
     func load(_ image: MapImage) throws(KernelError) {
-        var config = image.config
         try check(
-            native_datapath_load(datapath, &config, image.tables, UInt64(image.tables.count)),
+            image.withNative { native_datapath_load(datapath, $0) },
             "load a policy of \(image.tables.count) bytes")
     }
 
@@ -75,5 +73,21 @@ private final class NativeProgram {
 
     private func check(_ result: Int32, _ operation: String) throws(KernelError) {
         if result < 0 { throw KernelError(operation, code: -result) }
+    }
+}
+
+extension MapImage {
+    /// The image as the C side takes it, for the time of a call.
+    package func withNative<Result>(_ body: (UnsafePointer<native_image>) -> Result) -> Result {
+        withUnsafePointer(to: config) { config in
+            tables.withUnsafeBytes { tables in
+                addresses.withUnsafeBytes { addresses in
+                    var image = native_image(
+                        config: config, tables: tables.baseAddress, tables_size: UInt64(tables.count),
+                        addresses: addresses.baseAddress, addresses_size: UInt64(addresses.count))
+                    return body(&image)
+                }
+            }
+        }
     }
 }

@@ -55,8 +55,7 @@ public struct BanService {
 
     /// Whether some address of a prefix is in the running policy's `never-ban`, where a ban does not hold.
     public func touchesNeverBan(_ prefix: Prefix) throws -> Bool {
-        guard let ranges = try runningInfo(datapath)?.neverBan else { return false }
-        return ranges.contains { $0.touches(prefix) }
+        try runningInfo(datapath)?.neverBan.touches(prefix) ?? false
     }
 
     private func locked<Result>(_ change: () throws -> Result) throws -> Result {

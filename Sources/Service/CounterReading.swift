@@ -48,13 +48,13 @@ public struct CounterReader {
 
     public func read() throws -> CounterReading {
         let info = try runningInfo(datapath)
-        let rules = try (info?.rules ?? []).map { rule in
-            let counts = try state.ruleCounts(slot: rule.slot)
-            return CounterReading.RuleReading(
-                name: rule.name, decided: counts.decided, wouldDrop: counts.wouldDrop)
+        let known = info?.rules ?? []
+        let counts = try state.ruleCounts(slots: known.map(\.slot))
+        let rules = zip(known, counts).map { rule, count in
+            CounterReading.RuleReading(name: rule.name, decided: count.decided, wouldDrop: count.wouldDrop)
         }
         return CounterReading(
-            nanoseconds: programClock(), policy: info?.policy ?? "", cpus: try state.reasonCounts(),
+            nanoseconds: programClock(), policy: info?.header.policy ?? "", cpus: try state.reasonCounts(),
             rules: rules,
             noted: try state.notedPackets())
     }

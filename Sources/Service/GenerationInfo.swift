@@ -3,50 +3,163 @@
 import Foundation
 import NetworkTypes
 
-/// A generation's description; kept as JSON in a map of the program.
-public struct GenerationInfo: Codable, Sendable {
-    public struct RuleSlot: Codable, Sendable {
+/// A generation's description, kept in a map of the program: the text fields as JSON, then the rules and the
+/// addresses in binary, as there may be a million of each.
+public struct GenerationInfo: Sendable {
+    public struct RuleSlot: Sendable, Hashable {
         public var name: String
         public var slot: UInt32
-    }
 
-    /// A range of addresses in text.
-    public struct AddressRange: Codable, Sendable {
-        public var first: String
-        public var last: String
-
-        func touches(_ prefix: Prefix) -> Bool {
-            guard let first = IPAddress(first), let last = IPAddress(last),
-                first.family == prefix.address.family
-            else { return false }
-            return first.bits <= prefix.bounds.upperBound && prefix.bounds.lowerBound <= last.bits
+        public init(name: String, slot: UInt32) {
+            self.name = name
+            self.slot = slot
         }
     }
 
-    /// The policy's name, its file as an absolute path, and when and by whom (user id) it was applied.
-    public var policy: String
-    public var file: String
-    public var mode: String
-    /// Nanoseconds since 1970-01-01T00:00Z.
-    public var appliedNanoseconds: Int64
-    public var user: UInt32
-    /// xdpguard's version.
-    public var version: String
-    /// In the policy's order.
-    public var rules: [RuleSlot]
-    /// Bytes of the generation's tables.
-    public var tableBytes: UInt64
-    /// Where no ban holds.
-    public var neverBan: [AddressRange]
-
-    static func ranges(_ set: AddressSet) -> [AddressRange] {
-        let v4 = set.v4.ranges.map { (IPAddress(v4: $0.lowerBound), IPAddress(v4: $0.upperBound)) }
-        let v6 = set.v6.ranges.map { (IPAddress(v6: $0.lowerBound), IPAddress(v6: $0.upperBound)) }
-        return (v4 + v6).map { AddressRange(first: $0.0.description, last: $0.1.description) }
+    /// How the rules of one family are searched.
+    public struct Classifier: Codable, Sendable, Hashable {
+        /// "ipv4" or "ipv6".
+        public var family: String
+        /// "bit-vectors" or "tuple-space".
+        public var engine: String
+        /// Rules that can match the family, and those of them that are bits of rows.
+        public var rules: Int
+        public var bitRules: Int
+        /// Of a tuple space: entries, tuples that they lie in, and the longest list of entries.
+        public var entries: Int
+        public var tuples: Int
+        public var longestList: Int
+        /// Its tables, but for those of addresses.
+        public var bytes: Int
     }
 
-    public func encoded() throws -> [UInt8] { Array(try JSONEncoder().encode(self)) }
+    /// The fields that are few.
+    public struct Header: Codable, Sendable {
+        /// The policy's name, its file as an absolute path, and when and by whom (user id) it was applied.
+        public var policy: String
+        public var file: String
+        public var mode: String
+        /// Nanoseconds since 1970-01-01T00:00Z.
+        public var appliedNanoseconds: Int64
+        public var user: UInt32
+        /// xdpguard's version.
+        public var version: String
+        /// Bytes of the generation's tables.
+        public var tableBytes: UInt64
+        /// What searches the rules, for IPv4 and for IPv6.
+        public var classifiers: [Classifier] = []
+
+        public init(
+            policy: String, file: String, mode: String, appliedNanoseconds: Int64, user: UInt32,
+            version: String, tableBytes: UInt64
+        ) {
+            self.policy = policy
+            self.file = file
+            self.mode = mode
+            self.appliedNanoseconds = appliedNanoseconds
+            self.user = user
+            self.version = version
+            self.tableBytes = tableBytes
+        }
+    }
+
+    public var header: Header
+    /// In the policy's order.
+    public var rules: [RuleSlot]
+    /// Where no ban holds.
+    public var neverBan: AddressSet
+
+    public init(header: Header, rules: [RuleSlot], neverBan: AddressSet) {
+        self.header = header
+        self.rules = rules
+        self.neverBan = neverBan
+    }
+
+    public func encoded() throws -> [UInt8] {
+        var writer = DescriptionWriter()
+        writer.append(Array(try JSONEncoder().encode(header)))
+        writer.append(UInt32(rules.count))
+        for rule in rules {
+            writer.append(rule.slot)
+            writer.append(Array(rule.name.utf8))
+        }
+        writer.append(UInt32(neverBan.v4.ranges.count))
+        for range in neverBan.v4.ranges {
+            writer.append(range.lowerBound)
+            writer.append(range.upperBound)
+        }
+        writer.append(UInt32(neverBan.v6.ranges.count))
+        for range in neverBan.v6.ranges {
+            writer.append(range.lowerBound)
+            writer.append(range.upperBound)
+        }
+        return writer.bytes
+    }
+
+    /// Nil for bytes that no `encoded` made.
     public static func decoded(_ bytes: [UInt8]) -> GenerationInfo? {
-        try? JSONDecoder().decode(GenerationInfo.self, from: Data(bytes))
+        var reader = DescriptionReader(bytes: bytes)
+        guard let text = reader.block(), let count = reader.number(UInt32.self),
+            let header = try? JSONDecoder().decode(Header.self, from: Data(text))
+        else { return nil }
+        var info = GenerationInfo(header: header, rules: [], neverBan: AddressSet())
+        for _ in 0..<count {
+            guard let slot = reader.number(UInt32.self), let name = reader.block() else { return nil }
+            info.rules.append(RuleSlot(name: String(decoding: name, as: UTF8.self), slot: slot))
+        }
+        guard let v4 = reader.ranges(of: UInt32.self), let v6 = reader.ranges(of: UInt128.self) else {
+            return nil
+        }
+        info.neverBan = AddressSet(v4: IntervalSet(v4), v6: IntervalSet(v6))
+        return info
+    }
+}
+
+/// Numbers in host order, and blocks of bytes behind their length.
+private struct DescriptionWriter {
+    var bytes: [UInt8] = []
+
+    mutating func append(_ number: some FixedWidthInteger) {
+        withUnsafeBytes(of: number) { bytes.append(contentsOf: $0) }
+    }
+
+    mutating func append(_ block: [UInt8]) {
+        append(UInt32(block.count))
+        bytes += block
+    }
+}
+
+/// Reads what the writer wrote; nil where the bytes end early.
+private struct DescriptionReader {
+    let bytes: [UInt8]
+    private var position = 0
+
+    init(bytes: [UInt8]) { self.bytes = bytes }
+
+    mutating func number<Number: FixedWidthInteger & BitwiseCopyable>(_: Number.Type) -> Number? {
+        let size = MemoryLayout<Number>.size
+        guard size <= bytes.count - position else { return nil }
+        defer { position += size }
+        return bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position, as: Number.self) }
+    }
+
+    mutating func block() -> ArraySlice<UInt8>? {
+        guard let length = number(UInt32.self), Int(length) <= bytes.count - position else { return nil }
+        defer { position += Int(length) }
+        return bytes[position..<position + Int(length)]
+    }
+
+    mutating func ranges<Bound: FixedWidthInteger & BitwiseCopyable>(of _: Bound.Type) -> [ClosedRange<
+        Bound
+    >]? {
+        guard let count = number(UInt32.self) else { return nil }
+        var ranges: [ClosedRange<Bound>] = []
+        for _ in 0..<count {
+            guard let first = number(Bound.self), let last = number(Bound.self), first <= last else {
+                return nil
+            }
+            ranges.append(first...last)
+        }
+        return ranges
     }
 }

@@ -85,7 +85,7 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
         try Datapath.verify(image)
         return ApplyOutcome(
             policy: policy.name, ruleCount: names.count, attachments: [], detached: [], remarks: [],
-            tableBytes: image.tables.count, isDryRun: true)
+            tableBytes: image.tables.count + image.addresses.count, isDryRun: true)
     }
     let applied = try datapath.apply(
         to: interfaces, attach: request.attach, ruleNames: names,
@@ -138,13 +138,26 @@ private func generation(
     let now = wallClock()
     target.clockOffsetNanoseconds = now - Int64(clamping: programClock())
     let image = try compile(policy, for: target)
+    var header = GenerationInfo.Header(
+        policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue,
+        appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
+        tableBytes: UInt64(image.tables.count + image.addresses.count))
+    header.classifiers = image.classifiers.map(GenerationInfo.Classifier.init)
     let info = GenerationInfo(
-        policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue, appliedNanoseconds: now,
-        user: UInt32(getuid()), version: xdpguardVersion,
+        header: header,
         rules: policy.rules.map { .init(name: $0.name, slot: slots[$0.name] ?? 0) },
-        tableBytes: UInt64(image.tables.count),
-        neverBan: GenerationInfo.ranges(policy.neverBan))
-    return GenerationImage(config: image.config, tables: image.tables, info: try info.encoded())
+        neverBan: policy.neverBan)
+    return GenerationImage(
+        config: image.config, tables: image.tables, addresses: image.addresses, info: try info.encoded())
+}
+
+extension GenerationInfo.Classifier {
+    init(_ summary: ClassifierSummary) {
+        self.init(
+            family: summary.family == .ipv4 ? "ipv4" : "ipv6", engine: summary.engine.rawValue,
+            rules: summary.rules, bitRules: summary.bitRules, entries: summary.entries,
+            tuples: summary.tuples, longestList: summary.longestList, bytes: summary.bytes)
+    }
 }
 
 private func absolutePath(_ path: String) -> String {

@@ -51,7 +51,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
             name: attachment.interface.name, index: attachment.interface.index, mode: attachment.mode,
             programID: attachment.programID, nanosecondsPerPacket: cost)
     }
-    report.tableBytes = report.policy?.tableBytes ?? 0
+    report.tableBytes = report.policy?.header.tableBytes ?? 0
     guard let state = try SharedState.open(datapath.pins) else { return report }
     report.fills = [
         .init(name: "bans", used: try state.bans().count, capacity: Int(GUARD_BANS_MAX)),

@@ -17,19 +17,13 @@ private struct Stage {
 private let bare = "default: pass\nstateful: false\nessential: []\n"
 
 private func stages() -> [Stage] {
-    let mixed = mixedFrames(4096).map(padded)
-    let fragments = fragmentFrames(4096).map(padded)
+    let mixed = mixedFrames(4096), fragments = fragmentFrames(4096)
     let tracked = ("filter", bare + "fragments: track\n"), untracked = ("filter", bare + "fragments: pass\n")
     return [
         Stage(name: "parse and sanity", frames: mixed, with: ("headers", bare), without: ("nothing", bare)),
         Stage(name: "fragments: track, no fragments", frames: mixed, with: tracked, without: untracked),
         Stage(name: "fragments: track, fragments", frames: fragments, with: tracked, without: untracked),
     ]
-}
-
-/// The program's frames all have 128 bytes; what is behind the IP packet is padding.
-private func padded(_ frame: [UInt8]) -> [UInt8] {
-    frame + [UInt8](repeating: 0, count: 128 - frame.count)
 }
 
 /// Prints a line for each stage: the median over rounds of the difference.
@@ -49,8 +43,19 @@ private func timer(
 ) throws -> ProgramTimer {
     let path = URL(filePath: folder).appending(path: "policy.conf").path()
     try program.policy.write(toFile: path, atomically: true, encoding: .utf8)
-    let image = try compile(try runnablePolicy(path), for: CompileTarget())
-    let elf = try Data(contentsOf: URL(filePath: folder).appending(path: "\(program.mode).o"))
+    return try timer(try runnablePolicy(path), program: "\(folder)/\(program.mode).o", frames)
+}
+
+/// A build of xdp/bench loaded for a policy, as `apply` would load it.
+/// - Parameter program: the path of the compiled program.
+func timer(
+    _ policy: CheckedPolicy, program: String, _ frames: [[UInt8]], _ classifier: ClassifierChoice = .automatic
+) throws -> ProgramTimer {
+    var target = CompileTarget()
+    target.classifier = classifier
+    for (slot, rule) in policy.rules.enumerated() { target.slots[rule.name] = UInt32(slot) }
+    let image = try compile(policy, for: target)
     return try ProgramTimer(
-        GenerationImage(config: image.config, tables: image.tables, info: []), elf: elf, templates: frames)
+        GenerationImage(config: image.config, tables: image.tables, addresses: image.addresses, info: []),
+        elf: try Data(contentsOf: URL(filePath: program)), frames: frames, slots: policy.rules.count)
 }

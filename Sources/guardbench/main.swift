@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What scripts/bench measures from inside: JSON lines of nanoseconds.
 //   guardbench native POLICY...          the native engine on varied packets
+//   guardbench front POLICY              the policy language and lint: seconds and MiB of each step
 //   guardbench stages FOLDER ROUNDS      the kernel program's stages; FOLDER holds builds of xdp/bench
-//   guardbench classbench FOLDER ENGINE RULES HEADERS    a ClassBench set
+//   guardbench classify PROGRAM POLICY CAPTURE ROUNDS [CLASSIFIER]
+//                                        what a policy's rules and sets cost; PROGRAM is a build of xdp/bench;
+//                                        bit-vectors or tuple-space in place of what the compiler takes
+// And what it measures on: ClassBench sets as policies and captures.
+//   guardbench classbench policy NAME.rules
+//   guardbench classbench frames NAME.headers [--count N] --write FILE.pcap
 import Glibc
 import MapCompiler
 import PolicyLanguage
+import TestSupport
 
 func fail(_ message: String, _ code: Int32) -> Never {
     let text = Array("guardbench: error: \(message)\n".utf8)
@@ -21,23 +28,33 @@ func runnablePolicy(_ path: String) throws -> CheckedPolicy {
     return policy
 }
 
+/// The rounds that a word asks for.
+func roundCount(_ word: String) -> Int {
+    guard let rounds = Int(word), rounds > 0 else { fail("'\(word)' is no number of rounds", 64) }
+    return rounds
+}
+
 let words = CommandLine.arguments.dropFirst()
+let arguments = Array(words.dropFirst())
 do {
     switch (words.first, words.count) {
-    case ("native", 2...): try measureNative(Array(words.dropFirst()))
-    case ("stages", 3):
-        guard let rounds = Int(words[words.endIndex - 1]), rounds > 0 else {
-            fail("'\(words[words.endIndex - 1])' is no number of rounds", 64)
+    case ("native", 2...): try measureNative(arguments)
+    case ("front", 2): try measureFront(arguments[0])
+    case ("stages", 3): try measureStages(arguments[0], rounds: roundCount(arguments[1]))
+    case ("classify", 5), ("classify", 6):
+        guard let classifier = ClassifierChoice(rawValue: arguments.count > 4 ? arguments[4] : "automatic") else {
+            fail("'\(arguments[4])' is no classifier", 64)
         }
-        try measureStages(words[words.startIndex + 1], rounds: rounds)
-    case ("classbench", 5):
-        guard let choice = ClassifierChoice(rawValue: words[words.startIndex + 2]) else {
-            fail("'\(words[words.startIndex + 2])' is no engine", 64)
-        }
-        try measureClassBench(
-            words[words.startIndex + 1], words[words.startIndex + 3], words[words.startIndex + 4], choice)
-    default: fail("expected 'native POLICY...' or 'stages FOLDER ROUNDS'", 64)
+        try measureClassify(
+            arguments[0], policy: arguments[1], capture: arguments[2],
+            (roundCount(arguments[3]), classifier))
+    case ("classbench", 2...): try runClassBench(arguments)
+    default: fail("expected 'native', 'front', 'stages', 'classify' or 'classbench' and what the source says", 64)
     }
+} catch let error as CompileError {
+    fail(error.diagnostics.map(\.message).joined(separator: "; "), 69)
+} catch let error as SharedDataError {
+    fail("\(error)", 66)
 } catch {
     fail("\(error)", 70)
 }

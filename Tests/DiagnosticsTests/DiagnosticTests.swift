@@ -82,4 +82,34 @@ import Testing
         #expect(
             source.line(1) == "é" && source.line(2) == "ab" && source.line(9) == "" && source.line(0) == "")
     }
+
+    @Test func `positions are right in files of any length`() {
+        // Lines of 0 to 299 bytes: some start or end with a block that line feeds are counted by.
+        var bytes: [UInt8] = []
+        var starts = [0]
+        for number in 0..<400 {
+            bytes += Array(repeating: UInt8(ascii: "a"), count: number * 37 % 300) + [0x0a]
+            starts.append(bytes.count)
+        }
+        let source = SourceText(path: "p", bytes: bytes)
+        for (index, start) in starts.enumerated() {
+            let (line, column) = source.position(ofByte: start)
+            #expect(line == index + 1 && column == 1)
+            if index < 400 {
+                #expect(source.line(index + 1).utf8.count == index * 37 % 300)
+                #expect(source.position(ofByte: starts[index + 1] - 1).line == index + 1)
+            }
+        }
+        #expect(source.line(402).isEmpty && source.line(0).isEmpty)
+    }
+
+    @Test func `a message that repeats megabytes is cut`() {
+        let source = SourceText(path: "p", text: "k: v\n")
+        let long = String(repeating: "x", count: 8 << 20)
+        let text = Diagnostic(
+            id: "t", "'\(long)' is no address", at: SourceRange(source, 3, 4), help: "write \(long)"
+        ).rendered()
+        #expect(text.utf8.count < 1200)
+        #expect(text.contains("...") && text.contains("[t]"))
+    }
 }

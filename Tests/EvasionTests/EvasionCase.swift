@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// One frame of the suite with its right judgement and the reason why that is right, and the small words
-// that the families' tables are written in.
+// One frame of the suite, or a train of them, with its right judgement and the reason why that is right, and
+// the small words that the families' tables are written in.
 import NetworkTypes
 import PolicyLanguage
 import TestSupport
+
+/// A frame in its place in a train.
+struct Step: Sendable {
+    /// What it is in the train; empty where it is the case's only one.
+    var note = ""
+    let frame: [UInt8]
+    /// Nanoseconds since the train's start. The time that trains take is the engine's, so that one engine
+    /// serves all of them; each has addresses or an identification of its own.
+    var at: Int64 = 0
+    let expected: Judgement
+}
 
 struct EvasionCase: Sendable {
     /// Which family's table it stands in.
@@ -13,10 +24,13 @@ struct EvasionCase: Sendable {
     /// The packet that is dressed so.
     let carrying: String
     let scenario: Scenario
-    let frame: [UInt8]
-    let expected: Judgement
+    /// In the order in which they come.
+    let steps: [Step]
     /// Why the judgement is right, with the standard that says so.
     let why: String
+
+    /// Whether its frames come at different times, which only a program's own clock can show.
+    var takesTime: Bool { steps.contains { $0.at != 0 } }
 
     var name: String { "\(family), \(variant): \(carrying) under \(scenario.id)" }
 }
@@ -41,10 +55,17 @@ struct Cases {
     mutating func add(
         _ variant: Variant, _ carrying: String, _ frame: [UInt8], _ outcome: (Scenario, Judgement)
     ) {
+        addTrain(variant, carrying, [Step(frame: frame, expected: outcome.1)], under: outcome.0)
+    }
+
+    /// Frames that come one after the other.
+    mutating func addTrain(
+        _ variant: Variant, _ carrying: String, _ steps: [Step], under scenario: Scenario
+    ) {
         all.append(
             EvasionCase(
-                family: family, variant: variant.name, carrying: carrying, scenario: outcome.0, frame: frame,
-                expected: outcome.1, why: variant.why))
+                family: family, variant: variant.name, carrying: carrying, scenario: scenario, steps: steps,
+                why: variant.why))
     }
 }
 

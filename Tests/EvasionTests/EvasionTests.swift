@@ -22,37 +22,39 @@ struct EvasionTests {
 
     @Test func `the table has hundreds of variants, each with a name of its own and a reason`() throws {
         let cases = try evasionCases()
-        #expect(Set(cases.map(\.frame)).count >= 200)
+        #expect(Set(cases.flatMap(\.steps).map(\.frame)).count >= 2000)
         #expect(Dictionary(grouping: cases, by: \.name).filter { $0.value.count > 1 }.keys.sorted() == [])
         #expect(cases.filter { $0.why.isEmpty || $0.carrying.isEmpty }.map(\.name) == [])
+        let nameless = cases.filter { $0.steps.count != 1 && $0.steps.contains { $0.note.isEmpty } }
+        #expect(nameless.map(\.name) == [])
         #expect(Set(cases.map(\.scenario)) == Set(Scenario.all))
     }
 
     @Test(.enabled(if: KernelTests.areWanted))
     func `the three engines agree on every frame under every scenario`() throws {
-        let frames = Set(try evasionCases().map(\.frame))
+        let cases = try evasionCases()
         for scenario in Scenario.all {
-            var model = try modelEngine(try scenario.policy(), try Scenario.banPrefixes())
-            var kernel = try kernelEngine(try scenario.policy(), try Scenario.banPrefixes())
-            var native = try nativeEngine(try scenario.policy(), try Scenario.banPrefixes())
-            for frame in frames {
-                let expected = try model.judge(frame)
-                #expect(try native.judge(frame) == expected, "\(scenario.id), frame \(hex(frame))")
-                #expect(try kernel.judge(frame) == expected, "\(scenario.id), frame \(hex(frame))")
+            var model = try EvasionRun(scenario, on: modelEngine)
+            var kernel = try EvasionRun(scenario, on: kernelEngine)
+            var native = try EvasionRun(scenario, on: nativeEngine)
+            for one in cases {
+                let expected = try model.judgements(of: one)
+                #expect(try native.judgements(of: one) == expected, "\(scenario.id): \(one.name)")
+                #expect(try kernel.judgements(of: one) == expected, "\(scenario.id): \(one.name)")
             }
         }
     }
 
-    @Test(arguments: [Scenario.closed, .closedFragments, .bare])
-    func `under default drop only a rule, failsafe, essential traffic and non-ip pass`(
+    @Test(arguments: [Scenario.closed, .closedFragments, .bare, .tracked, .opened])
+    func `under default drop only a rule, failsafe, essential traffic, non-ip and their fragments pass`(
         scenario: Scenario
     ) throws {
-        var engine = try modelEngine(try scenario.policy(), try Scenario.banPrefixes())
+        var run = try EvasionRun(scenario, on: modelEngine)
         for one in try evasionCases() {
-            let got = try engine.judge(one.frame)
-            guard got.verdict == .pass else { continue }
-            let isSound = [.rule, .failsafe, .essential, .nonIP].contains(got.reason)
-            #expect(isSound && (got.detail.isEmpty || got.reason == .essential), "\(one.name)")
+            for got in try run.judgements(of: one) where got.verdict == .pass {
+                let isSound = [.rule, .failsafe, .essential, .nonIP, .fragment].contains(got.reason)
+                #expect(isSound && (got.detail.isEmpty || got.reason == .essential), "\(one.name)")
+            }
         }
     }
 }

@@ -141,6 +141,20 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         .init(
             "failsafe forgets later fragments", "stages/fragments.bpf.h",
             "(is_failsafe ? FRAGMENT_FAILSAFE : 0)", "0"),
+        .init(
+            "dropped trains push out others", "stages/fragments.bpf.h",
+            "\tif (later && !passes)\n\t\treturn ~0ULL;\n", ""),
+        .init(
+            "dropped trains stay as long as others", "stages/fragments.bpf.h",
+            "group->passes[number] ? 1ULL << 63 : 0;", "0;"),
+        .init("trains live for an hour", "abi/guard_abi.h", "30000000000ULL", "3600000000000ULL"),
+        .init(
+            "trains live a nanosecond longer", "stages/fragments.bpf.h",
+            "now - kept < GUARD_FRAGMENT_LIFE_NS", "now - kept <= GUARD_FRAGMENT_LIFE_NS"),
+        .init("a clock that goes back ends trains", "stages/fragments.bpf.h", "now < kept || ", ""),
+        .init(
+            "only the innermost first fragment is kept", "stages/fragments.bpf.h",
+            "\tif (packet->depth)\n\t\tremember_around(packet, decision, flags);\n", ""),
     ]
 
     private static let tunnels: [Mutation] = [
@@ -186,6 +200,24 @@ struct Mutation: Sendable, CustomTestStringConvertible {
         .init(
             "a layer in a first fragment must be whole", "stages/parse.bpf.h", "if (!packet->is_cut)",
             "if (1)"),
+        .init("GRE's routing does not matter", "stages/tunnel.bpf.h", "flags & 0x4007", "flags & 0x0007"),
+        .init("GRE and GENEVE carry no IPv6", "stages/tunnel.bpf.h", " || protocol == ETH_P_IPV6;", ";"),
+        .init("GENEVE's version does not matter", "stages/tunnel.bpf.h", "flags >> 14 || ", ""),
+        .init(
+            "tunnels over TCP", "stages/tunnel.bpf.h", "\tcase IPPROTO_UDP:\n",
+            "\tcase IPPROTO_TCP:\n\tcase IPPROTO_UDP:\n"),
+        .init(
+            "a cut tunnel header is named otherwise", "stages/tunnel.bpf.h",
+            "return inner->network <= inner->available ? OPENED : TUNNEL_TRUNCATED;", "return OPENED;"),
+        .init(
+            "a tunnel that is not named is opened", "stages/tunnel.bpf.h",
+            "!(tunnel & guard_config.decapsulate)", "!tunnel"),
+        .init(
+            "an inner packet may end in the padding", "stages/tunnel.bpf.h",
+            "inner->available = packet->payload_end;", "inner->available = packet->available;"),
+        .init(
+            "inner Ethernet keeps the frame's tags", "stages/tunnel.bpf.h",
+            "\t\tinner->vlan = 0;\n\t\tinner->inner_vlan = 0;\n", ""),
     ]
 }
 

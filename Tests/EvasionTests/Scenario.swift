@@ -22,7 +22,7 @@ struct Scenario: Sendable, Hashable {
         lastRule: "\n  - name: all but telnet\n    service: \"!tcp/23\"\n    action: pass")
     static let bare = Scenario("bare", "default: drop\nfragments: drop\nessential: []")
 
-    static let tracked = Scenario("tracked", "default: drop\nfragments: track")
+    static let tracked = Scenario("tracked", "default: drop\nfragments: track\ndecapsulate: []")
     static let openTracked = Scenario("open-tracked", "default: pass\nfragments: track")
     static let opened = Scenario(
         "opened",
@@ -33,14 +33,28 @@ struct Scenario: Sendable, Hashable {
         lastRule:
             "\n  - name: tunnels\n    service: [proto/4, proto/41, udp/4789, udp/6081]\n    action: pass")
 
+    /// As lenient, with trains. Nothing says `fragments`: they are tracked by default.
+    static let lenientTracked = Scenario(
+        "lenient-tracked", "default: drop\nmalformed: pass\nspoofed: pass",
+        lastRule: "\n  - name: all but telnet\n    service: \"!tcp/23\"\n    action: pass")
+    static let someOpened = Scenario("some-opened", "default: drop\ndecapsulate: [ipip, vxlan]")
+    /// What was no tunnel, or one that could not be read, meets a rule for its outer header.
+    static let lenientOpened = Scenario(
+        "lenient-opened",
+        "default: pass\nmalformed: pass\nspoofed: pass\n"
+            + "decapsulate: [ipip, 4in6, 6in4, gre, vxlan, geneve]",
+        lastRule: "\n  - name: no tunnels\n    "
+            + "service: [proto/4, proto/41, gre, udp/4789, udp/6081]\n    action: drop")
+
     static let all: [Scenario] = [
         closed, open, closedFragments, openFragments, lenient, bare, tracked, openTracked, opened, greOnly,
+        lenientTracked, someOpened, lenientOpened,
     ]
 
     /// In force in every scenario.
     static let bans = [
         "203.0.113.66", "203.0.113.192/26", "192.0.2.8/29", "198.51.100.128/31", "2001:db8:bad::/48",
-        "2001:db8:66:0:8000::/65", "2001:db8:67::66/127", "2001:db8:68::68",
+        "2001:db8:66:0:8000::/65", "2001:db8:67::66/127", "2001:db8:68::68", "2001:db8:5afe:9::/64",
     ]
 
     private init(_ id: String, _ settings: String, lastRule: String = "") {

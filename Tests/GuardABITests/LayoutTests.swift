@@ -6,8 +6,17 @@ import Testing
 /// A type with its size in C; in arrays its stride is the same.
 private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
     (
-        "guard_address_table", MemoryLayout<guard_address_table>.size,
-        MemoryLayout<guard_address_table>.stride, 32
+        "guard_address_group", MemoryLayout<guard_address_group>.size,
+        MemoryLayout<guard_address_group>.stride, 16
+    ),
+    ("guard_tree_node", MemoryLayout<guard_tree_node>.size, MemoryLayout<guard_tree_node>.stride, 64),
+    ("guard_tree_leaf", MemoryLayout<guard_tree_leaf>.size, MemoryLayout<guard_tree_leaf>.stride, 64),
+    ("guard_tree_short", MemoryLayout<guard_tree_short>.size, MemoryLayout<guard_tree_short>.stride, 32),
+    ("guard_label", MemoryLayout<guard_label>.size, MemoryLayout<guard_label>.stride, 8),
+    ("guard_partition", MemoryLayout<guard_partition>.size, MemoryLayout<guard_partition>.stride, 16),
+    (
+        "guard_addresses_header", MemoryLayout<guard_addresses_header>.size,
+        MemoryLayout<guard_addresses_header>.stride, 80
     ),
     ("guard_address6", MemoryLayout<guard_address6>.size, MemoryLayout<guard_address6>.stride, 16),
     ("guard_own_address", MemoryLayout<guard_own_address>.size, MemoryLayout<guard_own_address>.stride, 24),
@@ -46,17 +55,16 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
         MemoryLayout<Config>.offset(of: \.tables_size), MemoryLayout<Config>.offset(of: \.rule_count),
         MemoryLayout<Config>.offset(of: \.rules),
         MemoryLayout<Config>.offset(of: \.patterns), MemoryLayout<Config>.offset(of: \.pattern_count),
-        MemoryLayout<Config>.offset(of: \.service_base), MemoryLayout<Config>.offset(of: \.unread_row),
+        MemoryLayout<Config>.offset(of: \.service_base), MemoryLayout<Config>.offset(of: \.addresses_size),
         MemoryLayout<Config>.offset(of: \.interface_count), MemoryLayout<Config>.offset(of: \.loopback),
     ]
     #expect(offsets == (0..<11).map { $0 * 4 })
     let interfaces = 44
     let addresses = interfaces + 4 * Int(GUARD_INTERFACES_MAX)
-    let classifiers = addresses + 4 * 32
-    let own = classifiers + 2 * (16 * 4 + 2 * 24 + Int(GUARD_DIMS.rawValue) * 20)
+    let classifiers = addresses + 4
+    let own = classifiers + 2 * (16 * 4 + 2 * 24 + Int(GUARD_DIMS.rawValue) * 20) + 4
     #expect(MemoryLayout<Config>.offset(of: \.interfaces) == interfaces)
-    #expect(MemoryLayout<Config>.offset(of: \.ipv4) == addresses)
-    #expect(MemoryLayout<Config>.offset(of: \.ipv6) == addresses + 64)
+    #expect(MemoryLayout<Config>.offset(of: \.partitions) == addresses)
     #expect(MemoryLayout<Config>.offset(of: \.classifiers) == classifiers)
     #expect(MemoryLayout<Config>.offset(of: \.own) == own)
     #expect(MemoryLayout<Config>.offset(of: \.own_count) == own + 4)

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a map image as the XDP program does (stages/tables.bpf.h, stages/classify.bpf.h) with bit vectors, step by step, so
-// that the compiler is tested without a kernel. Image and fields in; failsafe bits and matching rules out.
+// Reads a map image as the XDP program does (stages/tables.bpf.h, stages/classify.bpf.h), step by step, so that
+// the compiler is tested without a kernel. Image of bit vectors and fields in; failsafe bits and matching rules
+// out.
 import GuardABI
 import MapCompiler
 import NetworkTypes
 
 struct ImageInterpreter {
     let image: MapImage
-    private let ipv4: [guard_address_table]
-    private let ipv6: [guard_address_table]
+    private let addresses: AddressInterpreter
     /// IPv4's, also for packets without an IP header, and IPv6's.
     private let classifiers: [guard_classifier]
 
     init(_ image: MapImage) {
         self.image = image
         let config = image.config
-        ipv4 = [config.ipv4.0, config.ipv4.1]
-        ipv6 = [config.ipv6.0, config.ipv6.1]
+        addresses = AddressInterpreter(image)
         classifiers = [config.classifiers.0, config.classifiers.1]
     }
 
@@ -37,35 +36,6 @@ struct ImageInterpreter {
     }
 
     // MARK: Rows
-
-    private func search(_ table: guard_address_table, _ address: IPAddress) -> UInt32 {
-        let bucket = table.root + (address.v4Bits.map { $0 >> 16 } ?? 0) * 4
-        var position = read(UInt32.self, bucket, or: 0)
-        let end = read(UInt32.self, bucket + 4, or: 0)
-        var step = table.top_step
-        while step > 0 {
-            let next = position + step
-            if next <= end, isKey(next - 1, of: table, notAbove: address) { position = next }
-            step >>= 1
-        }
-        return position
-    }
-
-    private func isKey(_ number: UInt32, of table: guard_address_table, notAbove address: IPAddress) -> Bool {
-        if let bits = address.v4Bits {
-            return read(UInt16.self, table.keys + number * 2, or: 0) <= UInt16(bits & 0xffff)
-        }
-        let key = read(guard_address6.self, table.keys + number * 16, or: guard_address6())
-        return UInt128(key.high) << 64 | UInt128(key.low) <= address.bits
-    }
-
-    private func addressRow(_ address: IPAddress?, side: Int) -> UInt32 {
-        guard let address else { return image.config.unread_row }
-        let table = address.family == .ipv4 ? ipv4[side] : ipv6[side]
-        guard table.enabled != 0 else { return table.rows }
-        let number = read(UInt16.self, table.classes + search(table, address) * 2, or: 0)
-        return table.rows + UInt32(number) * rowBytes(classifier(address))
-    }
 
     private func indexRow(_ dimension: Int, _ table: guard_index_table, _ fields: Fields) -> UInt32 {
         let value = self.value(guard_dimension(rawValue: UInt32(dimension)), fields)
@@ -114,23 +84,37 @@ struct ImageInterpreter {
 
     // MARK: The search
 
-    private func rows(_ fields: Fields) -> [UInt32] {
+    /// Offsets in the tables, and those in the tables of addresses.
+    private struct Rows {
+        var index: [UInt32]
+        var addresses: [UInt32]
+    }
+
+    private func rows(_ fields: Fields) -> Rows {
         let index = withUnsafeBytes(of: classifier(fields.source).index) {
             Array($0.bindMemory(to: guard_index_table.self))
         }
         let used = index.indices.filter { index[$0].enabled != 0 }
-        return [addressRow(fields.source, side: 0), addressRow(fields.destination, side: 1)]
-            + used.map { indexRow($0, index[$0], fields) }
+        let hasAddresses = image.config.flags & GUARD_CFG_ADDRESSES.rawValue != 0
+        return Rows(
+            index: used.map { indexRow($0, index[$0], fields) },
+            addresses: hasAddresses
+                ? [addresses.row(of: fields.source, side: 0), addresses.row(of: fields.destination, side: 1)]
+                : [])
     }
 
-    private func word(_ number: guard_row_words, plus offset: UInt32 = 0, of rows: [UInt32]) -> UInt64 {
-        rows.reduce(UInt64.max) { $0 & read(UInt64.self, $1 + (number.rawValue + offset) * 8, or: 0) }
+    private func word(_ number: guard_row_words, plus offset: UInt32 = 0, of rows: Rows) -> UInt64 {
+        let at = (number.rawValue + offset) * 8
+        let bits = rows.index.reduce(UInt64.max) { $0 & read(UInt64.self, $1 + at, or: 0) }
+        return rows.addresses.reduce(bits) { $0 & addresses.read(UInt64.self, $1 + at, or: 0) }
     }
 
     /// The failsafe bits of a packet, and the flags of its source.
     func head(_ fields: Fields) -> (failsafe: UInt64, neverBan: Bool) {
-        let mask = (UInt64(1) << 62) - 1
-        let source = read(UInt64.self, addressRow(fields.source, side: 0), or: 0)
+        // As the program has it: without entries nobody asks, and there may be no rows at all.
+        let asks = image.config.flags & GUARD_CFG_FAILSAFE.rawValue != 0
+        let mask = asks ? (UInt64(1) << 62) - 1 : 0
+        let source = addresses.read(UInt64.self, addresses.row(of: fields.source, side: 0), or: 0)
         return (word(GUARD_ROW_HEAD, of: rows(fields)) & mask, source >> 63 == 1)
     }
 

@@ -90,6 +90,6 @@ private func refusal(_ policy: CheckedPolicy, _ target: CompileTarget = CompileT
         return made
     }
     let found = refusal(policy)
-    #expect(found?.message.contains("IPv4 source addresses fall into 131072 classes") == true)
+    #expect(found?.message.contains("makes one class of IPv4 source addresses too many") == true)
     #expect(found?.message.contains("at most 65536") == true && found?.range.line == 3)
 }

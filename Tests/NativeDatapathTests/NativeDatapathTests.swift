@@ -23,8 +23,8 @@ struct NativeDatapathTests {
         #expect(answer.verdict == UInt8(GUARD_DROP.rawValue))
         #expect(engine.counter(GUARD_REASON_RULE, GUARD_DROP).packets == 1)
         #expect(engine.counter(GUARD_REASON_RULE, GUARD_DROP).bytes == 52)
-        #expect(native_datapath_rules(engine.datapath)[1].decided.packets == 1)
-        #expect(native_datapath_rules(engine.datapath)[0].decided.packets == 0)
+        #expect(native_datapath_rule(engine.datapath, 1).decided.packets == 1)
+        #expect(native_datapath_rule(engine.datapath, 0).decided.packets == 0)
     }
 
     @Test func `engines of different policies do not know of each other`() throws {
@@ -58,8 +58,7 @@ struct NativeDatapathTests {
         #expect(engine.ban(guard_ban_key(source)) == 0)
         #expect(engine.run(udp(port: 53)).action == 1)
         let next = try image(rules: [rule("b", port: 54, .pass)])
-        var config = next.config
-        #expect(native_datapath_load(engine.datapath, &config, next.tables, UInt64(next.tables.count)) == 0)
+        #expect(next.withNative { native_datapath_load(engine.datapath, $0) } == 0)
         #expect(engine.run(udp(port: 54)).action == 1)
         #expect(engine.bannedPackets(source) == 2)
         #expect(engine.counter(GUARD_REASON_BAN, GUARD_DROP).packets == 2)
@@ -67,15 +66,23 @@ struct NativeDatapathTests {
 
     @Test func `tables that do not belong to the configuration are refused`() throws {
         let image = try image(rules: [])
-        var config = image.config
-        #expect(native_datapath_create(&config, image.tables, UInt64(image.tables.count - 8)) == nil)
-        config.tables_size = 8
-        #expect(native_datapath_create(&config, image.tables, 8) == nil)
-        config = image.config
-        config.abi_version += 1
-        #expect(native_datapath_create(&config, image.tables, UInt64(image.tables.count)) == nil)
         let engine = try NativeEngine(image)
-        #expect(native_datapath_load(engine.datapath, &config, image.tables, 0) == -EINVAL)
+        let damages: [(inout MapImage) -> Void] = [
+            { $0.tables.removeLast(8) },
+            {
+                $0.tables.removeSubrange(8...)
+                $0.config.tables_size = 8
+            },
+            { $0.config.abi_version += 1 },
+            { $0.addresses.append(0) },
+            { $0.addresses.removeSubrange(64...) },
+        ]
+        for damage in damages {
+            var wrong = image
+            damage(&wrong)
+            #expect(wrong.withNative { native_datapath_create($0) } == nil)
+            #expect(wrong.withNative { native_datapath_load(engine.datapath, $0) } == -EINVAL)
+        }
         #expect(engine.run(udp(port: 53)).action == 2)
     }
 

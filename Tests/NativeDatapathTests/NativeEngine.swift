@@ -7,15 +7,14 @@ import MapCompiler
 import NativeDatapath
 import NetworkTypes
 import PolicyLanguage
+import Replay
 
 /// An engine of the native datapath; released with this object.
 final class NativeEngine {
     let datapath: OpaquePointer
 
     init(_ image: MapImage) throws {
-        var config = image.config
-        let made = native_datapath_create(&config, image.tables, UInt64(image.tables.count))
-        guard let made else { throw Refused() }
+        guard let made = image.withNative({ native_datapath_create($0) }) else { throw Refused() }
         datapath = made
     }
 

@@ -182,4 +182,29 @@ private func holds(_ service: ServiceSet?, _ text: String) -> Bool? {
             #expect(IPAddress(text).map(Bogons.addresses.contains) == false, "\(text)")
         }
     }
+
+    @Test func `what may follow from an error is not told, wherever the error stands`() {
+        let dead = "  - { name: a, action: pass, service: udp, tcp-flags: syn }\n"
+        let wrong = "  - { name: b, action: pass, source: 192.0.2 }\n"
+        let sets = "sets: { none: [] }\n"
+        #expect(load(header + sets + "rules:\n" + dead).diagnostics.contains { $0.id == "never-matches" })
+        for rules in [dead + wrong, wrong + dead] {
+            #expect(load(header + sets + "rules:\n" + rules).diagnostics.map(\.id) == ["address-syntax"])
+        }
+    }
+
+    @Test func `a rule named a third time points at the second`() {
+        let rules = (1...3).map { "  - { name: same, action: pass, length: \($0) }\n" }.joined()
+        let found = load(header + "rules:\n" + rules).diagnostics
+        #expect(found.map(\.id) == ["duplicate-name", "duplicate-name"])
+        #expect(found.map { $0.related.first?.range.line } == [5, 6])
+    }
+
+    @Test func `a rule keeps all its rare keys`() {
+        let rule = ruleWith("ttl: 5, dscp: 1, vlan: 7, length: 40-, ip-options: true")
+        var match = rule?.match ?? RuleMatch()
+        #expect(match.ttl == .init(5...5) && match.dscp == .init(1...1) && match.ipOptions == true)
+        match.ttl = nil
+        #expect(match.ttl == nil && match.vlan?.ids == .init(7...7) && rule?.match.ttl != nil)
+    }
 }

@@ -15,7 +15,7 @@ private func value(_ root: Node?, _ path: String) -> Node? {
     for step in path.split(separator: ".") {
         switch node?.kind {
         case .mapping(let entries): node = entries.first { $0.key.text == String(step) }?.value
-        case .sequence(let items): node = Int(step).flatMap { items.indices.contains($0) ? items[$0] : nil }
+        case .sequence(let items): node = Int(step).flatMap { Array(items.dropFirst($0)).first }
         default: node = nil
         }
     }
@@ -189,5 +189,48 @@ struct BadDocument: Sendable, CustomTestStringConvertible {
             #expect(root != nil || !found.isEmpty, "seed \(seed): \(text.debugDescription)")
             for one in found { #expect(one.rendered().contains(one.id)) }
         }
+    }
+
+    @Test(arguments: [
+        ("a: 1\na: &x [p, q]\nb: *x\n", "duplicate-key"),
+        ("a: 1\n&x [p, q]: 2\nb: *x\n", "key-not-text"),
+        ("a: { <<: &x [p, q], c: 1 }\nb: *x\n", "merge-key"),
+    ])
+    func `a value that belongs to no entry can still be meant by an alias`(_ text: String, _ id: String) {
+        let (root, found) = read(text)
+        #expect(found.map(\.id) == [id])
+        #expect(value(root, "b.0")?.text == "p" && value(root, "b.1")?.text == "q")
+        #expect(value(root, "b.2") == nil)
+    }
+
+    @Test func `entries behind refused ones are read`() {
+        let (root, found) = read("a: 1\n[k, l]: { m: n }\na: [o]\nb: { a: 1, a: [2], c: 3 }\nd: 4\n")
+        #expect(found.map(\.id) == ["key-not-text", "duplicate-key", "duplicate-key"])
+        #expect(value(root, "a")?.text == "1" && value(root, "d")?.text == "4")
+        #expect(value(root, "b.c")?.text == "3")
+        guard case .mapping(let entries)? = root?.kind else {
+            Issue.record("the root is no mapping")
+            return
+        }
+        #expect(entries.map { $0.key.text } == ["a", "b", "d"])
+    }
+
+    @Test func `an alias of text keeps text and quotes`() {
+        let root = read("a: &x \"p\\u00e9\"\nb: *x\nc: &y q\nd: *y\n").root
+        guard case .scalar("pé", quoted: true)? = value(root, "b")?.kind,
+            case .scalar("q", quoted: false)? = value(root, "d")?.kind
+        else {
+            Issue.record("text or quotes are lost")
+            return
+        }
+        #expect(value(root, "d")?.range.text == "*y")
+    }
+
+    @Test(arguments: [10, 100, 1000])
+    func `a value takes one record, whatever the file's size`(_ count: Int) {
+        let rule = "  - { name: n, source: [192.0.2.1, 'x'], action: \"a\\tb\" }\n"
+        let root = read("rules:\n" + String(repeating: rule, count: count)).root
+        // The root, its key, the list; each rule, its three keys and values, two of a list.
+        #expect(root?.tree.records.count == 3 + 9 * count)
     }
 }

@@ -72,4 +72,30 @@ private func read(_ text: String) -> (addresses: AddressSet, entries: Int, diagn
         let (addresses, entries, found) = read(text)
         #expect(addresses.isEmpty && entries == 0 && found.isEmpty)
     }
+
+    @Test(arguments: [
+        "192.0.2.1", "192.0.2.1/32", "192.0.2.0/24", "0.0.0.0/0", "0.0.0.0", "255.255.255.255", "10.0.0.0/8",
+        "192.0.2.1/24", "192.0.2.1/033", "192.0.2.1/", "192.0.2", "192.0.2.", "192.0.2.256", "192.0.2.01",
+        "192.0.2.1.5", "192.0.2.1/33", "192.0.2.1-192.0.2.3", "192.0.2.1x", "1920.0.2.1", "192.0.2.0/024",
+        "::192.0.2.1", "2001:db8::/32", "192.0.2.1/0", "00.0.0.0", "192.0.2.1/-1", "128.0.0.0/1",
+    ])
+    func `a line means what the same item means in a policy`(_ item: String) {
+        let (addresses, entries, found) = read("  \(item)\t; x\n")
+        do {
+            let meant = try parseAddressItem(item, lenientHostBits: true)
+            #expect(addresses == meant.addresses && entries == 1)
+            #expect(found.map(\.id) == (meant.maskedHostBits == nil ? [] : ["host-bits"]))
+        } catch {
+            #expect(addresses.isEmpty && entries == 0)
+            #expect(found.map(\.id) == [error.id])
+        }
+    }
+
+    @Test func `a list of a hundred thousand masked prefixes makes a handful of diagnostics`() {
+        let lines = (0..<100_000).map { "10.\($0 >> 16).\($0 >> 8 & 255).\($0 & 255 | 1)/24\n" }.joined()
+        let (addresses, entries, found) = read(lines)
+        #expect(entries == 100_000 && addresses.v4.ranges.count == 1)
+        #expect(found.count == 6)
+        #expect(found.last?.message == "99995 more from here on with host bits set, read without them")
+    }
 }

@@ -64,6 +64,7 @@ struct SanitizerTests {
             target.interfaces = [.init(name: "veth0", index: 1), .init(name: "lo", index: 2)]
             let image = try compile(policy, for: target)
             bytes += raw(image.config) + number(image.tables.count) + image.tables
+            bytes += number(image.addresses.count) + image.addresses
             bytes += number(situation.bans.count) + situation.bans.flatMap { raw(guard_ban_key($0)) }
             bytes += number(frames)
             for frame in situation.frames {

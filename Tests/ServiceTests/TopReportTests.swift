@@ -60,14 +60,40 @@ func `SSH_CONNECTION is read as the session's packet`(text: String, flow: String
     #expect(SSHSession(text)?.packet.flowText == flow)
 }
 
-@Test func `a description survives its JSON, and touching never-ban is told by ranges`() throws {
+@Test func `a description survives its bytes, rules and never-ban addresses with it`() throws {
     let never = AddressSet(v4: IntervalSet(0xc000_0200...0xc000_02ff), v6: IntervalSet(UInt128(5)...9))
-    let info = GenerationInfo(
+    var header = GenerationInfo.Header(
         policy: "p", file: "/p", mode: "enforce", appliedNanoseconds: 1, user: 0, version: "0",
-        rules: [.init(name: "r \"x\"", slot: 3)], tableBytes: 9, neverBan: GenerationInfo.ranges(never))
-    let back = try #require(GenerationInfo.decoded(try info.encoded()))
-    #expect(back.rules.first?.name == "r \"x\"" && back.neverBan.count == 2)
-    let inside = try #require(Prefix(masking: IPAddress(v4: 0xc000_0000), length: 16))
-    let outside = try #require(Prefix(masking: IPAddress(v4: 0xc000_0300), length: 24))
-    #expect(back.neverBan[0].touches(inside) && !back.neverBan[0].touches(outside))
+        tableBytes: 9)
+    header.classifiers = [
+        .init(
+            family: "ipv6", engine: "tuple-space", rules: 9, bitRules: 1, entries: 10, tuples: 2,
+            longestList: 3, bytes: 4096)
+    ]
+    let info = GenerationInfo(
+        header: header,
+        rules: [.init(name: "r \"x\"", slot: 3), .init(name: "ünïcode\n", slot: 16_384)], neverBan: never)
+    let bytes = try info.encoded()
+    let back = try #require(GenerationInfo.decoded(bytes))
+    #expect(back.rules == info.rules && back.neverBan == never && back.header.policy == "p")
+    #expect(back.header.classifiers == header.classifiers)
+    // As the kernel keeps it: padded to eight bytes.
+    #expect(GenerationInfo.decoded(bytes + [0, 0, 0])?.rules == info.rules)
+    for length in 0..<bytes.count {
+        #expect(GenerationInfo.decoded(Array(bytes.prefix(length))) == nil, "cut after \(length) bytes")
+    }
+}
+
+private let touching: [(String, Int, Bool)] = [
+    ("192.0.0.0", 16, true), ("192.0.3.0", 24, false), ("192.0.2.255", 32, true), ("192.0.1.255", 32, false),
+    ("0.0.0.0", 0, true), ("2001:db8::", 32, true), ("2001:db8::a", 128, false), ("::", 0, true),
+]
+
+@Test(arguments: touching)
+func `a prefix touches a set where one address is in both`(first: String, length: Int, touches: Bool) throws {
+    let base = try #require(IPAddress("2001:db8::")).bits
+    let address = try #require(IPAddress(first))
+    let set = AddressSet(v4: IntervalSet(0xc000_0200...0xc000_02ff), v6: IntervalSet(base...base + 9))
+    let prefix = try #require(Prefix(masking: address, length: length))
+    #expect(set.touches(prefix) == touches)
 }

@@ -11,7 +11,7 @@
 #include "guard_words.h"
 
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */
-#define GUARD_ABI_VERSION 2
+#define GUARD_ABI_VERSION 3
 
 /* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does
  * not use. */
@@ -33,6 +33,8 @@ enum guard_config_flags {
 	GUARD_CFG_OWN_ADDRESSES = 1 << 12, /* own_filter and own are filled */
 	GUARD_CFG_PAYLOAD = 1 << 13, /* some rule looks into the payload */
 	GUARD_CFG_FRAGMENTS_TRACK = 1 << 14, /* later fragments follow their first */
+	GUARD_CFG_ADDRESSES = 1 << 15, /* rows of addresses take part in the search */
+	GUARD_CFG_SETS = 1 << 16, /* labels tell of named sets, which are counted */
 };
 
 /* Headers that a further IP packet stands behind. */
@@ -47,19 +49,84 @@ enum guard_tunnel {
 
 #define GUARD_TUNNELS_MAX 2 /* layers that are read behind the outer header */
 
-/* Sources (0) and destinations (1) of a family: the class of an address is that of the last interval boundary
- * not above it. All offsets are bytes from the start of guard_tables. */
-struct guard_address_table {
-	__u32 enabled; /* 0: every address is of class 0 */
-	__u32 root; /* IPv4: __u32[65537], index of the first boundary of each /16; IPv6: __u32[2], 0 and
-	               count */
-	__u32 keys; /* boundaries, ascending. IPv4: __u16, the low half; IPv6: struct guard_address6 */
-	__u32 count; /* number of keys */
-	__u32 classes; /* __u16[count + 1]: class of the interval before key i */
-	__u32 top_step; /* greatest power of two not above the longest run that is searched; 0: none */
-	__u32 rows; /* rows of the classes */
-	__u32 row_count;
+/* ---- Addresses: all that depends on what sets of addresses hold lies in one value of guard_addresses' inner
+ * map, so that it can be replaced at once. Offsets are bytes from the start of that value. Each family's
+ * addresses are cut into intervals that have a label; source and destination have labels of their own. */
+
+/* An address is looked up by its top bits: 12 in the root, 6 in a block of groups, 6 in a group. What is left
+ * is 8 bits of an IPv4 address, and 104 of an IPv6 address, whose top 32 bits are treated like an IPv4
+ * address. */
+#define GUARD_ROOT_BITS 12
+#define GUARD_LABELS_MAX 65536
+#define GUARD_LABEL 0x80000000U /* in a root entry or tree value: a label in the low 16 bits */
+
+/* 64 neighbouring /24s. In the root: its block's offset / 8, or GUARD_LABEL and the label of all of it. */
+struct guard_address_group {
+	__u64 differs; /* bit n: the /24 has an entry, as it is not wholly of `label` */
+	__u32 entries; /* offset / 8 of __u64[bits in differs] */
+	__u32 label;
 };
+
+/* An entry's top two bits. */
+enum guard_address_entry {
+	GUARD_ENTRY_LABEL = 0, /* bits 0-15: the label of all */
+	GUARD_ENTRY_RANGE, /* 32-39 to 40-47: last bytes that have label 16-31, the others label 0-15 */
+	GUARD_ENTRY_BITMAP, /* 32-61: offset / 8 of 256 bits; 1: label 16-31, 0: label 0-15 */
+	GUARD_ENTRY_TREE, /* 0-31: a tree value */
+};
+
+/* A tree of boundaries finds the last one that is not above a key. Keys have 63 bits, so that comparing is a
+ * subtraction; keys that are not used are GUARD_NO_KEY. IPv4's key is the last byte; IPv6's are bits 24 to 86
+ * of the address, and then, where that finds a tree and not a label, the last 41. A tree value: GUARD_LABEL and
+ * a label, or 27-30 levels of nodes above the leaves, 0-26 offset / 32 of the top node. */
+#define GUARD_NO_KEY (1ULL << 63)
+#define GUARD_TREE_SHIFT 27
+#define GUARD_TREE_OFFSET ((1U << GUARD_TREE_SHIFT) - 1)
+#define GUARD_TREE_LEVELS 11 /* at most: 8 to the power of it leaves */
+#define GUARD_TREE_SHORT 15 /* in place of the levels: a struct guard_tree_short */
+
+struct guard_tree_node {
+	__u64 keys[7]; /* where children 1 to 7 begin */
+	__u32 children; /* offset / 32 of the first; they lie one behind the other */
+	__u32 padding;
+};
+
+struct guard_tree_leaf {
+	__u64 keys[5]; /* where values 1 to 5 begin */
+	__u32 values[6];
+};
+
+/* For most trees of IPv6: one prefix. */
+struct guard_tree_short {
+	__u64 keys[2];
+	__u32 values[3];
+	__u32 padding;
+};
+
+/* What a label stands for. */
+struct guard_label {
+	__u32 row; /* offset of its row */
+	__u32 sets; /* offset of __u16: how many, then the slots of the named sets that hold it; 0: none */
+};
+
+/* The labels of one family's sources or destinations. */
+struct guard_partition {
+	__u32 root; /* __u32[1 << GUARD_ROOT_BITS]; 0: every address has label 0 */
+	__u32 labels; /* struct guard_label[label_room] */
+	__u32 label_count;
+	__u32 label_room;
+};
+
+struct guard_addresses_header {
+	__u32 used; /* bytes */
+	__u32 unread_row; /* the row for source and destination where no IP header was read */
+	__u32 control; /* what the controller needs to change sets; never read in the kernel. 0: none */
+	__u32 control_size;
+	struct guard_partition partitions[4]; /* GUARD_PARTITION */
+};
+
+/* The number of a partition: `side` 0 is the source, 1 the destination. */
+#define GUARD_PARTITION(family, side) (((family) == 4 ? 0 : 2) + (side))
 
 /* An IPv6 address as two numbers in host order. */
 struct guard_address6 {
@@ -143,18 +210,18 @@ struct guard_entry {
 	__u16 port_low; /* source ports, both included; 0 stands for none too */
 	__u16 port_high;
 	__u32 order; /* enum guard_entry_order */
-	__u32 slot; /* the rule's counters, with GUARD_ENTRY_DECIDES */
+	__u32 slot; /* the rule's counters, with GUARD_ORDER_DECIDES */
 	__u16 condition; /* 1 + the row bit that must be set too; 0: none */
 	__u8 source_drop; /* IPv4: address bits behind the prefix, 0 to 32 */
 	__u8 destination_drop;
 };
 
 enum guard_entry_order {
-	GUARD_ENTRY_NUMBER = 0xffffff, /* the rule's number */
-	GUARD_ENTRY_VERDICT_SHIFT = 24, /* two bits: with DECIDES, enum guard_verdict */
-	GUARD_ENTRY_NEEDS_IP = 1 << 28, /* no match where no IP header was read */
-	GUARD_ENTRY_DECIDES = 1 << 29, /* nothing else is asked of the rule, and it ends the search */
-	GUARD_ENTRY_LAST = 1 << 30, /* the last of its list */
+	GUARD_ORDER_NUMBER = 0xffffff, /* the rule's number */
+	GUARD_ORDER_VERDICT_SHIFT = 24, /* two bits: with DECIDES, enum guard_verdict */
+	GUARD_ORDER_NEEDS_IP = 1 << 28, /* no match where no IP header was read */
+	GUARD_ORDER_DECIDES = 1 << 29, /* nothing else is asked of the rule, and it ends the search */
+	GUARD_ORDER_LAST = 1 << 30, /* the last of its list */
 };
 
 struct guard_entry4 {
@@ -207,13 +274,13 @@ struct guard_config {
 	__u32 patterns; /* struct guard_pattern[pattern_count] */
 	__u32 pattern_count;
 	__u32 service_base; /* __u32[256]: where a protocol's values begin in the service table */
-	__u32 unread_row; /* the row for source and destination where no IP header was read */
+	__u32 addresses_size; /* bytes of guard_addresses' inner map */
 	__u32 interface_count;
 	__u32 loopback; /* ifindex of the loopback interface among those attached to; 0: none */
 	__u32 interfaces[GUARD_INTERFACES_MAX]; /* ifindexes */
-	struct guard_address_table ipv4[2];
-	struct guard_address_table ipv6[2];
+	__u32 partitions; /* bit GUARD_PARTITION: addresses have more than one label, or may come to */
 	struct guard_classifier classifiers[2]; /* IPv4 and frames whose IP header was not read; IPv6 */
+	__u32 padding;
 	__u32 own; /* struct guard_own_address[own_count]: this host's addresses */
 	__u32 own_count;
 	__u32 decapsulate; /* enum guard_tunnel: what the rules look behind */
@@ -270,8 +337,18 @@ struct guard_counter {
 /* The counters' verdict position for packets that passed only because of monitor mode. They are counted there
  * beside their own verdict, not instead of it. */
 #define GUARD_COUNT_WOULD_DROP 3
+/* Packets that rules looked at whose source, or destination, was in a named set. */
+struct guard_set_counters {
+	__u64 source;
+	__u64 destination;
+};
+
+#define GUARD_SETS 1024 /* named sets that ever had a counter */
+#define GUARD_SETS_OF_ADDRESS 64 /* so many of the sets that hold an address are counted */
 #define GUARD_NO_SLOT 0xffffffffU
-#define GUARD_SLOTS 16384 /* rules that ever had a counter */
+#define GUARD_PAGE_SLOTS 16384 /* counters in a page: the first page is a map of its own */
+#define GUARD_PAGES 64
+#define GUARD_SLOTS (GUARD_PAGE_SLOTS * GUARD_PAGES) /* rules that ever had a counter */
 #define GUARD_NAME_SIZE 128 /* bytes of a rule name with its terminating zero */
 
 struct guard_rule_counters {
@@ -383,7 +460,11 @@ struct guard_trace {
 	__u8 would_drop; /* it would have been dropped but for monitor mode */
 };
 
-_Static_assert(sizeof(struct guard_address_table) == 32, "layout");
+_Static_assert(sizeof(struct guard_address_group) == 16, "layout");
+_Static_assert(sizeof(struct guard_tree_node) == 64, "layout");
+_Static_assert(sizeof(struct guard_tree_leaf) == 64, "layout");
+_Static_assert(sizeof(struct guard_tree_short) == 32, "layout");
+_Static_assert(sizeof(struct guard_addresses_header) == 80, "layout");
 _Static_assert(sizeof(struct guard_rule) == 24, "layout");
 _Static_assert(sizeof(struct guard_tuple) == 48, "layout");
 _Static_assert(sizeof(struct guard_entry4) == 32, "layout");

@@ -2,7 +2,7 @@
 /* For scripts/bench: the program's stages on varied packets. BPF_PROG_TEST_RUN repeats one frame, which is
  * made of slots here: each run judges the next slot and writes a template into one that comes up later, so
  * that no read waits for a write. BENCH_MODE says what runs; a stage's cost is the difference of two modes or
- * policies. */
+ * policies. BENCH_TEMPLATES, a power of two, and BENCH_FRAME, a multiple of 8, may be given too. */
 
 #define xdpguard xdpguard_filter
 #include "guard.bpf.c"
@@ -13,9 +13,11 @@
 #define BENCH_FILTER 2
 
 #ifndef BENCH_TEMPLATES
-#define BENCH_TEMPLATES 4096 /* a power of two */
+#define BENCH_TEMPLATES 4096
 #endif
+#ifndef BENCH_FRAME
 #define BENCH_FRAME 128
+#endif
 
 struct bench_frame {
 	__u64 words[BENCH_FRAME / 8];
@@ -30,8 +32,10 @@ struct {
 
 static __u32 bench_next;
 
-#define BENCH_SLOTS 27 /* what fits into a page beside the kernel's own */
+#define BENCH_SLOTS (3456 / BENCH_FRAME) /* what fits into a page beside the kernel's own */
 #define BENCH_AHEAD 13
+
+_Static_assert(BENCH_SLOTS > BENCH_AHEAD && BENCH_SLOTS <= 64, "slots are a 6-bit number");
 
 /* 0, or -1 where the frame is too short. */
 static __always_inline int write_ahead(struct xdp_md *ctx, __u32 run)
@@ -42,7 +46,7 @@ static __always_inline int write_ahead(struct xdp_md *ctx, __u32 run)
 
 	/* The verifier knows no bounds of a remainder. */
 	asm volatile("" : "+r"(slot));
-	to = (struct bench_frame *)(long)ctx->data + (slot & 31);
+	to = (struct bench_frame *)(long)ctx->data + (slot & 63);
 	/* One pointer for the comparison and the writes. */
 	asm volatile("" : "+r"(to));
 	if (!frame || (void *)(to + 1) > (void *)(long)ctx->data_end)

@@ -9,23 +9,25 @@
 #include "stages/tuples.bpf.h"
 
 /* The first words of the rows whose bits are rules. */
-static __always_inline void begin_bits(const void *tables, classifier classifier, struct search *search)
+static __always_inline void begin_bits(const struct view *view, classifier classifier)
 {
+	struct search *search = view->search;
 	search->base = 0;
 	if (classifier->words == 1) {
-		search->word = rows_word(tables, classifier, search, GUARD_ROW_WORDS);
+		search->word = rows_word(view, classifier, GUARD_ROW_WORDS);
 		search->summary = 0;
 		return;
 	}
 	search->word = 0;
-	search->summary = rows_word(tables, classifier, search, GUARD_ROW_SUMMARY);
+	search->summary = rows_word(view, classifier, GUARD_ROW_SUMMARY);
 	if (classifier->rule_words < 64)
 		search->summary &= (1ULL << (classifier->rule_words & 63)) - 1;
 }
 
 /* The current word's bits, or the next word's: 1 where there are some or nothing is left. */
-static __always_inline int next_word(const void *tables, classifier classifier, struct search *search)
+static __always_inline int next_word(const struct view *view, classifier classifier)
 {
+	struct search *search = view->search;
 	__u32 bit;
 
 	if (search->word || !search->summary)
@@ -33,97 +35,84 @@ static __always_inline int next_word(const void *tables, classifier classifier, 
 	bit = lowest_bit(search->summary);
 	search->summary &= search->summary - 1;
 	search->base = bit * 64;
-	search->word = rows_word(tables, classifier, search, GUARD_ROW_WORDS + bit);
+	search->word = rows_word(view, classifier, GUARD_ROW_WORDS + bit);
 	return 0;
 }
 
 /* The rule of the lowest bit; there is one. */
-static __always_inline __u32 bit_rule(const void *tables, classifier classifier, const struct search *search)
+static __always_inline __u32 bit_rule(const struct view *view, classifier classifier)
 {
+	const struct search *search = view->search;
 	__u32 bit = search->base + lowest_bit(search->word);
 
-	return classifier->numbers ? table_u32(tables, classifier->numbers + bit * sizeof(__u32)) : bit;
+	return classifier->numbers ? table_u32(view->tables, classifier->numbers + bit * sizeof(__u32)) : bit;
 }
 
 /* One step of the search through bits: the next rule of the current word, or the next word. 1 where it ends. */
-static __always_inline int bits_step(const void *tables, classifier classifier, struct search *search)
+static __always_inline int bits_step(const struct view *view, classifier classifier)
 {
+	struct search *search = view->search;
 	__u32 rule;
 
-	if (!search->word && next_word(tables, classifier, search))
+	if (!search->word && next_word(view, classifier))
 		return 1;
 	if (!search->word)
 		return 0;
-	rule = bit_rule(tables, classifier, search);
+	rule = bit_rule(view, classifier);
 	search->word &= search->word - 1;
-	return consider(tables, search, rule);
-}
-
-static __always_inline int next_bit(int six)
-{
-	struct guard_scratch *room = scratch();
-	const void *t = tables();
-
-	return !t || !room || bits_step(t, six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4, &room->search);
+	return consider(view, rule);
 }
 
 static long bits_callback4(__u32 index, void *context)
 {
-	return next_bit(0) ? 1 : 0;
+	return bits_step(context, CLASSIFIER_IPV4) ? 1 : 0;
 }
 
 static long bits_callback6(__u32 index, void *context)
 {
-	return next_bit(1) ? 1 : 0;
+	return bits_step(context, CLASSIFIER_IPV6) ? 1 : 0;
 }
 
 /* The first step is taken here: most packets need no loop. */
-static __always_inline void classify_bits(const void *tables, int six, struct search *search)
+static __always_inline void classify_bits(struct view *view, int six)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
 
-	begin_bits(tables, classifier, search);
-	if (bits_step(tables, classifier, search))
+	begin_bits(view, classifier);
+	if (bits_step(view, classifier))
 		return;
 	if (six)
-		bpf_loop(GUARD_ROW_BITS_MAX + 64, bits_callback6, 0, 0);
+		bpf_loop(GUARD_ROW_BITS_MAX + 64, bits_callback6, view, 0);
 	else
-		bpf_loop(GUARD_ROW_BITS_MAX + 64, bits_callback4, 0, 0);
-}
-
-static __always_inline int find_word(int six)
-{
-	struct guard_scratch *room = scratch();
-	const void *t = tables();
-
-	return !t || !room || next_word(t, six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4, &room->search);
+		bpf_loop(GUARD_ROW_BITS_MAX + 64, bits_callback4, view, 0);
 }
 
 static long word_callback4(__u32 index, void *context)
 {
-	return find_word(0) ? 1 : 0;
+	return next_word(context, CLASSIFIER_IPV4) ? 1 : 0;
 }
 
 static long word_callback6(__u32 index, void *context)
 {
-	return find_word(1) ? 1 : 0;
+	return next_word(context, CLASSIFIER_IPV6) ? 1 : 0;
 }
 
 /* The lowest rule of the bits that are left, where it comes before the best so far: the bit is taken then. */
-static __always_inline void best_bit(const void *tables, int six, struct search *search)
+static __always_inline void best_bit(struct view *view, int six)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
+	struct search *search = view->search;
 	__u32 rule;
 
-	if (!search->word && search->summary && !next_word(tables, classifier, search) && !search->word) {
+	if (!search->word && search->summary && !next_word(view, classifier) && !search->word) {
 		if (six)
-			bpf_loop(64, word_callback6, 0, 0);
+			bpf_loop(64, word_callback6, view, 0);
 		else
-			bpf_loop(64, word_callback4, 0, 0);
+			bpf_loop(64, word_callback4, view, 0);
 	}
 	if (!search->word)
 		return;
-	rule = bit_rule(tables, classifier, search);
+	rule = bit_rule(view, classifier);
 	if (rule >= search->best)
 		return;
 	search->word &= search->word - 1;
@@ -132,83 +121,77 @@ static __always_inline void best_bit(const void *tables, int six, struct search 
 }
 
 /* What the best rule of a round does: 1 where the search ends. */
-static __always_inline int take_best(const void *tables, struct search *search)
+static __always_inline int take_best(const struct view *view)
 {
+	struct search *search = view->search;
+
 	if (search->best == NO_RULE)
 		return 1;
-	if (search->best_order & GUARD_ENTRY_DECIDES) {
+	if (search->best_order & GUARD_ORDER_DECIDES) {
 		search->slot = search->best_slot;
-		search->verdict = search->best_order >> GUARD_ENTRY_VERDICT_SHIFT & 3;
+		search->verdict = search->best_order >> GUARD_ORDER_VERDICT_SHIFT & 3;
 		return 1;
 	}
 	search->from = search->best + 1;
-	return consider(tables, search, search->best);
+	return consider(view, search->best);
 }
 
 /* A further round, for the rules behind one that did not end the search. */
-static __always_inline int next_round(int six)
+static __always_inline int next_round(struct view *view, int six)
 {
-	struct guard_scratch *room = scratch();
-	const void *t = tables();
-
-	if (!t || !room)
-		return 1;
-	later_entry(six, &room->search);
+	later_entry(view, six);
 	if ((six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4)->rule_words)
-		best_bit(t, six, &room->search);
-	return take_best(t, &room->search);
+		best_bit(view, six);
+	return take_best(view);
 }
 
 static long round_callback4(__u32 index, void *context)
 {
-	return next_round(0) ? 1 : 0;
+	return next_round(context, 0) ? 1 : 0;
 }
 
 static long round_callback6(__u32 index, void *context)
 {
-	return next_round(1) ? 1 : 0;
+	return next_round(context, 1) ? 1 : 0;
 }
 
 /* Rounds, each for the lowest matching rule that is left. Bits are only looked at where a rule among them can
  * come before the best entry: those that are left to bits mostly stand at the policy's end. */
-static __always_inline void classify_tuples(struct xdp_md *ctx, const void *tables, int six,
-                                            struct guard_scratch *room)
+static __always_inline void classify_tuples(struct xdp_md *ctx, struct view *view, int six)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
-	const struct packet *packet = &room->packet;
-	struct search *search = &room->search;
+	struct search *search = view->search;
 
-	search->service = service_value(tables, packet);
-	search->port = has_ports(packet) ? packet->source_port : 0;
-	search->tuples = tuples_for(tables, six, packet);
-	best_entry(tables, six, room);
+	search->service = service_value(view->tables, view->packet);
+	search->port = has_ports(view->packet) ? view->packet->source_port : 0;
+	search->tuples = tuples_for(view, six);
+	best_entry(view, six);
 	if (classifier->rule_words &&
-	    (search->best >= classifier->first || !(search->best_order & GUARD_ENTRY_DECIDES))) {
+	    (search->best >= classifier->first || !(search->best_order & GUARD_ORDER_DECIDES))) {
 		if (!needs_rows(classifier))
-			find_rows(ctx, tables, packet, classifier, search);
-		begin_bits(tables, classifier, search);
-		best_bit(tables, six, search);
+			find_rows(ctx, view, classifier);
+		begin_bits(view, classifier);
+		best_bit(view, six);
 	}
-	if (take_best(tables, search))
+	if (take_best(view))
 		return;
 	if (six)
-		bpf_loop(classifier->rule_count, round_callback6, 0, 0);
+		bpf_loop(classifier->rule_count, round_callback6, view, 0);
 	else
-		bpf_loop(classifier->rule_count, round_callback4, 0, 0);
+		bpf_loop(classifier->rule_count, round_callback4, view, 0);
 }
 
 /* Finds the deciding rule. */
-static __always_inline void classify(struct xdp_md *ctx, const void *tables, int six,
-                                     struct guard_scratch *room)
+static __always_inline void classify(struct xdp_md *ctx, struct view *view, int six)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
 
 	if (classifier->rule_count == 0)
 		return;
 	if (classifier->engine == GUARD_ENGINE_TUPLE_SPACE)
-		classify_tuples(ctx, tables, six, room);
+		classify_tuples(ctx, view, six);
 	else
-		classify_bits(tables, six, &room->search);
+		classify_bits(view, six);
 }
 
 #endif

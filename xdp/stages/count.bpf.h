@@ -62,9 +62,21 @@ static __always_inline void count_reason(const struct packet *packet, const stru
 	}
 }
 
+static __always_inline struct guard_rule_counters *rule_counters(__u32 slot)
+{
+	__u32 page = slot / GUARD_PAGE_SLOTS;
+	__u32 index = slot % GUARD_PAGE_SLOTS;
+	void *counters;
+
+	if (page == 0)
+		return bpf_map_lookup_elem(&guard_rules, &index);
+	counters = bpf_map_lookup_elem(&guard_rule_pages, &page);
+	return counters ? bpf_map_lookup_elem(counters, &index) : 0;
+}
+
 static __always_inline void count_would_drop(__u32 slot, __u32 bytes)
 {
-	struct guard_rule_counters *counters = bpf_map_lookup_elem(&guard_rules, &slot);
+	struct guard_rule_counters *counters = rule_counters(slot);
 
 	if (counters)
 		count(&counters->would_drop, bytes);
@@ -75,7 +87,7 @@ static __always_inline void count_rules(const struct decision *decision, __u32 b
 	struct guard_rule_counters *counters;
 
 	if (decision->slot != GUARD_NO_SLOT) {
-		counters = bpf_map_lookup_elem(&guard_rules, &decision->slot);
+		counters = rule_counters(decision->slot);
 		if (counters)
 			count(&counters->decided, bytes);
 	}

@@ -4,6 +4,7 @@
 #ifndef GUARD_ROWS_BPF_H
 #define GUARD_ROWS_BPF_H
 
+#include "stages/addresses.bpf.h"
 #include "stages/tables.bpf.h"
 
 static __always_inline __u64 now_ns(void)
@@ -83,39 +84,55 @@ static __always_inline __u32 dimension_value(struct xdp_md *ctx, const void *tab
 }
 
 /* Whether every packet's rows are looked up before the rules: failsafe entries are bits of them, and so are all
- * rules of bit vectors and the conditions of entries. */
+ * rules of bit vectors and the conditions of entries; and sets are counted by what leads to rows. */
 static __always_inline int needs_rows(classifier classifier)
 {
-	return guard_config.flags & GUARD_CFG_FAILSAFE ||
+	return guard_config.flags & (GUARD_CFG_FAILSAFE | GUARD_CFG_SETS) ||
 	       (classifier->engine == GUARD_ENGINE_BIT_VECTORS ? classifier->rule_count
 	                                                       : classifier->conditions);
 }
 
-/* Looks up the rows of all keys; the source's may be known already. */
-static __always_inline void find_rows(struct xdp_md *ctx, const void *tables, const struct packet *packet,
-                                      classifier classifier, struct search *search)
+static __always_inline void find_source(const struct view *view)
 {
+	struct search *search = view->search;
+
+	search->source_label = label_at(view->addresses, view->packet, 0);
+	search->source = label_row(view->addresses, search->source_label);
+}
+
+/* Looks up the rows of all keys; the source's may be known already. */
+static __always_inline void find_rows(struct xdp_md *ctx, const struct view *view, classifier classifier)
+{
+	struct search *search = view->search;
+
 	if (!(guard_config.flags & GUARD_CFG_NEVER_BAN))
-		search->source = address_row(packet, 0);
-	search->destination = address_row(packet, 1);
+		find_source(view);
+	search->destination_label = label_at(view->addresses, view->packet, 1);
+	search->destination = label_row(view->addresses, search->destination_label);
 #pragma unroll
 	for (int i = 0; i < GUARD_DIMS; i++)
 		if (classifier->index[i].enabled)
-			search->rows[i] = index_row(tables, classifier, &classifier->index[i],
-			                            dimension_value(ctx, tables, packet, i));
+			search->rows[i] = index_row(view->tables, classifier, &classifier->index[i],
+			                            dimension_value(ctx, view->tables, view->packet, i));
 }
 
 /* One word of the rows' intersection. */
-static __always_inline __u64 rows_word(const void *tables, classifier classifier,
-                                       const struct search *search, __u32 word)
+static __always_inline __u64 rows_word(const struct view *view, classifier classifier, __u32 word)
 {
+	const struct search *search = view->search;
 	__u32 at = word * sizeof(__u64);
-	__u64 bits = table_u64(tables, search->source + at) & table_u64(tables, search->destination + at);
+	__u64 bits = ~0ULL;
 
+	/* Without the tables, which cannot be, nothing matches: from known bits the verifier would follow
+	 * every step. */
+	if (guard_config.flags & GUARD_CFG_ADDRESSES)
+		bits = view->addresses ? address_u64(view->addresses, search->source + at) &
+		                                 address_u64(view->addresses, search->destination + at)
+		                       : 0;
 #pragma unroll
 	for (int i = 0; i < GUARD_DIMS; i++)
 		if (classifier->index[i].enabled)
-			bits &= table_u64(tables, search->rows[i] + at);
+			bits &= table_u64(view->tables, search->rows[i] + at);
 	return bits;
 }
 

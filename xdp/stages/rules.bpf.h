@@ -44,17 +44,18 @@ static __always_inline int has_expired(struct search *search, const struct guard
 }
 
 /* What a rule whose rows match does: 1 where it decides, 0 to go on. */
-static __always_inline int consider(const void *tables, struct search *search, __u32 number)
+static __always_inline int consider(const struct view *view, __u32 number)
 {
+	struct search *search = view->search;
 	const struct guard_rule *rule =
-	        table_at(tables, guard_config.rules + number * sizeof(*rule), sizeof(*rule));
+	        table_at(view->tables, guard_config.rules + number * sizeof(*rule), sizeof(*rule));
 
 	if (!rule)
 		return 0;
 	if (rule->flags & GUARD_RULE_EXPIRES && has_expired(search, rule))
 		return 0;
 	if (guard_config.flags & GUARD_CFG_PAYLOAD && rule->pattern_count &&
-	    !payload_matches(tables, rule, search->payload_length))
+	    !payload_matches(view->tables, rule, search->payload_length))
 		return 0;
 	if (rule->log_every && (rule->log_every == 1 || bpf_get_prandom_u32() % rule->log_every == 0))
 		search->log = 1;

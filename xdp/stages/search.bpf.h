@@ -3,7 +3,7 @@
 #ifndef GUARD_SEARCH_BPF_H
 #define GUARD_SEARCH_BPF_H
 
-#include "abi/guard_abi.h"
+#include "stages/packet.bpf.h"
 
 #define NO_RULE 0xffffffffU
 
@@ -14,7 +14,9 @@ struct search {
 	__u64 tuples; /* that may hold an entry for the packet */
 	__u64 left; /* of those, still to look at */
 	__u64 now_ns; /* 0: not read yet */
-	__u32 source; /* offsets of rows */
+	__u32 source_label; /* offsets in the tables of addresses: of labels */
+	__u32 destination_label;
+	__u32 source; /* of rows */
 	__u32 destination;
 	__u32 rows[GUARD_DIMS];
 	__u32 base; /* bit 0 of `word` */
@@ -31,6 +33,15 @@ struct search {
 	__u32 would_drop_slot; /* the first rule in monitor mode that would drop; GUARD_NO_SLOT: none */
 	__u8 verdict;
 	__u8 log;
+};
+
+/* What a packet is judged by. Looked up once a packet, so that no search sees two states of a set; on the
+ * stack, as the verifier knows pointers nowhere else. */
+struct view {
+	const void *tables;
+	const void *addresses; /* 0: none are used */
+	struct packet *packet;
+	struct search *search;
 };
 
 static __always_inline void search_clear(struct search *search)

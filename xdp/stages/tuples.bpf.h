@@ -59,19 +59,22 @@ static __always_inline __u64 side_tuples(const void *tables, int six, const stru
 	return tuples;
 }
 
-static __always_inline __u64 tuples_for(const void *tables, int six, const struct packet *packet)
+static __always_inline __u64 tuples_for(const struct view *view, int six)
 {
+	const struct packet *packet = view->packet;
+
 	/* Where no address was read the entries decide: some hold for every packet. */
 	if (!(packet->read & PACKET_IP))
 		return ~0ULL;
-	return side_tuples(tables, six, packet, 0) & side_tuples(tables, six, packet, 1);
+	return side_tuples(view->tables, six, packet, 0) & side_tuples(view->tables, six, packet, 1);
 }
 
 /* The hash of the packet's bits that a tuple names. Products of words are added, not chained, so that they
  * are computed at once. */
-static __always_inline __u64 tuple_hash(const struct guard_tuple *tuple, int six, const struct packet *packet,
-                                        const struct search *search)
+static __always_inline __u64 tuple_hash(const struct view *view, int six, const struct guard_tuple *tuple)
 {
+	const struct packet *packet = view->packet;
+	const struct search *search = view->search;
 	__u64 rest = (__u64)(search->service & tuple->service_mask) << 32 |
 	             (search->port & tuple->port_mask) << 8 | tuple->number;
 	__u64 hash = rest * HASH_1;
@@ -120,27 +123,26 @@ static __always_inline __u64 outside(const struct guard_entry *entry, const stru
 }
 
 /* Whether the row bit that the entry asks for is set. */
-static __always_inline int condition_holds(const void *tables, classifier classifier,
-                                           const struct guard_entry *entry, const struct search *search)
+static __always_inline int condition_holds(const struct view *view, classifier classifier,
+                                           const struct guard_entry *entry)
 {
 	__u32 bit = entry->condition - 1;
 
 	if (!entry->condition)
 		return 1;
-	return rows_word(tables, classifier, search, GUARD_ROW_WORDS + bit / 64) >> (bit & 63) & 1;
+	return rows_word(view, classifier, GUARD_ROW_WORDS + bit / 64) >> (bit & 63) & 1;
 }
 
 /* Whether the packet is what the entry says, but for its condition. One branch for all comparisons: which of
  * them fails is not foreseeable, but most entries that are looked at match. */
-static __always_inline int entry_fits(int six, const struct guard_entry *entry, const struct packet *packet,
-                                      const struct search *search)
+static __always_inline int entry_fits(const struct view *view, int six, const struct guard_entry *entry)
 {
-	__u64 misfit = outside(entry, search) >> 63;
+	__u64 misfit = outside(entry, view->search) >> 63;
 
-	if (packet->read & PACKET_IP)
-		misfit |= address_difference(entry, six, packet);
+	if (view->packet->read & PACKET_IP)
+		misfit |= address_difference(entry, six, view->packet);
 	else
-		misfit |= entry->order & GUARD_ENTRY_NEEDS_IP;
+		misfit |= entry->order & GUARD_ORDER_NEEDS_IP;
 	return misfit == 0;
 }
 
@@ -151,38 +153,38 @@ enum list_look {
 };
 
 /* The entry at `position` of a list. `quick`: without conditions. */
-static __always_inline enum list_look look_at(const void *tables, int six, __u32 position, int quick,
-                                              const struct guard_scratch *room, struct search *search)
+static __always_inline enum list_look look_at(const struct view *view, int six, __u32 position, int quick)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
+	struct search *search = view->search;
 	__u32 size = six ? sizeof(struct guard_entry6) : sizeof(struct guard_entry4);
-	const struct guard_entry *entry = table_at(tables, classifier->entries + position * size, size);
+	const struct guard_entry *entry = table_at(view->tables, classifier->entries + position * size, size);
 	__u32 order;
 
 	if (!entry)
 		return LOOK_DONE;
 	order = entry->order;
-	if ((order & GUARD_ENTRY_NUMBER) >= search->best)
+	if ((order & GUARD_ORDER_NUMBER) >= search->best)
 		return LOOK_DONE;
-	if ((order & GUARD_ENTRY_NUMBER) >= search->from && entry_fits(six, entry, &room->packet, search)) {
+	if ((order & GUARD_ORDER_NUMBER) >= search->from && entry_fits(view, six, entry)) {
 		if (quick && classifier->conditions && entry->condition)
 			return LOOK_CLOSER;
-		if (quick || !classifier->conditions || condition_holds(tables, classifier, entry, search)) {
-			search->best = order & GUARD_ENTRY_NUMBER;
+		if (quick || !classifier->conditions || condition_holds(view, classifier, entry)) {
+			search->best = order & GUARD_ORDER_NUMBER;
 			search->best_order = order;
 			search->best_slot = entry->slot;
 			return LOOK_DONE;
 		}
 	}
-	return order & GUARD_ENTRY_LAST ? LOOK_DONE : LOOK_FURTHER;
+	return order & GUARD_ORDER_LAST ? LOOK_DONE : LOOK_FURTHER;
 }
 
 /* Finds the list of the next tuple that is left, 1 + the position of its first entry, for the cursor; 0 where
  * it has none for the packet. Returns 1 where no tuple that is left can hold an earlier rule. */
-static __always_inline int next_list(const void *tables, int six, const struct packet *packet,
-                                     struct search *search)
+static __always_inline int next_list(const struct view *view, int six)
 {
 	classifier classifier = six ? CLASSIFIER_IPV6 : CLASSIFIER_IPV4;
+	struct search *search = view->search;
 	const struct guard_tuple *tuple;
 	__u32 number, slot, tag;
 	__u64 hash;
@@ -191,11 +193,11 @@ static __always_inline int next_list(const void *tables, int six, const struct p
 		return 1;
 	number = lowest_bit(search->left);
 	search->left &= search->left - 1;
-	tuple = table_at(tables, classifier->tuples + number * sizeof(*tuple), sizeof(*tuple));
+	tuple = table_at(view->tables, classifier->tuples + number * sizeof(*tuple), sizeof(*tuple));
 	if (!tuple || number >= classifier->tuple_count || tuple->first >= search->best)
 		return 1;
-	hash = tuple_hash(tuple, six, packet, search);
-	slot = table_u32(tables, classifier->slots + (hash >> classifier->slot_shift) * sizeof(__u32));
+	hash = tuple_hash(view, six, tuple);
+	slot = table_u32(view->tables, classifier->slots + (hash >> classifier->slot_shift) * sizeof(__u32));
 	tag = slot >> GUARD_SLOT_ENTRY_BITS;
 	search->cursor = slot & ((1 << GUARD_SLOT_ENTRY_BITS) - 1);
 	if (tag && tag != ((hash >> 24 & GUARD_SLOT_TAG_MASK) | 1))
@@ -205,59 +207,55 @@ static __always_inline int next_list(const void *tables, int six, const struct p
 
 /* Looks at the first entries of the list at the cursor: 1 where that was all, else the cursor is where to go
  * on. */
-static __always_inline int search_list(const void *tables, int six, struct guard_scratch *room,
-                                       struct search *search)
+static __always_inline int search_list(const struct view *view, int six)
 {
-	__u32 first = search->cursor;
+	__u32 first = view->search->cursor;
 
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < ENTRIES_INLINE; i++) {
-		enum list_look look = look_at(tables, six, first - 1 + i, 1, room, search);
+		enum list_look look = look_at(view, six, first - 1 + i, 1);
 
-		search->cursor = first + i;
+		view->search->cursor = first + i;
 		if (look == LOOK_DONE)
 			return 1;
 		if (look == LOOK_CLOSER)
 			return 0;
 	}
-	search->cursor = first + ENTRIES_INLINE;
+	view->search->cursor = first + ENTRIES_INLINE;
 	return 0;
 }
 
 /* One step of the rest of a search: the entry at the cursor, or the next list. 1 where it ends. */
-static __always_inline int entry_step(int six)
+static __always_inline int entry_step(const struct view *view, int six)
 {
-	struct guard_scratch *room = scratch();
-	const void *t = tables();
+	struct search *search = view->search;
 
-	if (!t || !room)
-		return 1;
-	if (!room->search.cursor)
-		return next_list(t, six, &room->packet, &room->search);
-	if (look_at(t, six, room->search.cursor - 1, 0, room, &room->search) == LOOK_DONE)
-		room->search.cursor = 0;
+	if (!search->cursor)
+		return next_list(view, six);
+	if (look_at(view, six, search->cursor - 1, 0) == LOOK_DONE)
+		search->cursor = 0;
 	else
-		room->search.cursor++;
+		search->cursor++;
 	return 0;
 }
 
 static long entry_callback4(__u32 index, void *context)
 {
-	return entry_step(0) ? 1 : 0;
+	return entry_step(context, 0) ? 1 : 0;
 }
 
 static long entry_callback6(__u32 index, void *context)
 {
-	return entry_step(1) ? 1 : 0;
+	return entry_step(context, 1) ? 1 : 0;
 }
 
-static __always_inline void search_rest(int six)
+/* Each step takes an entry or a tuple, and no entry comes twice. */
+static __always_inline void search_rest(struct view *view, int six)
 {
-	/* Each step takes an entry or a tuple. */
 	if (six)
-		bpf_loop(CLASSIFIER_IPV6->entry_count + GUARD_TUPLES_MAX + 1, entry_callback6, 0, 0);
+		bpf_loop(CLASSIFIER_IPV6->entry_count + GUARD_TUPLES_MAX + 1, entry_callback6, view, 0);
 	else
-		bpf_loop(CLASSIFIER_IPV4->entry_count + GUARD_TUPLES_MAX + 1, entry_callback4, 0, 0);
+		bpf_loop(CLASSIFIER_IPV4->entry_count + GUARD_TUPLES_MAX + 1, entry_callback4, view, 0);
 }
 
 static __always_inline void begin_search(struct search *search)
@@ -269,27 +267,25 @@ static __always_inline void begin_search(struct search *search)
 }
 
 /* The lowest rule that has a matching entry. The first tuples and entries are looked at without a call. */
-static __always_inline void best_entry(const void *tables, int six, struct guard_scratch *room)
+static __always_inline void best_entry(struct view *view, int six)
 {
-	struct search *search = &room->search;
-
-	begin_search(search);
+	begin_search(view->search);
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < TUPLES_INLINE; i++) {
-		if (next_list(tables, six, &room->packet, search))
+		if (next_list(view, six))
 			return;
-		if (search->cursor && !search_list(tables, six, room, search))
-			return search_rest(six);
-		search->cursor = 0;
+		if (view->search->cursor && !search_list(view, six))
+			break;
+		view->search->cursor = 0;
 	}
-	search_rest(six);
+	search_rest(view, six);
 }
 
 /* The lowest rule from search->from on. */
-static __always_inline void later_entry(int six, struct search *search)
+static __always_inline void later_entry(struct view *view, int six)
 {
-	begin_search(search);
-	search_rest(six);
+	begin_search(view->search);
+	search_rest(view, six);
 }
 
 #endif

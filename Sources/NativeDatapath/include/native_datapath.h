@@ -17,15 +17,26 @@ struct native_frame {
 	__u32 linear; /* bytes; above `length`: all of them */
 };
 
-/* An engine for a configuration and its tables, both copied. NULL where memory is out or they do not belong
- * together. */
-struct native_datapath *native_datapath_create(const struct guard_config *config, const void *tables,
-                                               __u64 tables_size);
+/* A compiled policy: a configuration, and the values of guard_tables and of guard_addresses' inner map. */
+struct native_image {
+	const struct guard_config *config;
+	const void *tables;
+	__u64 tables_size; /* bytes */
+	const void *addresses; /* the front of the value; the rest, up to config->addresses_size, is zero */
+	__u64 addresses_size;
+};
 
-/* Another configuration for an engine, with the state that it has, as an apply would. 0, or the negative
+/* An engine for a compiled policy, of which it keeps a copy. NULL where memory is out or the parts do not
+ * belong together. */
+struct native_datapath *native_datapath_create(const struct native_image *image);
+
+/* Another compiled policy for an engine, with the state that it has, as an apply would. 0, or the negative
  * errno (EINVAL, ENOMEM), with the engine as it was. */
-int native_datapath_load(struct native_datapath *datapath, const struct guard_config *config,
-                         const void *tables, __u64 tables_size);
+int native_datapath_load(struct native_datapath *datapath, const struct native_image *image);
+
+/* The number of the label that an address has as a source (side 0) or destination (1). */
+__u32 native_datapath_label(const struct native_datapath *datapath, __u8 family, int side,
+                            const struct guard_address6 *address);
 void native_datapath_destroy(struct native_datapath *datapath);
 
 /* Runs the program on a frame. `trace` asks (time and interface) and holds the answer, where the
@@ -46,8 +57,11 @@ const struct guard_ban *native_datapath_find_ban(const struct native_datapath *d
 /* Packets by reason and verdict: guard_counter[GUARD_REASONS * GUARD_VERDICTS]. */
 const struct guard_counter *native_datapath_reasons(const struct native_datapath *datapath);
 
-/* Packets by rule slot: guard_rule_counters[GUARD_SLOTS]. */
-const struct guard_rule_counters *native_datapath_rules(const struct native_datapath *datapath);
+/* What a rule's slot has counted. */
+struct guard_rule_counters native_datapath_rule(const struct native_datapath *datapath, __u32 slot);
+
+/* Hits by set slot: guard_set_counters[GUARD_SETS]. */
+const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath);
 
 /* The last logged packet, and in `count` how many there were; NULL: none. */
 const struct guard_event *native_datapath_logged(const struct native_datapath *datapath, __u64 *count);

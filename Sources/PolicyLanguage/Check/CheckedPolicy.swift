@@ -23,6 +23,8 @@ public struct CheckedPolicy: Sendable {
     public var decapsulate: Set<Encapsulation> = []
     public var failsafe: [FailsafeEntry] = []
     public var neverBan = AddressSet()
+    /// `neverBan` by names; nil where it names no set.
+    public var neverBanExpression: AddressExpression?
     /// In order, those of included files first.
     public var rules: [Rule] = []
     public var tests: [PolicyTest] = []
@@ -44,6 +46,8 @@ public enum EssentialTraffic: String, Sendable, CaseIterable { case nd, ra, pmtu
 /// Sources that always reach a service, and the replies to them. A nil key holds for every packet.
 public struct FailsafeEntry: Sendable {
     public var source: AddressSet?
+    /// `source` by names; nil where it names no set.
+    public var sourceExpression: AddressExpression?
     public var service: ServiceSet?
     public var range: SourceRange
     public init(source: AddressSet?, service: ServiceSet?, range: SourceRange) {
@@ -56,6 +60,9 @@ public struct FailsafeEntry: Sendable {
 public struct NamedSet: Sendable {
     public var name: String
     public var addresses: AddressSet
+    /// What it is made of; nil where it names no other set.
+    public var expression: AddressExpression?
+    public var items: [SetItem] = []
     /// The file that it was read from, as a path to open; nil for sets that stand in the policy.
     public var file: String?
     /// Nanoseconds after which the file is read again; nil: never.
@@ -107,31 +114,6 @@ public struct Rule: Sendable {
 
 /// `continue` logs and goes on to the next rules.
 public enum RuleAction: String, Sendable, CaseIterable { case pass, drop, reject, `continue` }
-
-/// A rule's match keys, all of which must hold. In each set "any of" and "!" are resolved.
-public struct RuleMatch: Sendable {
-    public var source: AddressSet?
-    public var destination: AddressSet?
-    public var service: ServiceSet?
-    /// Protocols with ports (TCP, UDP, SCTP) only: on others, and where the port was not read, it never
-    /// holds.
-    public var sourcePort: IntervalSet<UInt16>?
-    public var tcpFlags: TCPFlagsMatch?
-    public var families: Set<AddressFamily>?
-    public var interface: NameMatch?
-    /// The first and the second VLAN tag with a non-zero id.
-    public var vlan: TagMatch?
-    public var innerVLAN: TagMatch?
-    /// IPv4's total length; 40 + IPv6's payload length.
-    public var length: IntervalSet<UInt16>?
-    public var ttl: IntervalSet<UInt8>?
-    public var dscp: IntervalSet<UInt8>?
-    public var fragment: Set<FragmentKind>?
-    public var ipOptions: Bool?
-    /// Any one of these patterns.
-    public var payload: [PayloadPattern]?
-    public init() {}
-}
 
 /// Protocols with their destination ports or ICMP types. "Not read" is a value of its own: `tcp` holds for
 /// a TCP packet whose port could not be read (a later fragment), `tcp/22` and `!tcp/22` do not.

@@ -16,6 +16,7 @@ extension PolicyChecker {
         checkDefault()
         checkState()
         if let neverBan = main.neverBan { policy.neverBan = addresses(neverBan) }
+        policy.neverBanExpression = expression(main.neverBan)
         for entry in main.failsafe { checkFailsafe(entry) }
     }
 
@@ -54,9 +55,10 @@ extension PolicyChecker {
     }
 
     private mutating func checkFailsafe(_ entry: FailsafeAST) {
-        let checked = FailsafeEntry(
+        var checked = FailsafeEntry(
             source: entry.source.map { addresses($0) }, service: entry.service.map { service($0) },
             range: entry.range)
+        checked.sourceExpression = expression(entry.source)
         if entry.isBroken { hasErrors = true }
         policy.failsafe.append(checked)
     }

@@ -59,9 +59,9 @@ extension PolicyChecker {
             let addresses = read(sets.definitions[index].source)
             chain.removeLast()
             resolvedSets[index] = .done(addresses)
-            if addresses.isEmpty, !hasErrors {
+            if addresses.isEmpty {
                 let name = sets.names[index]
-                warn("empty-set", "set '\(name.value)' is empty", name.range)
+                warnUnlessWrong("empty-set", "set '\(name.value)' is empty", name.range)
             }
             return addresses
         }
@@ -103,7 +103,7 @@ extension PolicyChecker {
 
     private mutating func service(_ item: ListItem<ServiceTerm>) -> ServiceSet {
         switch item.value {
-        case .literal(let service): return ServiceSet(service)
+        case .literal(let service): return service
         case .named(let name):
             let reference = Positioned(name, item.range)
             guard let index = services.index(of: name) else {
@@ -129,9 +129,9 @@ extension PolicyChecker {
             let service = service(services.definitions[index].items)
             chain.removeLast()
             resolvedServices[index] = .done(service)
-            if service.isEmpty, !hasErrors {
+            if service.isEmpty {
                 let name = services.names[index]
-                warn("empty-service", "service '\(name.value)' is empty", name.range)
+                warnUnlessWrong("empty-service", "service '\(name.value)' is empty", name.range)
             }
             return service
         }

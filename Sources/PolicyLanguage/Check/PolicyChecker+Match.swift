@@ -9,6 +9,8 @@ extension PolicyChecker {
         var match = RuleMatch()
         match.source = ast.source.map { addresses($0) }
         match.destination = ast.destination.map { addresses($0) }
+        match.sourceExpression = expression(ast.source)
+        match.destinationExpression = expression(ast.destination)
         match.service = ast.service.map { service($0) }
         checkFamilies(ast, match)
         if ast.hasFurtherKeys { resolveFurther(rule, &match) }
@@ -102,14 +104,15 @@ extension PolicyChecker {
         guard let source = match.source, let destination = match.destination,
             let sources = ast.source, let destinations = ast.destination
         else { return }
-        let (left, right) = (source.families, destination.families)
-        guard !left.isEmpty, !right.isEmpty, left.isDisjoint(with: right) else { return }
+        let shareV4 = !source.v4.isEmpty && !destination.v4.isEmpty
+        let shareV6 = !source.v6.isEmpty && !destination.v6.isEmpty
+        if shareV4 || shareV6 || source.isEmpty || destination.isEmpty { return }
         note(
             Diagnostic(
                 id: "family-mismatch", "source and destination are of different families",
                 at: destinations.range,
-                label: right.contains(.ipv4) ? "IPv4 only" : "IPv6 only",
-                related: [.init(sources.range, left.contains(.ipv4) ? "IPv4 only" : "IPv6 only")],
+                label: destination.v6.isEmpty ? "IPv4 only" : "IPv6 only",
+                related: [.init(sources.range, source.v6.isEmpty ? "IPv4 only" : "IPv6 only")],
                 help: "no packet has both: split the rule, or add addresses of the other family"))
     }
 
@@ -160,6 +163,8 @@ extension PolicyChecker {
 
     /// Lists whose "!" took everything out. Sets that are empty in themselves were told where they stand.
     private mutating func checkLeftovers(_ ast: MatchAST, _ match: RuleMatch) {
+        let isWhole = match.source?.isEmpty != true && match.destination?.isEmpty != true
+        if isWhole, match.service?.isEmpty != true { return }
         tellLeftovers([
             ("source", match.source?.isEmpty == true, negating(ast.source)),
             ("destination", match.destination?.isEmpty == true, negating(ast.destination)),
@@ -195,8 +200,7 @@ extension PolicyChecker {
     }
 
     private mutating func neverMatches(_ why: String, _ range: SourceRange) {
-        guard !hasErrors else { return }
-        warn(
+        warnUnlessWrong(
             "never-matches", "the rule can never match: \(why)", range,
             help: "correct the key, or remove the rule")
     }

@@ -8,8 +8,7 @@ private let mostRules = 1_000_000
 
 extension PolicyChecker {
     mutating func checkRules() {
-        // Rules are large values: they are visited where they are, not collected.
-        let count = files.reduce(0) { $0 + $1.rules.count }
+        let count = files.reduce(0) { $0 + ($1.rules?.elementCount ?? 0) }
         if count > mostRules, let range = main.range {
             return error(
                 "too-many-rules", "the policy has \(count) rules, at most \(mostRules) are taken",
@@ -17,40 +16,61 @@ extension PolicyChecker {
                 help: "join rules that differ in a list's values only")
         }
         policy.rules.reserveCapacity(count)
-        var names: [String: SourceRange] = [:]
+        var names: [String: Int32] = [:]
         names.reserveCapacity(count)
         for file in files {
-            for ast in file.rules {
-                if let name = ast.name {
-                    let first = names.updateValue(name.range, forKey: name.value)
-                    if let first { note(duplicateName("rule", name, first: first)) }
-                }
+            var parser = PolicyParser()
+            parser.forEachRule(of: file.rules) { ast in
+                checkName(ast, &names)
                 checkRule(ast)
             }
+            ruleDiagnostics += file.unspoken(parser.diagnostics)
         }
+        if ruleDiagnostics.contains(where: { $0.severity == .error }) { dropProvisional() }
+    }
+
+    /// - Parameter names: the rule that has each name first.
+    private mutating func checkName(_ ast: RuleAST, _ names: inout [String: Int32]) {
+        guard let name = ast.name else { return }
+        guard let first = names.updateValue(Int32(clamping: policy.rules.count), forKey: name.value) else {
+            return
+        }
+        note(duplicateName("rule", name, first: policy.rules[Int(first)].range))
     }
 
     private mutating func checkRule(_ ast: RuleAST) {
-        for needed in ["name", "action"] where !ast.keys.contains(needed) {
-            let expected =
-                needed == "name" ? "write a unique name" : "write action: pass, drop, reject or continue"
-            error("missing-key", "the rule has no '\(needed)'", ast.range, help: expected)
-        }
+        tellMissingKeys(ast)
         let action = ast.action?.value ?? .pass
         var rule = Rule(name: ast.name?.value ?? "", action: action, range: ast.name?.range ?? ast.range)
         rule.match = match(ast)
-        rule.state = state(ast)
-        rule.limit = ast.limit?.value
-        rule.inspect = ast.inspect?.value
-        rule.logEvery = ast.log?.value
-        rule.synCookiesAbove = ast.synCookies?.value
         rule.monitor = ast.mode?.value == .monitor
-        rule.expires = ast.expires?.value
+        setFurther(ast, &rule)
         checkReferences(ast)
         if let given = ast.action { checkCompany(of: given, ast) }
         checkExpiry(ast)
         noteLaterKeys(ast)
         policy.rules.append(rule)
+    }
+
+    private mutating func tellMissingKeys(_ ast: RuleAST) {
+        if ast.name == nil, !ast.keys.contains("name") {
+            error("missing-key", "the rule has no 'name'", ast.range, help: "write a unique name")
+        }
+        if ast.action == nil, !ast.keys.contains("action") {
+            error(
+                "missing-key", "the rule has no 'action'", ast.range,
+                help: "write action: pass, drop, reject or continue")
+        }
+    }
+
+    /// What most rules have none of is not touched for them.
+    private mutating func setFurther(_ ast: RuleAST, _ rule: inout Rule) {
+        if let state = state(ast) { rule.state = state }
+        if let limit = ast.limit { rule.limit = limit.value }
+        if let inspect = ast.inspect { rule.inspect = inspect.value }
+        if let log = ast.log { rule.logEvery = log.value }
+        if let cookies = ast.synCookies { rule.synCookiesAbove = cookies.value }
+        if let expires = ast.expires { rule.expires = expires.value }
     }
 
     private mutating func checkReferences(_ ast: RuleAST) {
@@ -86,8 +106,7 @@ extension PolicyChecker {
         if letsOn, let mode = ast.mode, mode.value == .monitor {
             refuse("mode", mode.range, beside: action, help: "mode: monitor is for rules that drop or reject")
         }
-        let doesSomething = ["limit", "inspect", "log"].contains { ast.keys.contains($0) }
-        if action.value == .continue, !doesSomething {
+        if action.value == .continue, !["limit", "inspect", "log"].contains(where: ast.keys.contains) {
             warn(
                 "no-effect", "a rule that continues without limit, inspect or log does nothing", action.range,
                 help: "add one of these, or remove the rule")

@@ -12,6 +12,10 @@ struct PolicyChecker {
     }
 
     var diagnostics: [Diagnostic] = []
+    /// What is wrong with single values of rules.
+    var ruleDiagnostics: [Diagnostic] = []
+    /// Positions in `diagnostics` of what is only worth saying of a policy whose values could all be read.
+    private var provisional: [Int] = []
     /// An error was found before: what is unused then says nothing.
     var hasErrors = false
     let main: PolicyAST
@@ -79,9 +83,13 @@ struct PolicyChecker {
             let (definition, addresses) = (sets.definitions[index], resolveSet(index))
             var named = NamedSet(
                 name: definition.name.value, addresses: addresses, range: definition.name.range)
-            if case .file(let path, let refresh) = definition.source {
+            switch definition.source {
+            case .file(let path, let refresh):
                 named.file = resolvePath(path.value, in: path.range.source.path)
                 named.refresh = refresh
+            case .items(let items):
+                named.expression = expression(items)
+                named.items = setItems(items)
             }
             policy.sets.append(named)
         }
@@ -123,6 +131,22 @@ extension PolicyChecker {
 
     mutating func warn(_ id: String, _ message: String, _ range: SourceRange, help: String? = nil) {
         note(Diagnostic(.warning, id: id, message, at: range, help: help))
+    }
+
+    /// A warning that may follow from an error elsewhere: not told once there is one.
+    mutating func warnUnlessWrong(
+        _ id: String, _ message: String, _ range: SourceRange, help: String? = nil
+    ) {
+        guard !hasErrors else { return }
+        provisional.append(diagnostics.count)
+        warn(id, message, range, help: help)
+    }
+
+    /// Values of rules could not be read, which is known last.
+    mutating func dropProvisional() {
+        for index in provisional.reversed() { diagnostics.remove(at: index) }
+        provisional = []
+        hasErrors = true
     }
 
     mutating func note(_ diagnostic: Diagnostic?) {

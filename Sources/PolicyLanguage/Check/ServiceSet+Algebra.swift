@@ -9,7 +9,9 @@ extension ServiceSet {
     init(_ item: ServiceItem) { self.init(others: false, exceptions: [item.proto: item.keys]) }
 
     /// Whether it holds for no packet.
-    public var isEmpty: Bool { !others && exceptions.values.allSatisfy { $0 == .none } }
+    public var isEmpty: Bool {
+        !others && exceptions.allSatisfy { !$0.value.unread && $0.value.values.isEmpty }
+    }
 
     func union(_ other: ServiceSet) -> ServiceSet {
         combined(with: other, others: others || other.others) { a, b in

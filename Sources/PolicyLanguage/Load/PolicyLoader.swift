@@ -4,14 +4,20 @@
 import Diagnostics
 import Glibc
 
+/// What loading has just finished: a file's text is a tree of nodes, its tree is definitions; with all files,
+/// their rules are parsed and all is checked.
+public enum LoadStep: String, Sendable { case read, parse, check }
+
 /// Reads, parses and checks a policy and every file that it names.
 /// - Parameters:
 ///   - path: as the user gave it; messages show it so.
 ///   - now: seconds since 1970-01-01T00:00Z, for `expires:` that is past; nil: the system's clock.
+///   - finished: is told of each step, to measure it.
 public func loadPolicy(
-    path: String, reader: some FileReader = DiskReader(), now: Int64? = nil
+    path: String, reader: some FileReader = DiskReader(), now: Int64? = nil,
+    finished: @escaping (LoadStep) -> Void = { _ in }
 ) -> PolicyReport {
-    var loader = PolicyLoader(reader: reader)
+    var loader = PolicyLoader(reader: reader, finished: finished)
     guard let main = loader.load(path, isIncluded: false, namedAt: nil) else {
         return PolicyReport(policy: nil, unsorted: loader.diagnostics)
     }
@@ -19,7 +25,8 @@ public func loadPolicy(
     var checker = PolicyChecker(main, including: loader.included, reader: reader, now: seconds)
     checker.hasErrors = loader.diagnostics.contains { $0.severity == .error }
     let policy = checker.check()
-    let all = loader.diagnostics + checker.diagnostics
+    finished(.check)
+    let all = loader.diagnostics + checker.ruleDiagnostics + checker.diagnostics
     let failed = all.contains { $0.severity == .error }
     return PolicyReport(policy: failed ? nil : policy, unsorted: all)
 }
@@ -30,6 +37,7 @@ struct PolicyLoader {
     /// In the order in which their rules stand.
     private(set) var included: [PolicyAST] = []
     private let reader: any FileReader
+    private let finished: (LoadStep) -> Void
     private var known: Set<String> = []
     /// The files that are being read, each named by the one before it.
     private var chain: [String] = []
@@ -37,7 +45,10 @@ struct PolicyLoader {
     /// Links can hide that a file includes itself.
     private static let deepest = 32
 
-    init(reader: any FileReader) { self.reader = reader }
+    init(reader: any FileReader, finished: @escaping (LoadStep) -> Void) {
+        self.reader = reader
+        self.finished = finished
+    }
 
     mutating func load(_ path: String, isIncluded: Bool, namedAt place: SourceRange?) -> PolicyAST? {
         let bytes: [UInt8]
@@ -51,10 +62,11 @@ struct PolicyLoader {
         let (root, problems) = readDocument(source)
         diagnostics += problems
         guard let root else { return nil }
-        let (ast, found) = PolicyParser.parse(root, isIncluded: isIncluded)
-        // A value that the reader spoke of already needs no second word.
-        let spokenOf = Set(problems.map(\.range.start))
-        diagnostics += found.filter { !spokenOf.contains($0.range.start) }
+        finished(.read)
+        var (ast, found) = PolicyParser.parse(root, isIncluded: isIncluded)
+        finished(.parse)
+        ast.spokenOf = Set(problems.map(\.range.start))
+        diagnostics += ast.unspoken(found)
         chain.append(path)
         known.insert(normalisedPath(path))
         for include in ast.includes { self.include(include, from: path) }

@@ -37,7 +37,7 @@ struct LimitAST: Sendable {
     var over: Positioned<LimitExcess>?
     var mode: Positioned<PolicyMode>?
     /// Keys that stand there although their values could not be read.
-    var keys: Set<String> = []
+    var keys = KeySet()
 }
 
 struct InspectorAST: Sendable {
@@ -60,7 +60,7 @@ struct RuleAST: Sendable {
     /// Seconds since 1970-01-01T00:00Z.
     var expires: Positioned<Int64>?
     /// Keys that stand there although their values could not be read.
-    var keys: Set<String> = []
+    var keys = KeySet()
 
     init(range: SourceRange) { self.range = range }
 }
@@ -120,7 +120,7 @@ struct TestAST: Sendable {
     var verdict: Positioned<Verdict>?
     var rule: Positioned<String>?
     var reason: Positioned<Reason>?
-    var keys: Set<String> = []
+    var keys = KeySet()
 
     init(range: SourceRange) { self.range = range }
 }

@@ -36,7 +36,7 @@ enum AddressTerm: Sendable {
 }
 
 enum ServiceTerm: Sendable {
-    case literal(ServiceItem)
+    case literal(ServiceSet)
     case named(String)
 }
 
@@ -59,14 +59,25 @@ struct PolicyAST: Sendable {
     var services: [ServiceAST] = []
     var limits: [LimitAST] = []
     var inspectors: [InspectorAST] = []
-    var rules: [RuleAST] = []
+    /// The rules' nodes: each is parsed when it is checked, since all together take more memory than the
+    /// rest of a large policy. Nil: none.
+    var rules: Node?
+    /// Where the reader found something wrong with the text: that value needs no second word.
+    var spokenOf: Set<Int> = []
     var tests: [TestAST] = []
     /// Whether the file was named by an `include:`.
     var isIncluded = false
     /// Keys that stand in the file although their values could not be read.
-    var keys: Set<String> = []
+    var keys = KeySet()
     /// Definitions whose values could not be read: using them is no further error.
     var broken: Set<String> = []
     /// The whole document's; nil where it is no mapping.
     var range: SourceRange?
+}
+
+extension PolicyAST {
+    /// Without what is said of values that the reader spoke of already.
+    func unspoken(_ diagnostics: [Diagnostic]) -> [Diagnostic] {
+        spokenOf.isEmpty ? diagnostics : diagnostics.filter { !spokenOf.contains($0.range.start) }
+    }
 }

@@ -24,7 +24,7 @@ extension PolicyAST {
             "services": { $0.services($1, &$2) },
             "limits": { $0.limits($1, &$2) },
             "inspectors": { $0.inspectors($1, &$2) },
-            "rules": { $0.rules($1, &$2) },
+            "rules": { $2.rules = $1 },
             "tests": { $0.tests($1, &$2) },
         ])
 }

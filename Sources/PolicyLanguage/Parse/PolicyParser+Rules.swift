@@ -10,7 +10,7 @@ extension RuleAST {
             "name": { $2.name = $0.value($1, parseName) },
             "source": { $2.match.source = $0.addresses($1) },
             "destination": { $2.match.destination = $0.addresses($1) },
-            "service": { $2.match.service = $0.list($1, parseServiceTerm) },
+            "service": { $2.match.service = $0.services($1) },
             "source-port": { $2.match.further.sourcePort = $0.list($1, parsePortRange) },
             "tcp-flags": { $2.match.further.tcpFlags = $0.tcpFlags($1) },
             "family": { $2.match.further.families = $0.wordList($1, AddressFamily.self) },
@@ -35,15 +35,26 @@ extension RuleAST {
 }
 
 extension PolicyParser {
-    mutating func rules(_ node: Node, _ ast: inout PolicyAST) {
-        let items = blockElements(node)
-        ast.rules.reserveCapacity(items.count)
-        for item in items {
-            var rule = RuleAST(range: item.range)
-            guard let keys = read(item, RuleAST.table, into: &rule) else { continue }
-            rule.keys = keys
-            ast.rules.append(rule)
+    /// The rules of a file, one by one.
+    mutating func forEachRule(of node: Node?, _ body: (RuleAST) -> Void) {
+        guard let node else { return }
+        key = "rules"
+        guard case .sequence(let items) = node.kind else {
+            return blockElements(node).forEach { rule($0, body) }
         }
+        for item in items { rule(item, body) }
+    }
+
+    private mutating func rule(_ node: Node, _ body: (RuleAST) -> Void) {
+        var rule = RuleAST(range: node.range)
+        guard let keys = read(node, RuleAST.table, into: &rule) else { return }
+        rule.keys = keys
+        body(rule)
+    }
+
+    mutating func services(_ node: Node) -> ItemList<ServiceTerm>? {
+        let memo = serviceMemo
+        return list(node) { text throws(ValueError) in try memo.term(text) }
     }
 
     mutating func wordList<Word: WordValue>(_ node: Node, _ type: Word.Type) -> ItemList<Word>? {

@@ -10,10 +10,12 @@ struct PolicyParser {
     var broken: Set<String> = []
     /// Unknown keys that were told before, and what was meant by them.
     var meantKeys: [String: String?] = [:]
+    let serviceMemo = ServiceMemo()
     /// The key whose value is being read, for messages.
     var key = ""
 
     /// - Parameter isIncluded: the file was named by an `include:` and may hold definitions and rules only.
+    /// Rules are left as nodes, see `PolicyAST.rules`.
     static func parse(_ root: Node, isIncluded: Bool) -> (ast: PolicyAST, diagnostics: [Diagnostic]) {
         var parser = PolicyParser()
         var ast = PolicyAST()
@@ -38,7 +40,7 @@ struct PolicyParser {
     private mutating func refuseKeysOfPolicies(_ root: Node) {
         guard case .mapping(let entries) = root.kind else { return }
         for entry in entries {
-            guard let key = entry.key.text, PolicyAST.table.readers[key] != nil,
+            guard let key = entry.key.text, PolicyAST.table.position(of: key) != nil,
                 !Self.keysOfIncludes.contains(key)
             else { continue }
             report(
@@ -68,10 +70,7 @@ extension PolicyParser {
         return text
     }
 
-    func isMissing(_ node: Node) -> Bool {
-        if case .scalar(let text, quoted: false) = node.kind { return text.isEmpty }
-        return false
-    }
+    func isMissing(_ node: Node) -> Bool { node.isMissing }
 
     /// A scalar read by a value parser, its error told where the scalar stands.
     mutating func value<Value>(
@@ -93,7 +92,7 @@ extension PolicyParser {
 
     /// Items of a list; a scalar or mapping is a list of one, a missing value an error.
     mutating func elements(_ node: Node) -> [Node] {
-        if case .sequence(let items) = node.kind { return items }
+        if case .sequence(let items) = node.kind { return Array(items) }
         if isMissing(node) {
             report("missing-value", "'\(key)' has no value", node.range, help: "write a value behind it")
             return []
@@ -108,29 +107,35 @@ extension PolicyParser {
     mutating func list<Value>(
         _ node: Node, _ parse: (String) throws(ValueError) -> Value
     ) -> ItemList<Value>? {
-        let nodes = elements(node)
-        if nodes.isEmpty, !isMissing(node) {
+        var list = ItemList<Value>(items: [], range: node.range)
+        guard case .sequence(let nodes) = node.kind else {
+            if isMissing(node), elements(node).isEmpty { return nil }
+            item(node, parse, &list)
+            return list
+        }
+        if nodes.isEmpty {
             report(
                 "empty-value", "'\(key)' names nothing", node.range,
                 help: "leave the key out, or name something")
+            return nil
         }
-        var list = ItemList<Value>(items: [], range: node.range)
-        for item in nodes {
-            guard let text = scalar(item) else {
-                list.isPartial = true
-                continue
-            }
-            let negated = text.utf8.first == UInt8(ascii: "!")
-            do throws(ValueError) {
-                let value = try parse(negated ? String(text.dropFirst()) : text)
-                list.items.append(ListItem(value: value, negated: negated, range: item.range))
-            } catch {
-                list.isPartial = true
-                report(
-                    error.id, error.message, item.range, help: negated ? negatedHelp(error.help) : error.help)
-            }
+        list.items.reserveCapacity(nodes.count)
+        for node in nodes { item(node, parse, &list) }
+        return list
+    }
+
+    private mutating func item<Value>(
+        _ node: Node, _ parse: (String) throws(ValueError) -> Value, _ list: inout ItemList<Value>
+    ) {
+        guard let text = scalar(node) else { return list.isPartial = true }
+        let negated = text.utf8.first == UInt8(ascii: "!")
+        do throws(ValueError) {
+            let value = try parse(negated ? String(text.dropFirst()) : text)
+            list.items.append(ListItem(value: value, negated: negated, range: node.range))
+        } catch {
+            list.isPartial = true
+            report(error.id, error.message, node.range, help: negated ? negatedHelp(error.help) : error.help)
         }
-        return nodes.isEmpty ? nil : list
     }
 
     private func negatedHelp(_ help: String?) -> String? { help.map { "behind the '!': " + $0 } }

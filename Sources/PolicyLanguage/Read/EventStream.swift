@@ -7,7 +7,8 @@ import CYAML
 struct YAMLEvent {
     enum Kind {
         case streamStart, streamEnd, documentStart, documentEnd
-        case scalar(String, style: ScalarStyle)
+        /// The text's bytes, which are there until the next event is asked for.
+        case scalar(UnsafeBufferPointer<UInt8>, style: ScalarStyle)
         /// `flow`: in `[ ]` or `{ }`, or a single pair inside `[ ]`.
         case sequenceStart(flow: Bool)
         case mappingStart(flow: Bool)
@@ -38,6 +39,11 @@ struct YAMLFailure: Error {
 struct EventStream: ~Copyable {
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private var offsets: CharacterOffsets
+    /// Owns the texts of the event that was handed out last.
+    private let event: UnsafeMutablePointer<yaml_event_t>
+
+    /// Whether every character of the file is one byte.
+    var isASCII: Bool { offsets.isASCII }
 
     /// - Parameters:
     ///   - bytes: valid UTF-8 that outlives the stream.
@@ -45,9 +51,12 @@ struct EventStream: ~Copyable {
     init?(_ bytes: UnsafeBufferPointer<UInt8>, from base: Int) {
         parser = .allocate(capacity: 1)
         parser.initialize(to: yaml_parser_t())
+        event = .allocate(capacity: 1)
+        event.initialize(to: yaml_event_t())
         offsets = CharacterOffsets(bytes, from: base)
         guard yaml_parser_initialize(parser) == 1 else {
             parser.deallocate()
+            event.deallocate()
             return nil
         }
         yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
@@ -57,17 +66,18 @@ struct EventStream: ~Copyable {
     }
 
     deinit {
+        yaml_event_delete(event)
+        event.deallocate()
         yaml_parser_delete(parser)
         parser.deallocate()
     }
 
     mutating func next() throws(YAMLFailure) -> YAMLEvent {
-        var event = yaml_event_t()
-        guard yaml_parser_parse(parser, &event) == 1 else { throw failure() }
-        defer { yaml_event_delete(&event) }
-        let start = offsets.byte(ofCharacter: Int(event.start_mark.index))
-        let end = offsets.byte(ofCharacter: Int(event.end_mark.index))
-        return Self.translate(&event, start, end)
+        yaml_event_delete(event)
+        guard yaml_parser_parse(parser, event) == 1 else { throw failure() }
+        let start = offsets.byte(ofCharacter: Int(event.pointee.start_mark.index))
+        let end = offsets.byte(ofCharacter: Int(event.pointee.end_mark.index))
+        return Self.translate(event.pointee, start, end)
     }
 
     private mutating func failure() -> YAMLFailure {
@@ -81,14 +91,13 @@ struct EventStream: ~Copyable {
             inFlow: state.flow_level > 0)
     }
 
-    private static func translate(_ event: inout yaml_event_t, _ start: Int, _ end: Int) -> YAMLEvent {
+    private static func translate(_ event: yaml_event_t, _ start: Int, _ end: Int) -> YAMLEvent {
         func plain(_ kind: YAMLEvent.Kind) -> YAMLEvent { YAMLEvent(kind: kind, start: start, end: end) }
         switch event.type {
         case YAML_SCALAR_EVENT:
             let scalar = event.data.scalar
             let bytes = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
-            let kind = YAMLEvent.Kind.scalar(
-                String(decoding: bytes, as: UTF8.self), style: style(scalar.style))
+            let kind = YAMLEvent.Kind.scalar(bytes, style: style(scalar.style))
             let anchor = text(scalar.anchor)
             return YAMLEvent(kind: kind, anchor: anchor, tag: text(scalar.tag), start: start, end: end)
         case YAML_SEQUENCE_START_EVENT:
@@ -128,7 +137,7 @@ struct EventStream: ~Copyable {
 private struct CharacterOffsets {
     private let bytes: UnsafeBufferPointer<UInt8>
     private let base: Int
-    private let isASCII: Bool
+    let isASCII: Bool
     private var character = 0
     private var byte: Int
 

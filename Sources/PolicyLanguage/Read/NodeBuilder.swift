@@ -13,29 +13,38 @@ struct Reading {
 struct NodeBuilder {
     /// A collection whose end is still to come.
     struct Open {
+        /// Its record; what it holds follows.
+        let record: Int
         let start: Int
         let isMapping: Bool
         let flow: Bool
         let anchor: String?
         /// What aliases had cost before it.
         let expandedBefore: Int
-        var items: [Node] = []
-        var entries: [Node.Entry] = []
+        /// Values of a list; keys and values of a mapping.
+        var count = 0
         var key: Key = .awaited
-        /// Where each key stands in `entries`, once there are many.
+        /// The record of the mapping's last key.
+        var lastKey = 0
+        /// The record of each key, once there are many.
         var index: [String: Int] = [:]
+        /// Entries that `index` holds, and the record behind them.
+        var indexed = (count: 0, next: 0)
     }
 
     enum Key {
         case awaited
-        case read(Node)
+        /// Its record.
+        case read(Int)
         /// Told as an error: the value that belongs to it is dropped.
         case refused
     }
 
     /// A value that an alias can stand for, and the bytes of text that it comes to.
     struct Anchored {
-        let node: Node
+        /// Where a collection stands; scalars are copied from `record`.
+        let index: Int
+        let record: NodeRecord
         let weight: Int
     }
 
@@ -44,6 +53,9 @@ struct NodeBuilder {
 
     let source: SourceText
     let meant: [Int: MeantValue]
+    /// All values so far, see `NodeTree`.
+    var records: [NodeRecord] = []
+    var texts: [String] = []
     var open: [Open] = []
     var anchors: [String: Anchored] = [:]
     /// Bytes of text that the aliases so far stand for.
@@ -51,6 +63,9 @@ struct NodeBuilder {
     var reading = Reading()
     var documents = 0
     var isDone = false
+    var hasRoot = false
+    /// Every character of the file is one byte.
+    var isASCII = false
     /// The last value that ended: what stands directly before a syntax error.
     var last: (start: Int, end: Int, quoted: Bool) = (0, 0, false)
 
@@ -58,7 +73,13 @@ struct NodeBuilder {
     static func read(_ source: SourceText, _ bytes: [UInt8], meant: [MeantValue]) -> Reading {
         let byStart = Dictionary(meant.map { ($0.range.start, $0) }, uniquingKeysWith: { _, later in later })
         var builder = NodeBuilder(source: source, meant: byStart)
+        // A value takes some 11 bytes of a policy; memory that is not written to costs nothing.
+        builder.records.reserveCapacity(bytes.count / 6 + 16)
         bytes.withUnsafeBufferPointer { builder.run($0) }
+        if builder.hasRoot {
+            let tree = NodeTree(source, builder.records, builder.texts)
+            builder.reading.root = Node(tree: tree, index: 0)
+        }
         return builder.reading
     }
 
@@ -66,10 +87,11 @@ struct NodeBuilder {
         guard var stream = EventStream(bytes, from: byteOrderMarkLength(source.bytes)) else {
             return stop("yaml-syntax", "there is no memory to read this file", at: range(0, 0))
         }
+        isASCII = stream.isASCII
         do {
             while !isDone { take(try stream.next()) }
         } catch {
-            reading.root = nil
+            hasRoot = false
             reading.toQuote = meantValue(at: error)
             if reading.toQuote == nil { reading.diagnostics.append(syntaxDiagnostic(error, in: source)) }
         }
@@ -101,7 +123,7 @@ struct NodeBuilder {
 
     private mutating func endOfStream() {
         isDone = true
-        if let root = reading.root, root.text != "" || root.range.start != root.range.end { return }
+        if hasRoot, !records[0].isEmptyText { return }
         guard reading.diagnostics.isEmpty else { return }
         stop("empty-document", "the file holds no policy", at: range(0, 0))
     }
@@ -115,8 +137,9 @@ struct NodeBuilder {
         }
         open.append(
             Open(
-                start: event.start, isMapping: isMapping, flow: flow, anchor: event.anchor,
-                expandedBefore: expanded))
+                record: records.count, start: event.start, isMapping: isMapping, flow: flow,
+                anchor: event.anchor, expandedBefore: expanded))
+        records.append(NodeRecord(isMapping ? .mapping : .sequence, event.start, event.start))
     }
 
     private mutating func endCollection(_ event: YAMLEvent) {
@@ -124,11 +147,12 @@ struct NodeBuilder {
         // A block ends where its last value does; libyaml's mark stands at what comes next.
         let end = closed.flow ? event.end : max(last.end, closed.start)
         last = (closed.start, end, false)
-        if let node = keyWithoutValue(closed) { return add(node) }
-        let kind: Node.Kind = closed.isMapping ? .mapping(closed.entries) : .sequence(closed.items)
-        let node = Node(kind, range(closed.start, end))
-        remember(node, as: closed.anchor, weight: end - closed.start + expanded - closed.expandedBefore)
-        add(node)
+        if let scalar = replaceKeyWithoutValue(closed) { return add(scalar) }
+        records[closed.record].close(at: end, link: records.count, count: closed.count)
+        remember(
+            closed.record, as: closed.anchor,
+            weight: end - closed.start + expanded - closed.expandedBefore)
+        add(closed.record)
     }
 
     private mutating func alias(_ event: YAMLEvent, _ name: String) {
@@ -141,7 +165,13 @@ struct NodeBuilder {
                 "alias-expansion", "aliases make this file more than \(Self.mostExpansion) times as long",
                 at: place)
         }
-        add(Node(anchored.node.kind, place))
+        if anchored.record.isCollection {
+            records.append(NodeRecord(.alias, event.start, event.end, link: anchored.index))
+        } else {
+            let text = NodeTree.text(anchored.record, source, texts)
+            appendSeparate(text, event.start, event.end, quoted: anchored.record.quoted)
+        }
+        add(records.count - 1)
     }
 
     private mutating func undefinedAlias(_ name: String, _ place: SourceRange) {
@@ -154,11 +184,18 @@ struct NodeBuilder {
                 "undefined-alias", "alias '*\(name)' has no anchor '&\(name)' before it", place,
                 "write \(quotedForm(place.text)) where the text itself is meant")
         }
-        add(Node(.scalar(place.text, quoted: true), place))
+        records.append(NodeRecord(.written, place.start, place.end, quoted: true))
+        add(records.count - 1)
     }
 
-    mutating func remember(_ node: Node, as anchor: String?, weight: Int) {
-        if let anchor { anchors[anchor] = Anchored(node: node, weight: weight) }
+    mutating func remember(_ index: Int, as anchor: String?, weight: Int) {
+        guard let anchor else { return }
+        anchors[anchor] = Anchored(index: index, record: records[index], weight: weight)
+    }
+
+    mutating func appendSeparate(_ text: String, _ start: Int, _ end: Int, quoted: Bool) {
+        records.append(NodeRecord(.separate, start, end, link: texts.count, quoted: quoted))
+        texts.append(text)
     }
 
     func range(_ start: Int, _ end: Int) -> SourceRange { SourceRange(source, start, end) }
@@ -170,7 +207,7 @@ struct NodeBuilder {
     /// An error behind which nothing can be read.
     mutating func stop(_ id: String, _ message: String, at place: SourceRange) {
         report(id, message, place)
-        reading.root = nil
+        hasRoot = false
         isDone = true
     }
 }

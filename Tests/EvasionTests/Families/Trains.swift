@@ -40,30 +40,38 @@ struct FragmentPieces {
     var last: [UInt8] { get throws { try at(3, more: false) } }
 }
 
+/// A frame of a train as a table's line.
+typealias TrainLine = (note: String, frame: [UInt8], right: Judgement)
+
 /// A table of trains under construction.
-private struct Trains {
-    var cases = Cases("Fragment trains")
-    private var id = 1000
+struct Trains {
+    var cases: Cases
+    private var id: Int
+
+    /// - Parameter id: identifications above it are this table's.
+    init(_ family: String, idsAbove id: Int) {
+        cases = Cases(family)
+        self.id = id
+    }
 
     mutating func pieces(_ ip: AddressFamily, _ text: String) -> FragmentPieces {
         id += 1
         return FragmentPieces(ip: ip, text: text, id: id)
     }
 
-    /// Adds the frames of one train in their order.
+    /// Adds the frames of one train in their order, all at one time.
     mutating func add(
         _ name: String, _ why: String, _ ip: AddressFamily, under scenario: Scenario = .tracked,
-        _ frames: [(String, [UInt8], Judgement)]
+        of carrying: String = "", _ frames: [TrainLine]
     ) {
-        for (number, frame) in frames.enumerated() {
-            cases.add(
-                .init(name, why), "\(ip.title), \(number + 1): \(frame.0)", frame.1, (scenario, frame.2))
-        }
+        let steps = frames.map { Step(note: $0.note, frame: $0.frame, expected: $0.right) }
+        let title = carrying.isEmpty ? ip.title : "\(ip.title) \(carrying)"
+        cases.addTrain(.init(name, why), title, steps, under: scenario)
     }
 }
 
 func trainCases() throws -> [EvasionCase] {
-    var trains = Trains()
+    var trains = Trains("Fragment trains", idsAbove: 1000)
     for ip in [AddressFamily.ipv4, .ipv6] {
         try addFollowing(&trains, ip)
         try addLost(&trains, ip)
@@ -80,27 +88,24 @@ func trainCases() throws -> [EvasionCase] {
 private let follows = "POLICY, fragments: track: a later fragment gets its first's verdict and rule"
 
 private func addFollowing(_ trains: inout Trains, _ ip: AddressFamily) throws {
-    let fates: [(String, Scenario, Judgement, Judgement)] = [
-        (ip.tcp(80), .tracked, .web, .following(.pass, "web")),
-        (ip.tcp(8080), .tracked, .dropped, .fragment),
-        (ip.tcp(23), .tracked, .telnet, .following(.drop, "no telnet")),
-        (ip.tcp(8080), .openTracked, .passed, .following(.pass)),
-        (ip.tcp(23), .openTracked, .telnet, .following(.drop, "no telnet")),
-        (ip.udp(40000, 443), .tracked, .web, .following(.pass, "web")),
+    let fates: [(String, String, Scenario, Judgement, Judgement)] = [
+        ("tcp/80", ip.tcp(80), .tracked, .web, .following(.pass, "web")),
+        ("tcp/8080", ip.tcp(8080), .tracked, .dropped, .fragment),
+        ("tcp/23", ip.tcp(23), .tracked, .telnet, .following(.drop, "no telnet")),
+        ("tcp/8080", ip.tcp(8080), .openTracked, .passed, .following(.pass)),
+        ("tcp/23", ip.tcp(23), .openTracked, .telnet, .following(.drop, "no telnet")),
+        ("udp/443", ip.udp(40000, 443), .tracked, .web, .following(.pass, "web")),
     ]
-    for (text, scenario, first, later) in fates {
+    for (name, text, scenario, first, later) in fates {
         for decoyPort in [80, 23] {
             var pieces = trains.pieces(ip, text)
             pieces.decoyPort = decoyPort
             trains.add(
                 "in order", follows, ip, under: scenario,
+                of: "\(name), the later ones looking like tcp/\(decoyPort)",
                 [
-                    ("first of \(text), id \(pieces.id)", try pieces.first, first),
-                    ("later that looks like port \(decoyPort), id \(pieces.id)", try pieces.at(3), later),
-                    (
-                        "last that looks like port \(decoyPort), id \(pieces.id)",
-                        try pieces.at(6, more: false), later
-                    ),
+                    ("first", try pieces.first, first), ("later", try pieces.at(3), later),
+                    ("last", try pieces.at(6, more: false), later),
                 ])
         }
     }

@@ -31,6 +31,7 @@ private func image(of policy: CheckedPolicy, bans: [Prefix], own: [IPAddress]) -
         let image = try compile(policy, for: target)
         let keys = bans.flatMap { raw(guard_ban_key($0)) }
         return raw(image.config) + raw(UInt64(image.tables.count)) + image.tables
+            + raw(UInt64(image.addresses.count)) + image.addresses
             + raw(UInt64(bans.count)) + keys
     } catch { fail("policy '\(policy.name)' does not compile: \(error.diagnostics.map(\.message))") }
 }

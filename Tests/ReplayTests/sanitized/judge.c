@@ -31,9 +31,13 @@ static struct native_datapath *take_engine(FILE *file)
 	struct guard_config *config = take(file, sizeof(*config));
 	__u64 size = take_number(file);
 	void *tables = take(file, size);
-	struct native_datapath *datapath = native_datapath_create(config, tables, size);
+	__u64 addresses_size = take_number(file);
+	void *addresses = take(file, addresses_size);
+	struct native_image image = {config, tables, size, addresses, addresses_size};
+	struct native_datapath *datapath = native_datapath_create(&image);
 
 	free(tables);
+	free(addresses);
 	free(config);
 	if (!datapath)
 		exit(65);

@@ -17,6 +17,7 @@
 /* Never read: they keep the definitions compiling. */
 #define __uint(name, value) int(*name)[value]
 #define __type(name, value) __typeof__(value) *name
+#define __array(name, value) __typeof__(value) *name[]
 
 struct xdp_md;
 

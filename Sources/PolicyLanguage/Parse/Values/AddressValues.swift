@@ -27,6 +27,29 @@ public func parseAddressItem(_ text: String, lenientHostBits: Bool) throws(Value
     return AddressItem(addresses: AddressSet(address, address))
 }
 
+/// An address or a prefix without host bits, which nearly all are; nil for what takes a closer look.
+func plainPrefix(_ word: UnsafeBufferPointer<UInt8>) -> Prefix? {
+    guard let slash = word.lastIndex(of: UInt8(ascii: "/")) else {
+        return IPAddress(utf8: word).map { Prefix($0) }
+    }
+    guard let address = IPAddress(utf8: UnsafeBufferPointer(rebasing: word[..<slash])),
+        let length = smallNumber(UnsafeBufferPointer(rebasing: word[(slash + 1)...])),
+        let prefix = Prefix(masking: address, length: length), prefix.address == address
+    else { return nil }
+    return prefix
+}
+
+/// Up to three digits without leading zeros.
+private func smallNumber(_ digits: UnsafeBufferPointer<UInt8>) -> Int? {
+    guard (1...3).contains(digits.count), digits.count == 1 || digits[0] != 0x30 else { return nil }
+    var value = 0
+    for digit in digits {
+        guard digit >= 0x30, digit <= 0x39 else { return nil }
+        value = value * 10 + Int(digit - 0x30)
+    }
+    return value
+}
+
 private func parsePrefix(
     _ text: String, slash: String.Index, lenientHostBits: Bool
 ) throws(ValueError) -> AddressItem {
@@ -114,7 +137,12 @@ extension AddressSet {
     }
 
     init(_ prefix: Prefix) {
-        let family = prefix.address.family
-        self.init(prefix.address, IPAddress(family: family, bits: prefix.bounds.upperBound))
+        self.init()
+        let bounds = prefix.bounds
+        if let low = prefix.address.v4Bits {
+            v4 = IntervalSet(low...max(low, UInt32(truncatingIfNeeded: bounds.upperBound)))
+        } else {
+            v6 = IntervalSet(bounds)
+        }
     }
 }

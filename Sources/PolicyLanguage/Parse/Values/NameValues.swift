@@ -9,6 +9,9 @@ private let longestName = 127
 
 /// A rule's or policy's name: printable text of 1 to 127 bytes.
 public func parseName(_ text: String) throws(ValueError) -> String {
+    // Names are ASCII nearly always, and Unicode's tables are slow.
+    let isPlain = text.utf8.allSatisfy { (0x20...0x7e).contains($0) }
+    if isPlain, text.utf8.count <= longestName, text.utf8.contains(where: { $0 > 0x20 }) { return text }
     guard text.utf8.contains(where: { $0 > 0x20 }), text.contains(where: { !$0.isWhitespace }) else {
         throw ValueError(
             id: "empty-name", "the name is empty", help: "write a name that tells what it is for")
@@ -18,9 +21,7 @@ public func parseName(_ text: String) throws(ValueError) -> String {
             id: "long-name", "the name has \(text.utf8.count) bytes, at most \(longestName) are kept",
             help: "shorten it")
     }
-    // Names are ASCII nearly always, and Unicode's tables are slow.
-    let isPlain = text.utf8.allSatisfy { (0x20...0x7e).contains($0) }
-    guard isPlain || printable(text) == text && !text.contains("\t") else {
+    guard printable(text) == text && !text.contains("\t") else {
         throw ValueError(
             id: "name-syntax", "the name holds characters that cannot be printed", help: "remove them")
     }
@@ -73,6 +74,8 @@ func parseAttachedInterface(_ text: String) throws(ValueError) -> String {
 
 func parseAddressTerm(_ text: String) throws(ValueError) -> AddressTerm {
     if let name = reference(text) { return .named(name) }
+    let plain = text.utf8.withContiguousStorageIfAvailable { plainPrefix($0) }
+    if let prefix = plain ?? nil { return .literal(AddressSet(prefix)) }
     do throws(ValueError) {
         return .literal(try parseAddressItem(text, lenientHostBits: false).addresses)
     } catch {
@@ -85,7 +88,21 @@ func parseAddressTerm(_ text: String) throws(ValueError) -> AddressTerm {
 
 func parseServiceTerm(_ text: String) throws(ValueError) -> ServiceTerm {
     if let name = reference(text) { return .named(name) }
-    return .literal(try parseServiceItem(text))
+    return .literal(ServiceSet(try parseServiceItem(text)))
+}
+
+/// Remembers services by their text: a large policy has many rules for few of them, which then share one
+/// value's memory too.
+final class ServiceMemo {
+    private var known: [String: ServiceTerm] = [:]
+    private static let most = 10_000
+
+    func term(_ text: String) throws(ValueError) -> ServiceTerm {
+        if let term = known[text] { return term }
+        let term = try parseServiceTerm(text)
+        if known.count < Self.most { known[text] = term }
+        return term
+    }
 }
 
 /// The name behind "$"; nil where the text is a value.

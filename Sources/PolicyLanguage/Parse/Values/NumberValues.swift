@@ -7,7 +7,8 @@ import NetworkTypes
 public func parseNumberRange(
     _ text: String, in limits: ClosedRange<UInt64>, named what: String
 ) throws(ValueError) -> ClosedRange<UInt64> {
-    let parts = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+    let isRange = text.utf8.contains(UInt8(ascii: "-"))
+    let parts = isRange ? text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false) : []
     guard parts.count == 2 else {
         let number = try parseNumber(text, in: limits, named: what)
         return number...number

@@ -9,12 +9,26 @@ import NetworkTypes
 /// with a warning.
 /// - Returns: `entries` counts the lines that gave addresses.
 public func parseSetFile(
-    _ source: SourceText
+    _ source: consuming SourceText
 ) -> (addresses: AddressSet, entries: Int, diagnostics: [Diagnostic]) {
+    let list = readLines(source)
+    // The text is no longer needed: sorting takes its place in memory.
+    return (
+        AddressSet(v4: IntervalSet(consuming: list.v4), v6: IntervalSet(consuming: list.v6)), list.entries,
+        list.diagnostics
+    )
+}
+
+/// Ranges in the order of the file.
+private typealias AddressLines = (
+    v4: [ClosedRange<UInt32>], v6: [ClosedRange<UInt128>], entries: Int, diagnostics: [Diagnostic]
+)
+
+private func readLines(_ source: consuming SourceText) -> AddressLines {
+    let bytes = source.bytes
     var reader = SetFileReader(source: source)
-    source.bytes.withUnsafeBufferPointer { reader.read($0) }
-    let addresses = AddressSet(v4: IntervalSet(reader.v4), v6: IntervalSet(reader.v6))
-    return (addresses, reader.entries, reader.allDiagnostics)
+    bytes.withUnsafeBufferPointer { reader.read($0) }
+    return (reader.v4, reader.v6, reader.entries, reader.allDiagnostics)
 }
 
 private struct SetFileReader {
@@ -24,18 +38,27 @@ private struct SetFileReader {
     var v4: [ClosedRange<UInt32>] = []
     var v6: [ClosedRange<UInt128>] = []
     var entries = 0
+    private var lines = 0
     var diagnostics: [Diagnostic] = []
     var masked = (count: 0, firstUntold: 0...0)
     var bad = (count: 0, firstUntold: 0...0)
 
+    init(source: SourceText) { self.source = source }
+
     mutating func read(_ bytes: UnsafeBufferPointer<UInt8>) {
+        lines = bytes.reduce(1) { $1 == 0x0a ? $0 + 1 : $0 }
         let hasMark = bytes.starts(with: [0xef, 0xbb, 0xbf])
         var index = hasMark ? 3 : 0
         while index < bytes.count {
             while index < bytes.count, isBlank(bytes[index]) { index += 1 }
             let start = index
-            while index < bytes.count, !endsWord(bytes[index]) { index += 1 }
-            if index > start { entry(bytes, start, index) }
+            if let range = plainV4(bytes, &index) {
+                entries += 1
+                append(range)
+            } else {
+                while index < bytes.count, !endsWord(bytes[index]) { index += 1 }
+                if index > start { entry(bytes, start, index) }
+            }
             while index < bytes.count, bytes[index] != 0x0a { index += 1 }
             index += 1
         }
@@ -48,7 +71,7 @@ private struct SetFileReader {
 
     private mutating func entry(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int) {
         let word = UnsafeBufferPointer(rebasing: bytes[start..<end])
-        if let prefix = simplePrefix(word) {
+        if let prefix = plainPrefix(word) {
             entries += 1
             return append(prefix)
         }
@@ -64,37 +87,57 @@ private struct SetFileReader {
         }
     }
 
-    /// An address or a prefix without host bits, which nearly all lines are; nil for what takes a closer
-    /// look.
-    private func simplePrefix(_ word: UnsafeBufferPointer<UInt8>) -> Prefix? {
-        guard let slash = word.lastIndex(of: UInt8(ascii: "/")) else {
-            return IPAddress(utf8: word).map { Prefix($0) }
-        }
-        guard let address = IPAddress(utf8: UnsafeBufferPointer(rebasing: word[..<slash])),
-            let length = smallNumber(word[(slash + 1)...]),
-            let prefix = Prefix(masking: address, length: length), prefix.address == address
-        else { return nil }
-        return prefix
-    }
-
-    /// Up to three digits without leading zeros.
-    private func smallNumber(_ digits: Slice<UnsafeBufferPointer<UInt8>>) -> Int? {
-        guard (1...3).contains(digits.count), digits.count == 1 || digits.first != 0x30 else { return nil }
-        var value = 0
-        for digit in digits {
-            guard digit >= 0x30, digit <= 0x39 else { return nil }
-            value = value * 10 + Int(digit - 0x30)
-        }
-        return value
-    }
-
     private mutating func append(_ prefix: Prefix) {
         let bounds = prefix.bounds
         if let low = prefix.address.v4Bits {
-            v4.append(low...max(low, UInt32(truncatingIfNeeded: bounds.upperBound)))
+            append(low...max(low, UInt32(truncatingIfNeeded: bounds.upperBound)))
         } else {
+            // Growing step by step would take half as much again.
+            if v6.isEmpty { v6.reserveCapacity(lines) }
             v6.append(bounds)
         }
+    }
+
+    private mutating func append(_ range: ClosedRange<UInt32>) {
+        if v4.isEmpty { v4.reserveCapacity(lines) }
+        v4.append(range)
+    }
+
+    /// A whole word that is an IPv4 address or prefix without host bits, in one pass; nil, the index as it
+    /// was, for what takes a closer look.
+    private func plainV4(_ bytes: UnsafeBufferPointer<UInt8>, _ index: inout Int) -> ClosedRange<UInt32>? {
+        var at = index
+        var low: UInt32 = 0
+        for part in 0..<4 {
+            guard let octet = number(bytes, &at, to: 255) else { return nil }
+            low = low << 8 | octet
+            if part == 3 { break }
+            guard at < bytes.count, bytes[at] == UInt8(ascii: ".") else { return nil }
+            at += 1
+        }
+        var hostMask: UInt32 = 0
+        if at < bytes.count, bytes[at] == UInt8(ascii: "/") {
+            at += 1
+            guard let length = number(bytes, &at, to: 32) else { return nil }
+            hostMask = length == 0 ? UInt32.max : (1 << (32 - length)) - 1
+        }
+        guard at == bytes.count || endsWord(bytes[at]), low & hostMask == 0 else { return nil }
+        index = at
+        return low...(low | hostMask)
+    }
+
+    /// Up to three digits without leading zeros, at most `most`.
+    private func number(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ index: inout Int, to most: UInt32
+    ) -> UInt32? {
+        let start = index
+        var value: UInt32 = 0
+        while index < bytes.count, bytes[index] &- 0x30 <= 9 {
+            guard index == start || value != 0, index - start < 3 else { return nil }
+            value = value * 10 + UInt32(bytes[index] - 0x30)
+            index += 1
+        }
+        return index > start && value <= most ? value : nil
     }
 
     private mutating func noteMasked(_ text: String, _ prefix: Prefix, _ start: Int, _ end: Int) {

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the project aims at, and what a run measured of it. In: a run's results. Out: rows of text.
+
+
+def live(results, peer, kind, n, key="x"):
+    return value((x for x in results["live"] if (x["peer"], x["kind"], x["n"]) == (peer, kind, n)), key)
+
+
+def value(rows, key):
+    """The figure of the first row; None where it was not measured."""
+    return next((x.get(key) for x in rows), None)
+
+
+def growth(results):
+    thousand, more = (live(results, "xdpguard", "rules", n) for n in (1000, 10_000))
+    return more / thousand if thousand and more else None
+
+
+def classify(results, engine, size, family):
+    return value((x for x in results["classbench"]
+                  if (x["engine"], x["size"], x["family"]) == (engine, size, family)), "net_ns")
+
+
+def twins(results):
+    """The dearest IPv6 set by its IPv4 twin's cost."""
+    pairs = [(classify(results, x["engine"], x["size"], 4), x.get("net_ns"))
+             for x in results["classbench"] if x["family"] == 6]
+    return max((six / four for four, six in pairs if four and six), default=None)
+
+
+def applied(results, kind, n, key, factor=1):
+    found = value((x for x in results["apply"] if (x["kind"], x["n"]) == (kind, n)), key)
+    return None if found is None else found * factor
+
+
+def peak_memory(results):
+    return max((x["rss_mib"] for x in results["apply"] if x.get("rss_mib")), default=None)
+
+
+def live_aims(results):
+    for what, kind, n, most in (
+            ("1 rule", "rules", 1, 1.5), ("1,000 rules", "rules", 1000, 3.5),
+            ("10,000 rules", "rules", 10_000, 4.5),
+            ("100,000 prefixes, members", "set", 100_000, 5),
+            ("1,000,000 prefixes, members", "set", 1_000_000, 7),
+            ("1,000,000 prefixes, other sources", "miss", 1_000_000, 3)):
+        yield what, live(results, "xdpguard", kind, n), most, "x"
+        if n == 10_000:
+            yield "10,000 rules to 1,000", growth(results), 1.3, "times"
+
+
+def classify_aims(results):
+    limits = {"1k": 80, "10k": 160, "100k": 220}
+    for engine, own in (("acl1", {}), ("fw1", {"10k": 250, "100k": 350}), ("ipc1", {})):
+        for size, most in (limits | own).items():
+            figure = classify(results, engine, size, 4)
+            if any((x["engine"], x["size"]) == (engine, size) for x in results["classbench"]):
+                yield f"{engine} {size}", figure, most, "ns"
+    yield "IPv6 sets of rules by their IPv4 twins, at most", twins(results), 1.6, "times"
+    million = value((x for x in results["sets6"] if x["n"] == 1_000_000), "net_ns")
+    yield "1,000,000 IPv6 prefixes", million, 250, "ns"
+
+
+def apply_aims(results):
+    for what, kind, n, most, unit, factor in (
+            ("apply 1,000 rules", "rules", 1000, 0.1, "s", 1),
+            ("apply 10,000 rules", "rules", 10_000, 0.3, "s", 1),
+            ("apply 100,000 rules", "rules", 100_000, 2.5, "s", 1),
+            ("apply a set file of 100,000 prefixes", "set", 100_000, 0.2, "s", 1),
+            ("apply a set file of 1,000,000 prefixes", "set", 1_000_000, 1.5, "s", 1),
+            ("1,000 entries more in a set of 1,000,000", "delta", 1000, 20, "ms", 1000)):
+        yield what, applied(results, kind, n, "seconds", factor), most, unit
+    yield "tables of 1,000,000 prefixes", applied(results, "set", 1_000_000, "tables_mib"), 40, "MiB"
+    yield "tables of 100,000 rules", applied(results, "rules", 100_000, "tables_mib"), 16, "MiB"
+    yield "memory of the command, at most", peak_memory(results), 300, "MiB"
+
+
+def other_aims(results):
+    for row, most in zip(results["stages"], (8, 2, 60)):
+        yield f"stage: {row['stage']}", row["ns"], most, "ns"
+    yield "`xdpguard version`", results.get("start_ms"), 20, "ms"
+    slowest = min((x["mpps"] for x in results["native"]), default=None)
+    yield "`replay --engine native`, at least", slowest, 5, "M packets/s"
+
+
+def rows(results):
+    """(what, figure or None, limit, unit, whether it is met)."""
+    for group in (live_aims, classify_aims, apply_aims, other_aims):
+        for what, figure, limit, unit in group(results):
+            is_least = what.endswith("at least")
+            met = None if figure is None else figure >= limit if is_least else figure <= limit
+            yield what, figure, limit, unit, met
