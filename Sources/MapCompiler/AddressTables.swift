@@ -61,7 +61,9 @@ extension PolicyCompiler {
                 problems.append(tooManyLabels(name, error))
             }
         }
-        let unread = families[0].matches.row { $0.source == nil && $0.destination == nil && $0.families == nil }
+        let unread = families[0].matches.row {
+            $0.source == nil && $0.destination == nil && $0.families == nil
+        }
         header.unread_row = labels.row(unread.words)
         memory.finish(header, control)
         if memory.isFull {
@@ -120,7 +122,8 @@ extension PolicyCompiler {
     private func tooManyLabels(_ name: PartitionName, _ overflow: LabelOverflow) -> Diagnostic {
         let rules = plan(name.family).bitRules
         let rule =
-            overflow.bit >= 64 && overflow.bit - 64 < rules.count ? policy.rules[rules[overflow.bit - 64]] : nil
+            overflow.bit >= 64 && overflow.bit - 64 < rules.count
+            ? policy.rules[rules[overflow.bit - 64]] : nil
         let who = rule.map { "rule '\($0.name)'" } ?? "the policy"
         return limit(
             "\(who) makes one class of \(name.text) too many", "at most \(GUARD_LABELS_MAX) are possible",

@@ -66,7 +66,8 @@ struct PolicyCompiler {
         if let space = plan.space { write(space, into: &constants) }
         if plan.family == .ipv4 { config.classifiers.0 = constants } else { config.classifiers.1 = constants }
         return ClassifierSummary(
-            family: plan.family, engine: plan.space == nil ? .bitVectors : .tupleSpace, rules: plan.rules.count,
+            family: plan.family, engine: plan.space == nil ? .bitVectors : .tupleSpace,
+            rules: plan.rules.count,
             entries: Int(constants.entry_count), tuples: Int(constants.tuple_count),
             longestList: Int(constants.longest), bitRules: plan.bitRules.count,
             bytes: writer.bytes.count - begin)

@@ -66,7 +66,8 @@ struct LengthGrid {
 
     init(isIPv6: Bool) {
         let steps: [UInt8] =
-            isIPv6 ? Array(stride(from: 0, through: 128, by: 4)) : [0, 8, 12, 16, 20, 22, 24, 26, 28, 30, 31, 32]
+            isIPv6
+            ? Array(stride(from: 0, through: 128, by: 4)) : [0, 8, 12, 16, 20, 22, 24, 26, 28, 30, 31, 32]
         rounded = (0...(isIPv6 ? 128 : 32)).map { length in steps.last { $0 <= length } ?? 0 }
     }
 

@@ -84,7 +84,9 @@ struct TupleGroups {
         table = MergeTable(capacity: entries.count * 4)
         for number in groups.indices {
             var cost: UInt64 = 0
-            for member in groups[number].members { cost += UInt64(table.add(key(member, in: groups[number]))) }
+            for member in groups[number].members {
+                cost += UInt64(table.add(key(member, in: groups[number])))
+            }
             groups[number].cost = cost
         }
     }

@@ -31,7 +31,8 @@ extension PolicyCompiler {
         classifier.slots = writer.append(lists.slots)
         classifier.slot_shift = UInt32(64 - lists.slotBits)
         classifier.entries =
-            space.isIPv6 ? writer.append(lists.long, alignment: 64) : writer.append(lists.short, alignment: 64)
+            space.isIPv6
+            ? writer.append(lists.long, alignment: 64) : writer.append(lists.short, alignment: 64)
         classifier.entry_count = UInt32(lists.count)
         classifier.longest = UInt32(lists.longest)
     }

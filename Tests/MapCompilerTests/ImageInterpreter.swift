@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a map image as the XDP program does (stages/tables.bpf.h, stages/classify.bpf.h), step by step, so that
-// the compiler is tested without a kernel. Image of bit vectors and fields in; failsafe bits and matching rules
-// out.
+// Reads a map image as the XDP program does (stages/tables.bpf.h, stages/classify.bpf.h), step by step, so
+// that the compiler is tested without a kernel. Image of bit vectors and fields in; failsafe bits and
+// matching rules out.
 import GuardABI
 import MapCompiler
 import NetworkTypes

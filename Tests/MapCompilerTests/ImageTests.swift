@@ -102,7 +102,8 @@ func `a policy's key sets its flag and no other`(_ flag: FlagCase) throws {
     let image = try compile(policy, for: testTarget(rules: ["pass", "drop", "reject"]))
     let interpreter = ImageInterpreter(image)
     let rules = (0..<4).map(interpreter.rule)
-    #expect(image.config.rule_count == 4 && image.config.classifiers.0.words == 1 && image.config.pattern_count == 3)
+    #expect(image.config.rule_count == 4 && image.config.pattern_count == 3)
+    #expect(image.config.classifiers.0.words == 1)
     #expect(rules.map(\.slot) == [1000, 999, 998, GUARD_NO_SLOT], "a rule without a slot is not counted")
     #expect(
         rules.map(\.action)

@@ -28,7 +28,9 @@ private func compiled(_ policy: CheckedPolicy, _ choice: ClassifierChoice = .tup
     var random = SeededGenerator(seed: seed)
     for _ in 0..<500 {
         let ranges = (0..<3).map { _ -> ClosedRange<UInt8> in
-            let (a, b) = (UInt8.random(in: 0...255, using: &random), UInt8.random(in: 0...255, using: &random))
+            let (a, b) = (
+                UInt8.random(in: 0...255, using: &random), UInt8.random(in: 0...255, using: &random)
+            )
             return min(a, b)...max(a, b)
         }
         let set = IntervalSet(ranges)
@@ -42,7 +44,8 @@ private func compiled(_ policy: CheckedPolicy, _ choice: ClassifierChoice = .tup
         }
         // Two halves of one prefix would be one.
         for prefix in prefixes where prefix.length > 0 {
-            let other = EntryPrefix(bits: prefix.bits ^ 1 << UInt128(8 - prefix.length), length: prefix.length)
+            let other = EntryPrefix(
+                bits: prefix.bits ^ 1 << UInt128(8 - prefix.length), length: prefix.length)
             #expect(!prefixes.contains(other), "\(ranges), seed \(seed)")
         }
     }
@@ -115,7 +118,8 @@ private func compiled(_ policy: CheckedPolicy, _ choice: ClassifierChoice = .tup
             match.destination = AddressSet(v4: IntervalSet(0...UInt32.max >> UInt32(destination)))
             let width = [UInt16(0), 10, 200, 3000, 50000][(source + destination) % 5]
             match.service = ServiceSet(
-                others: false, exceptions: [.tcp: .init(values: IntervalSet(tcp...tcp + width), unread: false)])
+                others: false,
+                exceptions: [.tcp: .init(values: IntervalSet(tcp...tcp + width), unread: false)])
             match.sourcePort = IntervalSet(tcp...tcp + [UInt16(0), 10, 200, 3000, 50000][source % 5])
             policy.rules.append(rule("\(source)/\(destination)", match))
         }
@@ -136,7 +140,9 @@ private func compiled(_ policy: CheckedPolicy, _ choice: ClassifierChoice = .tup
         policy.rules.append(rule("r\(number)", match, at: range))
     }
     var found: Diagnostic?
-    do { _ = try compiled(policy, .entriesAlone) } catch { found = (error as? CompileError)?.diagnostics.first }
+    do { _ = try compiled(policy, .entriesAlone) } catch {
+        found = (error as? CompileError)?.diagnostics.first
+    }
     #expect(found?.message.contains("4097 different conditions") == true, "\(found?.message ?? "compiled")")
     #expect(found?.message.contains("at most 4096") == true && found?.range.line == 2)
 }

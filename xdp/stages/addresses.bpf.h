@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* From an address to its label and row. In: addresses of a packet, and the value of guard_addresses' inner
  * map, which is looked up once a packet, so that no packet sees two states of a set. Out: offsets of rows in
- * it. What costs is memory that is not in a cache: an IPv4 address in no set reads one such line, one in a set
- * mostly two. */
+ * it. What costs is memory that is not in a cache: an IPv4 address in no set reads one such line, one in a
+ * set mostly two. */
 #ifndef GUARD_ADDRESSES_BPF_H
 #define GUARD_ADDRESSES_BPF_H
 

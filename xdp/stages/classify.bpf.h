@@ -48,7 +48,8 @@ static __always_inline __u32 bit_rule(const struct view *view, classifier classi
 	return classifier->numbers ? table_u32(view->tables, classifier->numbers + bit * sizeof(__u32)) : bit;
 }
 
-/* One step of the search through bits: the next rule of the current word, or the next word. 1 where it ends. */
+/* One step of the search through bits: the next rule of the current word, or the next word. 1 where it ends.
+ */
 static __always_inline int bits_step(const struct view *view, classifier classifier)
 {
 	struct search *search = view->search;

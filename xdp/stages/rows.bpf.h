@@ -83,8 +83,8 @@ static __always_inline __u32 dimension_value(struct xdp_md *ctx, const void *tab
 	}
 }
 
-/* Whether every packet's rows are looked up before the rules: failsafe entries are bits of them, and so are all
- * rules of bit vectors and the conditions of entries; and sets are counted by what leads to rows. */
+/* Whether every packet's rows are looked up before the rules: failsafe entries are bits of them, and so are
+ * all rules of bit vectors and the conditions of entries; and sets are counted by what leads to rows. */
 static __always_inline int needs_rows(classifier classifier)
 {
 	return guard_config.flags & (GUARD_CFG_FAILSAFE | GUARD_CFG_SETS) ||

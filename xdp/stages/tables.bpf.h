@@ -61,7 +61,8 @@ static __always_inline __u32 row_bytes(classifier classifier)
 static __always_inline __u32 index_row(const void *tables, classifier classifier,
                                        const struct guard_index_table volatile *table, __u32 value)
 {
-	return table->rows + table_u16(tables, table->classes + value * sizeof(__u16)) * row_bytes(classifier);
+	return table->rows +
+	       table_u16(tables, table->classes + value * sizeof(__u16)) * row_bytes(classifier);
 }
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "stages/rows.bpf.h"
 
-/* Odd numbers with well mixed bits, of SplitMix and of xxHash; Sources/MapCompiler/TupleHash.swift has the
+/* Odd numbers with well mixed bits, of SplitMix and of xxHash; Sources/MapCompiler/TupleEntry.swift has the
  * same. */
 #define HASH_1 0x9e3779b97f4a7c15ULL
 #define HASH_2 0xbf58476d1ce4e5b9ULL
@@ -92,7 +92,8 @@ static __always_inline __u64 tuple_hash(const struct view *view, int six, const 
 	return (hash ^ hash >> 32) * HASH_6;
 }
 
-/* The bits before the last `drop` in which `a` and `b` differ; a shift by 64 is none, so it is made of two. */
+/* The bits before the last `drop` in which `a` and `b` differ; a shift by 64 is none, so it is made of two.
+ */
 static __always_inline __u64 difference(__u64 a, __u64 b, __u8 drop)
 {
 	return (a ^ b) >> (drop >> 1) >> ((drop + 1) >> 1);
