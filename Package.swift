@@ -99,7 +99,8 @@ let package = Package(
         .executableTarget(
             name: "differential",
             dependencies: [
-                "TestSupport", "Replay", "Capture", "MapCompiler", "PolicyLanguage", "NetworkTypes", "GuardABI",
+                "TestSupport", "Replay", "Capture", "MapCompiler", "PolicyLanguage", "NetworkTypes",
+                "GuardABI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/Differential", swiftSettings: strict),
         // The evaluators against large sets with answers that others made; scripts/scale runs it.

@@ -71,9 +71,9 @@ struct {
 	__uint(max_entries, 1);
 } guard_payload SEC(".maps");
 
-/* The packet under judgement, room to read the layers of tunnels, and the search for its rule. In a map rather
- * than on the stack: the verifier does not follow what a map holds, so that all paths of the parser meet again
- * behind it, and all steps of a search look alike. */
+/* The packet under judgement, room to read the layers of tunnels, and the search for its rule. In a map
+ * rather than on the stack: the verifier does not follow what a map holds, so that all paths of the parser
+ * meet again behind it, and all steps of a search look alike. */
 struct guard_scratch {
 	struct packet packet;
 	struct packet inner[GUARD_TUNNELS_MAX];

@@ -125,7 +125,8 @@ struct TupleSets {
         return side
     }
 
-    /// Sets by a hash of leading bits (hashed_set in stages/tuples.bpf.h); those of colliding prefixes are one.
+    /// Sets by a hash of leading bits (hashed_set in stages/tuples.bpf.h); those of colliding prefixes are
+    /// one.
     private mutating func writeHashed(
         _ sets: [UInt64: UInt64], to writer: inout TableWriter
     ) -> (table: UInt32, mask: UInt32) {

@@ -117,11 +117,11 @@ private struct EntryLists {
     private func rest(_ entry: TupleEntry, _ record: guard_rule, isLast: Bool) -> guard_entry {
         var order = entry.rule
         if record.decidesAlone {
-            order |= GUARD_ENTRY_DECIDES.rawValue
-            order |= UInt32(record.action) << GUARD_ENTRY_VERDICT_SHIFT.rawValue
+            order |= GUARD_ORDER_DECIDES.rawValue
+            order |= UInt32(record.action) << GUARD_ORDER_VERDICT_SHIFT.rawValue
         }
-        if entry.needsIP { order |= GUARD_ENTRY_NEEDS_IP.rawValue }
-        if isLast { order |= GUARD_ENTRY_LAST.rawValue }
+        if entry.needsIP { order |= GUARD_ORDER_NEEDS_IP.rawValue }
+        if isLast { order |= GUARD_ORDER_LAST.rawValue }
         let condition = entry.condition == 0 ? 0 : conditionBase + UInt32(entry.condition)
         return guard_entry(
             service_low: entry.serviceLow, service_high: entry.serviceHigh, port_low: entry.portLow,

@@ -33,7 +33,8 @@ public struct KernelReplayEngine: ReplayEngine {
             loadProgram: loadProgram)
     }
 
-    private init(_ generation: ReplayGeneration, bans: [Prefix], loadProgram: @escaping ProgramLoader) throws {
+    private init(_ generation: ReplayGeneration, bans: [Prefix], loadProgram: @escaping ProgramLoader) throws
+    {
         self.loadProgram = loadProgram
         self.generation = generation
         program = try loadProgram(Self.image(generation), nil)

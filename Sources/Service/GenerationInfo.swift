@@ -16,6 +16,23 @@ public struct GenerationInfo: Sendable {
         }
     }
 
+    /// How the rules of one family are searched.
+    public struct Classifier: Codable, Sendable, Hashable {
+        /// "ipv4" or "ipv6".
+        public var family: String
+        /// "bit-vectors" or "tuple-space".
+        public var engine: String
+        /// Rules that can match the family, and those of them that are bits of rows.
+        public var rules: Int
+        public var bitRules: Int
+        /// Of a tuple space: entries, tuples that they lie in, and the longest list of entries.
+        public var entries: Int
+        public var tuples: Int
+        public var longestList: Int
+        /// Its tables, but for those of addresses.
+        public var bytes: Int
+    }
+
     /// The fields that are few.
     public struct Header: Codable, Sendable {
         /// The policy's name, its file as an absolute path, and when and by whom (user id) it was applied.
@@ -29,6 +46,8 @@ public struct GenerationInfo: Sendable {
         public var version: String
         /// Bytes of the generation's tables.
         public var tableBytes: UInt64
+        /// What searches the rules, for IPv4 and for IPv6.
+        public var classifiers: [Classifier] = []
 
         public init(
             policy: String, file: String, mode: String, appliedNanoseconds: Int64, user: UInt32,

@@ -142,15 +142,26 @@ private func generation(
     // `refresh` reads them from any folder.
     for set in policy.sets.indices { policy.sets[set].file = policy.sets[set].file.map(absolutePath) }
     let image = try compile(policy, for: target)
+    var header = GenerationInfo.Header(
+        policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue,
+        appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
+        tableBytes: UInt64(image.tables.count + image.addresses.count))
+    header.classifiers = image.classifiers.map(GenerationInfo.Classifier.init)
     let info = GenerationInfo(
-        header: .init(
-            policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue,
-            appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
-            tableBytes: UInt64(image.tables.count + image.addresses.count)),
+        header: header,
         rules: policy.rules.map { .init(name: $0.name, slot: slots.rules[$0.name] ?? 0) },
         neverBan: policy.neverBan)
     return GenerationImage(
         config: image.config, tables: image.tables, addresses: image.addresses, info: try info.encoded())
+}
+
+extension GenerationInfo.Classifier {
+    init(_ summary: ClassifierSummary) {
+        self.init(
+            family: summary.family == .ipv4 ? "ipv4" : "ipv6", engine: summary.engine.rawValue,
+            rules: summary.rules, bitRules: summary.bitRules, entries: summary.entries,
+            tuples: summary.tuples, longestList: summary.longestList, bytes: summary.bytes)
+    }
 }
 
 private func absolutePath(_ path: String) -> String {

@@ -3,18 +3,23 @@
 // line of JSON: nanoseconds a packet above the same program with the same policy without rules.
 import Capture
 import Dataplane
+import MapCompiler
 import PolicyLanguage
 
 /// Prints the median over rounds, in which both programs run in turn on every packet of the capture.
 /// - Parameters:
 ///   - program: compiled with BENCH_FILTER; its BENCH_TEMPLATES are at least as many as the packets.
 ///   - capture: Ethernet frames, at most BENCH_FRAME bytes long.
-func measureClassify(_ program: String, policy path: String, capture: String, rounds: Int) throws {
+///   - how: in how many rounds, and what searches the rules.
+func measureClassify(
+    _ program: String, policy path: String, capture: String,
+    _ how: (rounds: Int, classifier: ClassifierChoice)
+) throws {
     let frames = try readFrames(capture)
     let policy = try runnablePolicy(path)
     var bare = policy
     bare.rules = []
-    let timers = try [policy, bare].map { try timer($0, program: program, frames) }
+    let timers = try [policy, bare].map { try timer($0, program: program, frames, how.classifier) }
     guard frames.count <= timers[0].templates else {
         fail("\(capture) has \(frames.count) packets, more than the program's \(timers[0].templates)", 65)
     }
@@ -22,7 +27,7 @@ func measureClassify(_ program: String, policy path: String, capture: String, ro
     let passes = max(1, 400_000 / timers[0].templates)
     let repeats = Int32(passes * timers[0].templates)
     _ = try timers.map { try $0.nanoseconds(repeats: repeats) }
-    let pairs = try (0..<rounds).map { _ in try timers.map { try $0.nanoseconds(repeats: repeats) } }
+    let pairs = try (0..<how.rounds).map { _ in try timers.map { try $0.nanoseconds(repeats: repeats) } }
     let reasons = try timers[0].packetsByReason()
     let packets = reasons.values.reduce(0, +)
     let figures: [(String, Double)] = [

@@ -48,8 +48,11 @@ private func timer(
 
 /// A build of xdp/bench loaded for a policy, as `apply` would load it.
 /// - Parameter program: the path of the compiled program.
-func timer(_ policy: CheckedPolicy, program: String, _ frames: [[UInt8]]) throws -> ProgramTimer {
+func timer(
+    _ policy: CheckedPolicy, program: String, _ frames: [[UInt8]], _ classifier: ClassifierChoice = .automatic
+) throws -> ProgramTimer {
     var target = CompileTarget()
+    target.classifier = classifier
     for (slot, rule) in policy.rules.enumerated() { target.slots[rule.name] = UInt32(slot) }
     let image = try compile(policy, for: target)
     return try ProgramTimer(

@@ -3,8 +3,9 @@
 //   guardbench native POLICY...          the native engine on varied packets
 //   guardbench front POLICY              the policy language and lint: seconds and MiB of each step
 //   guardbench stages FOLDER ROUNDS      the kernel program's stages; FOLDER holds builds of xdp/bench
-//   guardbench classify PROGRAM POLICY CAPTURE ROUNDS
-//                                        what a policy's rules and sets cost; PROGRAM is a build of xdp/bench
+//   guardbench classify PROGRAM POLICY CAPTURE ROUNDS [CLASSIFIER]
+//                                        what a policy's rules and sets cost; PROGRAM is a build of
+//                                        xdp/bench, CLASSIFIER bit-vectors or tuple-space
 // And what it measures on: ClassBench sets as policies and captures.
 //   guardbench classbench policy NAME.rules
 //   guardbench classbench frames NAME.headers [--count N] --write FILE.pcap
@@ -40,11 +41,17 @@ do {
     case ("native", 2...): try measureNative(arguments)
     case ("front", 2): try measureFront(arguments[0])
     case ("stages", 3): try measureStages(arguments[0], rounds: roundCount(arguments[1]))
-    case ("classify", 5):
+    case ("classify", 5), ("classify", 6):
+        guard let classifier = ClassifierChoice(rawValue: arguments.count > 4 ? arguments[4] : "automatic")
+        else {
+            fail("'\(arguments[4])' is no classifier", 64)
+        }
         try measureClassify(
-            arguments[0], policy: arguments[1], capture: arguments[2], rounds: roundCount(arguments[3]))
+            arguments[0], policy: arguments[1], capture: arguments[2],
+            (roundCount(arguments[3]), classifier))
     case ("classbench", 2...): try runClassBench(arguments)
-    default: fail("expected 'native', 'front', 'stages', 'classify' or 'classbench' and what the source says", 64)
+    default:
+        fail("expected 'native', 'front', 'stages', 'classify' or 'classbench' and what the source says", 64)
     }
 } catch let error as CompileError {
     fail(error.diagnostics.map(\.message).joined(separator: "; "), 69)

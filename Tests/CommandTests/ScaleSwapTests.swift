@@ -23,7 +23,8 @@ extension LiveTests {
                 }
                 let host = number &* 251 &+ version
                 text += "  - { name: \"\(version)-\(number)\", source: 10.\(host >> 16 & 255)."
-                text += "\(host >> 8 & 255).\(host & 255), service: tcp/\(number % 60000 + 1), action: pass }\n"
+                text +=
+                    "\(host >> 8 & 255).\(host & 255), service: tcp/\(number % 60000 + 1), action: pass }\n"
             }
             return text
         }

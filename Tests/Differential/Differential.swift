@@ -24,7 +24,7 @@ struct Differential: AsyncParsableCommand {
     @Option(help: "Engines to compare, with commas: model, native, kernel. The first one is the measure.")
     var engines = "model,native,kernel"
 
-    @Option(help: "What searches the rules: automatic, bit-vectors, tuple-space, entries-alone.")
+    @Option(help: "What searches the rules: automatic, bit-vectors, tuple-space or entries-alone.")
     var classifier = "automatic"
 
     @Option(help: "Packets under one policy.")
@@ -44,8 +44,8 @@ struct Differential: AsyncParsableCommand {
             throw ValidationError("--packets, --frames, --jobs and --minutes are above zero")
         }
         guard ClassifierChoice(rawValue: classifier) != nil else {
-            throw ValidationError(
-                "--classifier names '\(classifier)': write automatic, bit-vectors, tuple-space or entries-alone")
+            let names = ClassifierChoice.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--classifier names '\(classifier)': write one of \(names)")
         }
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a map image as the XDP program does (stages/tables.bpf.h, stages/classify.bpf.h) with bit vectors, step by step, so
+// Reads a map image as the XDP program does (stages/tables.bpf.h, stages/classify.bpf.h) with bit vectors,
+// step by step, so
 // that the compiler is tested without a kernel. Image and fields in; failsafe bits and matching rules out.
 import GuardABI
 import MapCompiler

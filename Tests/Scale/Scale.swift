@@ -92,7 +92,8 @@ struct Scale: ParsableCommand {
         let start = ContinuousClock.now
         do {
             let wrong = try examinee.wrongAnswers(policy, questions)
-            let sum = "  \(examinee.rawValue): \(questions.count) of \(exam.questions.count) packets in "
+            let sum =
+                "  \(examinee.rawValue): \(questions.count) of \(exam.questions.count) packets in "
                 + "\(seconds(since: start)) s, \(wrong.count) wrong"
             let examples = wrong.prefix(5).map { "\n    \($0)" }.joined()
             return (sum + examples, !wrong.isEmpty)

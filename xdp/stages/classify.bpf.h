@@ -136,9 +136,9 @@ static __always_inline int take_best(const struct view *view, struct search *sea
 {
 	if (search->best == NO_RULE)
 		return 1;
-	if (search->best_order & GUARD_ENTRY_DECIDES) {
+	if (search->best_order & GUARD_ORDER_DECIDES) {
 		search->slot = search->best_slot;
-		search->verdict = search->best_order >> GUARD_ENTRY_VERDICT_SHIFT & 3;
+		search->verdict = search->best_order >> GUARD_ORDER_VERDICT_SHIFT & 3;
 		return 1;
 	}
 	search->from = search->best + 1;
@@ -182,7 +182,7 @@ static __always_inline void classify_tuples(struct xdp_md *ctx, const struct vie
 	search->tuples = tuples_for(view, six, packet);
 	best_entry(view, six, room);
 	if (classifier->rule_words &&
-	    (search->best >= classifier->first || !(search->best_order & GUARD_ENTRY_DECIDES))) {
+	    (search->best >= classifier->first || !(search->best_order & GUARD_ORDER_DECIDES))) {
 		if (!needs_rows(classifier)) {
 			find_rows(ctx, view, packet, classifier, search);
 			count_sets(view, classifier, packet);

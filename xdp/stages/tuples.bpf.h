@@ -142,7 +142,7 @@ static __always_inline int entry_fits(int six, const struct guard_entry *entry, 
 	if (packet->read & PACKET_IP)
 		misfit |= address_difference(entry, six, packet);
 	else
-		misfit |= entry->order & GUARD_ENTRY_NEEDS_IP;
+		misfit |= entry->order & GUARD_ORDER_NEEDS_IP;
 	return misfit == 0;
 }
 
@@ -164,19 +164,19 @@ static __always_inline enum list_look look_at(const struct view *view, int six, 
 	if (!entry)
 		return LOOK_DONE;
 	order = entry->order;
-	if ((order & GUARD_ENTRY_NUMBER) >= search->best)
+	if ((order & GUARD_ORDER_NUMBER) >= search->best)
 		return LOOK_DONE;
-	if ((order & GUARD_ENTRY_NUMBER) >= search->from && entry_fits(six, entry, &room->packet, search)) {
+	if ((order & GUARD_ORDER_NUMBER) >= search->from && entry_fits(six, entry, &room->packet, search)) {
 		if (quick && classifier->conditions && entry->condition)
 			return LOOK_CLOSER;
 		if (quick || !classifier->conditions || condition_holds(view, classifier, entry, search)) {
-			search->best = order & GUARD_ENTRY_NUMBER;
+			search->best = order & GUARD_ORDER_NUMBER;
 			search->best_order = order;
 			search->best_slot = entry->slot;
 			return LOOK_DONE;
 		}
 	}
-	return order & GUARD_ENTRY_LAST ? LOOK_DONE : LOOK_FURTHER;
+	return order & GUARD_ORDER_LAST ? LOOK_DONE : LOOK_FURTHER;
 }
 
 /* Finds the list of the next tuple that is left, 1 + the position of its first entry, for the cursor; 0 where

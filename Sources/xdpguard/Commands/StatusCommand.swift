@@ -48,6 +48,7 @@ extension StatusReport {
         lines.append(
             "\(totals.total.packets) packets seen: \(totals.pass.packets) passed, "
                 + "\(totals.drop.packets) dropped, \(totals.reject.packets) rejected")
+        lines += header.classifiers.map(\.line)
         lines.append("tables: \(tableBytes) bytes")
         for fill in fills { lines.append("\(fill.name): \(fill.used) of \(fill.capacity)") }
         if lostEvents > 0 { lines.append("log: \(lostEvents) packets were not logged, as nobody read") }
@@ -66,6 +67,7 @@ extension StatusReport {
                         ("applied", .string(timestamp(nanoseconds: header.appliedNanoseconds))),
                         ("user", .integer(Int64(header.user))), ("version", .string(header.version)),
                         ("rules", .integer(Int64(policy.rules.count))),
+                        ("classifiers", .array(header.classifiers.map(\.json))),
                     ])
                 } ?? .null
             ),
@@ -94,6 +96,26 @@ extension StatusReport {
                         ])
                     })
             ), ("events_lost", .unsigned(lostEvents)),
+        ])
+    }
+}
+
+extension GenerationInfo.Classifier {
+    /// As in "ipv4 rules: tuple space of 9288 entries in 8 tuples, 104 rules as bits, 2077688 bytes".
+    fileprivate var line: String {
+        let how =
+            engine == "tuple-space"
+            ? "tuple space of \(entries) entries in \(tuples) tuples, \(bitRules) rules as bits"
+            : "bit vectors of \(bitRules) rules"
+        return "\(family) rules: \(how), \(bytes) bytes"
+    }
+
+    fileprivate var json: JSONValue {
+        .object([
+            ("family", .string(family)), ("engine", .string(engine)), ("rules", .integer(Int64(rules))),
+            ("bit_rules", .integer(Int64(bitRules))), ("entries", .integer(Int64(entries))),
+            ("tuples", .integer(Int64(tuples))), ("longest_list", .integer(Int64(longestList))),
+            ("bytes", .integer(Int64(bytes))),
         ])
     }
 }
