@@ -256,22 +256,31 @@ static long count_set_callback(__u32 index, void *context)
 	return count_set(context) ? 1 : 0;
 }
 
-/* Counts a packet in the sets that hold its source, or destination. The first is counted here: most
- * addresses are in one set or none. */
-static __always_inline void count_sets(const void *addresses, __u32 label_at, int side)
+/* Counts a packet in the sets of a list, of which the first is counted here: most addresses are in one set or
+ * none. A function of its own: what it leaves on the stack would go on with every way behind it. */
+static __noinline int count_list(const void *addresses, __u32 at, __u32 is_destination)
 {
-	struct set_list list = {.addresses = addresses, .is_destination = side};
-	__u32 at;
+	struct set_list list = {
+	        .addresses = addresses,
+	        .at = at + sizeof(__u16),
+	        .left = address_u16(addresses, at),
+	        .is_destination = is_destination,
+	};
 
-	if (!label_at)
-		return;
-	at = address_u32(addresses, label_at + __builtin_offsetof(struct guard_label, sets));
-	if (!at)
-		return;
-	list.left = address_u16(addresses, at);
-	list.at = at + sizeof(__u16);
 	if (!count_set(&list) && list.left)
 		bpf_loop(GUARD_SETS_OF_ADDRESS - 1, count_set_callback, &list, 0);
+	return 0;
+}
+
+/* Counts a packet in the sets that hold its source, or destination. */
+static __always_inline void count_sets(const void *addresses, __u32 label_at, int side)
+{
+	__u32 at = 0;
+
+	if (label_at)
+		at = address_u32(addresses, label_at + __builtin_offsetof(struct guard_label, sets));
+	if (at)
+		count_list(addresses, at, side);
 }
 
 #endif
