@@ -245,23 +245,30 @@ static long count_callback(__u32 index, void *context)
 	return 0;
 }
 
-/* Counts a packet in the sets that hold its source, or destination. */
-static __always_inline void count_label(const void *addresses, __u32 label_at, int side)
+/* Counts a packet in the sets of a list, of which the first is counted here: most addresses are in one set or
+ * none. A function of its own: what it leaves on the stack would go on with every way behind it. */
+static __noinline int count_list(const void *addresses, __u32 at, __u32 side)
 {
-	struct set_list list = {.addresses = addresses, .side = side};
-	const __u16 *count;
-	__u32 at;
+	struct set_list list = {.addresses = addresses, .at = at + sizeof(__u16), .side = side};
+	const __u16 *count = address_at(addresses, at, sizeof(*count));
 
-	if (!label_at)
-		return;
-	at = address_u32(addresses, label_at + __builtin_offsetof(struct guard_label, sets));
-	count = at ? address_at(addresses, at, sizeof(*count)) : 0;
 	if (!count || !*count)
-		return;
-	list.at = at + sizeof(*count);
+		return 0;
 	count_set(&list, 0);
 	if (*count > 1)
 		bpf_loop(*count - 1, count_callback, &list, 0);
+	return 0;
+}
+
+/* Counts a packet in the sets that hold its source, or destination. */
+static __always_inline void count_label(const void *addresses, __u32 label_at, int side)
+{
+	__u32 at = 0;
+
+	if (label_at)
+		at = address_u32(addresses, label_at + __builtin_offsetof(struct guard_label, sets));
+	if (at)
+		count_list(addresses, at, side);
 }
 
 #endif
