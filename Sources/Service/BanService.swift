@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `ban`, `unban`, `bans`: what an operator asks, as changes of the pinned ban table.
 import Dataplane
+import GuardABI
+import MapCompiler
 import NetworkTypes
 
 /// A ban as it is shown: times on the wall clock.
@@ -53,9 +55,14 @@ public struct BanService {
         try state.bans().filter { $0.endsNanoseconds.map { $0 > now } ?? true }.map(entry)
     }
 
-    /// Whether some address of a prefix is in the running policy's `never-ban`, where a ban does not hold.
+    /// Whether some address of a prefix is in the running policy's `never-ban`, where a ban does not hold: as
+    /// the named sets are now.
     public func touchesNeverBan(_ prefix: Prefix) throws -> Bool {
-        try runningInfo(datapath)?.neverBan.touches(prefix) ?? false
+        guard let map = try datapath.addresses()?.current, let base = map.value.baseAddress else {
+            return false
+        }
+        let used = Int(map.value.loadUnaligned(as: guard_addresses_header.self).used)
+        return AddressMemory(base, used: used, capacity: map.size).neverBan.touches(prefix)
     }
 
     private func locked<Result>(_ change: () throws -> Result) throws -> Result {

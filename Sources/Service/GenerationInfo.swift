@@ -3,8 +3,8 @@
 import Foundation
 import NetworkTypes
 
-/// A generation's description, kept in a map of the program: the text fields as JSON, then the rules and the
-/// addresses in binary, as there may be a million of each.
+/// A generation's description, kept in a map of the program: the text fields as JSON, then the rules in
+/// binary, as there may be a million of them.
 public struct GenerationInfo: Sendable {
     public struct RuleSlot: Sendable, Hashable {
         public var name: String
@@ -66,13 +66,10 @@ public struct GenerationInfo: Sendable {
     public var header: Header
     /// In the policy's order.
     public var rules: [RuleSlot]
-    /// Where no ban holds.
-    public var neverBan: AddressSet
 
-    public init(header: Header, rules: [RuleSlot], neverBan: AddressSet) {
+    public init(header: Header, rules: [RuleSlot]) {
         self.header = header
         self.rules = rules
-        self.neverBan = neverBan
     }
 
     public func encoded() throws -> [UInt8] {
@@ -83,16 +80,6 @@ public struct GenerationInfo: Sendable {
             writer.append(rule.slot)
             writer.append(Array(rule.name.utf8))
         }
-        writer.append(UInt32(neverBan.v4.ranges.count))
-        for range in neverBan.v4.ranges {
-            writer.append(range.lowerBound)
-            writer.append(range.upperBound)
-        }
-        writer.append(UInt32(neverBan.v6.ranges.count))
-        for range in neverBan.v6.ranges {
-            writer.append(range.lowerBound)
-            writer.append(range.upperBound)
-        }
         return writer.bytes
     }
 
@@ -102,15 +89,11 @@ public struct GenerationInfo: Sendable {
         guard let text = reader.block(), let count = reader.number(UInt32.self),
             let header = try? JSONDecoder().decode(Header.self, from: Data(text))
         else { return nil }
-        var info = GenerationInfo(header: header, rules: [], neverBan: AddressSet())
+        var info = GenerationInfo(header: header, rules: [])
         for _ in 0..<count {
             guard let slot = reader.number(UInt32.self), let name = reader.block() else { return nil }
             info.rules.append(RuleSlot(name: String(decoding: name, as: UTF8.self), slot: slot))
         }
-        guard let v4 = reader.ranges(of: UInt32.self), let v6 = reader.ranges(of: UInt128.self) else {
-            return nil
-        }
-        info.neverBan = AddressSet(v4: IntervalSet(v4), v6: IntervalSet(v6))
         return info
     }
 }
@@ -147,19 +130,5 @@ private struct DescriptionReader {
         guard let length = number(UInt32.self), Int(length) <= bytes.count - position else { return nil }
         defer { position += Int(length) }
         return bytes[position..<position + Int(length)]
-    }
-
-    mutating func ranges<Bound: FixedWidthInteger & BitwiseCopyable>(of _: Bound.Type) -> [ClosedRange<
-        Bound
-    >]? {
-        guard let count = number(UInt32.self) else { return nil }
-        var ranges: [ClosedRange<Bound>] = []
-        for _ in 0..<count {
-            guard let first = number(Bound.self), let last = number(Bound.self), first <= last else {
-                return nil
-            }
-            ranges.append(first...last)
-        }
-        return ranges
     }
 }

@@ -149,8 +149,7 @@ private func generation(
     header.classifiers = image.classifiers.map(GenerationInfo.Classifier.init)
     let info = GenerationInfo(
         header: header,
-        rules: policy.rules.map { .init(name: $0.name, slot: slots.rules[$0.name] ?? 0) },
-        neverBan: policy.neverBan)
+        rules: policy.rules.map { .init(name: $0.name, slot: slots.rules[$0.name] ?? 0) })
     return GenerationImage(
         config: image.config, tables: image.tables, addresses: image.addresses, info: try info.encoded())
 }

@@ -213,5 +213,36 @@ extension LiveTests {
             }
             return text
         }
+
+        @Test func `a ban's warning knows never-ban as its named sets are now`() throws {
+            try net.apply(
+                Policies.plain + """
+                    policy: friends
+                    default: pass
+                    never-ban: [$friends]
+                    sets: { friends: [192.0.2.0/24] }
+                    rules:
+                      - { name: all, action: pass }
+
+                    """)
+            let warning = "touches addresses of 'never-ban'"
+            #expect(try net.server.guarded("ban", "192.0.2.7").errors.contains(warning))
+            try net.server.mustRun("set", "del", "friends", "192.0.2.0/25")
+            try net.server.mustRun("set", "add", "friends", "203.0.113.0/24")
+            #expect(try net.server.guarded("ban", "192.0.2.8").errors == "")
+            #expect(try net.server.guarded("ban", "192.0.2.0/24").errors.contains(warning))
+            #expect(try net.server.guarded("ban", "203.0.113.9").errors.contains(warning))
+        }
+
+        @Test func `a set that comes out empty is warned of`() throws {
+            let warning = "warning: the set 'bad' holds no address now"
+            try net.folder.file("bad.txt", "# nothing came\n")
+            let refreshed = try net.server.guarded("refresh")
+            #expect(refreshed.exit == 0 && refreshed.errors.contains(warning), "\(refreshed)")
+            let path = net.folder.path + "/bad.txt"
+            let replaced = try net.server.guarded("set", "replace", "bad", "--file", path)
+            #expect(replaced.exit == 0 && replaced.errors.contains(warning), "\(replaced)")
+            #expect(try !net.server.guarded("set", "add", "bad", "--file", path).errors.contains(warning))
+        }
     }
 }

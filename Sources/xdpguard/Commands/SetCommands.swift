@@ -53,6 +53,7 @@ struct SetArguments: ParsableArguments {
             plainSetName(name), kind, AddressSet(v4: IntervalSet(v4), v6: IntervalSet(v6)), count: count,
             nanoseconds: wallClock())
         let outcome = try SetService(for: "set \(verb)").change(change)
+        if kind == .replace, change.addresses.isEmpty { warnOfEmptySet(outcome.name) }
         var output = StandardOutput()
         switch format.output {
         case .json:
@@ -71,6 +72,11 @@ struct SetArguments: ParsableArguments {
         }
         try output.flush()
     }
+}
+
+/// A blocklist that came out empty, as of a download that failed, opens what it closed.
+private func warnOfEmptySet(_ name: String) {
+    StandardError.write("xdpguard: warning: the set '\(printable(name))' holds no address now\n")
 }
 
 struct SetAdd: ParsableCommand {
@@ -169,6 +175,7 @@ struct Refresh: ParsableCommand {
             let outcomes = try SetService(for: "refresh").refresh(names.map(plainSetName)) {
                 StandardError.write($0)
             }
+            for outcome in outcomes where outcome.isFile && outcome.count == 0 { warnOfEmptySet(outcome.name) }
             switch format.output {
             case .json: try output.json(.object([("sets", .array(outcomes.map(\.json)))]))
             case .text:
