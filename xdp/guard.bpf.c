@@ -282,6 +282,7 @@ static __always_inline int filter(struct xdp_md *ctx)
 	        .slot = GUARD_NO_SLOT,
 	        .would_drop_slot = GUARD_NO_SLOT,
 	        .monitor_slot = GUARD_NO_SLOT,
+	        .limit_slot = GUARD_NO_SLOT,
 	};
 
 	/* Never so: an array has its element. */

@@ -215,6 +215,32 @@ struct {
 	__uint(max_entries, 1);
 } guard_seed SEC(".maps");
 
+/* Token buckets of all limits: written and read by the program alone. Groups like those of a cache; a bucket
+ * gives way when it is the fullest of its line. A policy without limits has one line. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_bucket_line);
+	__uint(max_entries, 1);
+} guard_buckets SEC(".maps");
+
+/* What limits did, by slot. A slot belongs to a limit's name for good. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_limit_counters);
+	__uint(max_entries, GUARD_LIMITS);
+} guard_limits SEC(".maps");
+
+/* Limit names to slots: the controller's; never read in the kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct guard_rule_name);
+	__type(value, __u32);
+	__uint(max_entries, GUARD_LIMITS);
+} guard_limit_slots SEC(".maps");
+
 /* Sources lately seen, for top. Written by the program on its own CPU, overwritten round and round. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

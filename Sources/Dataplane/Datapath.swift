@@ -110,7 +110,17 @@ public struct Datapath {
                 image.isShared = isShared
                 return image
             }
-            var applied = try bring(generation, to: interfaces, attach: attach)
+            let news = try pinOptionalMaps(of: generation)
+            var applied: AppliedGeneration
+            do {
+                applied = try bring(generation, to: interfaces, attach: attach)
+            } catch {
+                for map in news { unlink(pins.map(map)) }
+                throw error
+            }
+            for map in SharedMap.allCases where !map.isNeeded(by: generation.config) {
+                unlink(pins.map(map))
+            }
             if mounted { applied.remarks.insert("mounted bpffs at \(PinDirectory.bpffs)", at: 0) }
             return applied
         } catch {
@@ -172,7 +182,7 @@ public struct Datapath {
         image.config.seed = UInt64.random(in: 0...UInt64.max)
         let generation = try GuardObject(image, reusing: [:])
         var maps: [SharedMap: FileDescriptor] = [:]
-        for map in SharedMap.allCases {
+        for map in SharedMap.allCases where !map.isOptional {
             let descriptor = try generation.descriptor(map.rawValue)
             try check(bpf_obj_pin(descriptor, pins.map(map)), "pin the map \(map.rawValue)")
             maps[map] = FileDescriptor(owning: dup(descriptor))
@@ -182,6 +192,19 @@ public struct Datapath {
         _ = try state.assignSlots(to: names.rules, running: [])
         _ = try state.assignSetSlots(to: names.sets)
         return generation
+    }
+
+    /// Pins the maps that this generation needs and those before did not.
+    private func pinOptionalMaps(of generation: GuardObject) throws(KernelError) -> [SharedMap] {
+        var pinned: [SharedMap] = []
+        for map in SharedMap.allCases where map.isOptional && map.isNeeded(by: generation.config) {
+            guard access(pins.map(map), F_OK) != 0 else { continue }
+            let result = bpf_obj_pin(try generation.descriptor(map.rawValue), pins.map(map))
+            if result < 0 { for map in pinned { unlink(pins.map(map)) } }
+            try check(result, "pin the map \(map.rawValue)")
+            pinned.append(map)
+        }
+        return pinned
     }
 
     /// Detaches from the named interfaces, or from all; with the last one all pins go.

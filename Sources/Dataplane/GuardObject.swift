@@ -17,9 +17,27 @@ enum SharedMap: String, CaseIterable {
     case banLengths = "guard_ban_lengths"
     case fragments = "guard_fragments"
     case seed = "guard_seed"
+    case limits = "guard_limits"
+    case limitSlots = "guard_limit_slots"
+    case buckets = "guard_buckets"
     case talkers = "guard_talkers"
     case events = "guard_events"
     case lost = "guard_lost"
+
+    /// How many entries a generation needs of a map that only some policies need; 0: none, it has one that
+    /// nothing touches. Nil: every generation needs the map, as large as the program says.
+    func entries(for config: guard_config) -> UInt32? {
+        func has(_ flag: guard_config_flags) -> Bool { config.flags & UInt32(flag.rawValue) != 0 }
+        switch self {
+        case .buckets: return has(GUARD_CFG_LIMITS) ? config.bucket_lines : 0
+        default: return nil
+        }
+    }
+
+    /// Some policies do without it.
+    var isOptional: Bool { entries(for: guard_config()) != nil }
+
+    func isNeeded(by config: guard_config) -> Bool { entries(for: config) != 0 }
 }
 
 /// The XDP program's name in the object and in the kernel.
@@ -49,6 +67,8 @@ final class GuardObject {
     private let object: OpaquePointer
     private(set) var program: Int32 = -1
     let tableBytes: Int
+    /// With the sizes of the shared maps as they are.
+    let config: guard_config
     /// What guard_addresses holds at first.
     private var addresses: AddressMap?
 
@@ -62,11 +82,14 @@ final class GuardObject {
         libbpf_set_print(captureLog)
         LogBuffer.shared.reset()
         tableBytes = image.tables.count + image.addresses.count
+        var image = image
+        try image.config.adopt(shared)
+        config = image.config
         // From here on a throw runs deinit, which closes the object.
         object = try Self.open(elf)
         try configure(image)
-        for (map, descriptor) in shared {
-            try check(bpf_map__reuse_fd(try self.map(map.rawValue), descriptor.raw), "share \(map.rawValue)")
+        for map in SharedMap.allCases where map.isNeeded(by: image.config) {
+            try share(map, shared[map], image.config)
         }
         try load()
         try fill(image)
@@ -132,6 +155,18 @@ final class GuardObject {
         try check(bpf_map__set_value_size(try map("guard_info"), infoSize), "size the description")
     }
 
+    /// A shared map that exists, or one of the size that the configuration asks for.
+    private func share(
+        _ shared: SharedMap, _ existing: FileDescriptor?, _ config: guard_config
+    ) throws(KernelError) {
+        let map = try self.map(shared.rawValue)
+        if let existing {
+            try check(bpf_map__reuse_fd(map, existing.raw), "share \(shared.rawValue)")
+        } else if let entries = shared.entries(for: config) {
+            try check(bpf_map__set_max_entries(map, entries), "size \(shared.rawValue)")
+        }
+    }
+
     private func load() throws(KernelError) {
         let program = bpf_object__find_program_by_name(object, guardProgramName)
         let result = bpf_object__load(object)
@@ -156,6 +191,21 @@ final class GuardObject {
         while info.count % 8 != 0 || info.isEmpty { info.append(0) }
         try check(bpf_map_update_elem(descriptor("guard_info"), &zero, &info, 0), "store the description")
     }
+}
+
+extension guard_config {
+    /// Takes the sizes of shared maps that exist: they keep theirs until the last program goes.
+    fileprivate mutating func adopt(_ shared: [SharedMap: FileDescriptor]) throws(KernelError) {
+        if let buckets = shared[.buckets] { bucket_lines = try entries(ofMap: buckets.raw) }
+    }
+}
+
+/// A map's size as it was made.
+func entries(ofMap map: Int32) throws(KernelError) -> UInt32 {
+    var info = bpf_map_info()
+    var size = UInt32(MemoryLayout<bpf_map_info>.size)
+    try check(bpf_obj_get_info_by_fd(map, &info, &size), "ask about a map")
+    return info.max_entries
 }
 
 /// libbpf's messages of the last load: where the verifier says why.

@@ -36,7 +36,7 @@ public struct PinDirectory: Sendable {
     var description: String { path + "/description" }
     /// The outer map of its tables of addresses.
     var addresses: String { path + "/addresses" }
-    var hasAllMaps: Bool { SharedMap.allCases.allSatisfy { access(map($0), F_OK) == 0 } }
+    var hasAllMaps: Bool { SharedMap.allCases.allSatisfy { $0.isOptional || access(map($0), F_OK) == 0 } }
 
     func link(_ index: UInt32) -> String { path + "/link-\(index)" }
     /// Our program in the dispatcher of an interface.

@@ -49,7 +49,7 @@ public final class ReplayProgram {
             return
         }
         var maps: [SharedMap: FileDescriptor] = [:]
-        for map in SharedMap.allCases {
+        for map in SharedMap.allCases where map.isNeeded(by: object.config) {
             maps[map] = FileDescriptor(owning: dup(try object.descriptor(map.rawValue)))
         }
         state = SharedState(maps: maps)
@@ -57,14 +57,16 @@ public final class ReplayProgram {
 
     /// - Parameters:
     ///   - frame: at least 14 bytes; what is behind the first 65,597 cannot matter and is not run.
-    ///   - nanoseconds: the program's clock.
+    ///   - date: nanoseconds on the clock of what ends at a date.
+    ///   - clock: nanoseconds on the clock of rates and timeouts, which must not go back.
     ///   - interface: the index given to the frame's interface; 0: none.
     public func run(
-        _ frame: UnsafeRawBufferPointer, nanoseconds: UInt64, interface: UInt32
+        _ frame: UnsafeRawBufferPointer, date: UInt64, clock: UInt64, interface: UInt32
     ) throws(KernelError) -> ProgramAnswer {
         let question = trace.base.assumingMemoryBound(to: guard_trace.self)
         question.pointee = guard_trace()
-        question.pointee.now_ns = nanoseconds
+        question.pointee.now_ns = date
+        question.pointee.clock_ns = clock
         question.pointee.ifindex = interface
         var options = bpf_test_run_opts()
         options.sz = optionsSize(upTo: \bpf_test_run_opts.repeat)

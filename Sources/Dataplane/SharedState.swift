@@ -19,7 +19,7 @@ public final class SharedState {
             if let descriptor = try FileDescriptor.pinned(pins.map(map)) { maps[map] = descriptor }
         }
         if maps.isEmpty { return nil }
-        guard maps.count == SharedMap.allCases.count else {
+        guard SharedMap.allCases.allSatisfy({ $0.isOptional || maps[$0] != nil }) else {
             throw KernelError(
                 "use the pins in \(pins.path)", code: 0,
                 help: "some maps are missing: run 'xdpguard detach' and apply again")

@@ -178,6 +178,8 @@ struct PolicyCompiler {
         var patterns: [guard_pattern] = []
         for rule in policy.rules {
             var entry = guard_rule()
+            entry.limit = UInt16(GUARD_NO_LIMIT)
+            entry.cookies = UInt16(GUARD_NO_LIMIT)
             entry.slot = target.slots[rule.name] ?? GUARD_NO_SLOT
             entry.log_every = rule.logEvery ?? 0
             entry.action = UInt8(rule.action.abi.rawValue)

@@ -249,7 +249,11 @@ int native_datapath_run(struct native_datapath *datapath, const struct native_fr
 
 	current = datapath;
 	native_config = &datapath->config;
-	datapath->trace = (struct guard_trace){.now_ns = trace->now_ns, .ifindex = trace->ifindex};
+	datapath->trace = (struct guard_trace){
+	        .now_ns = trace->now_ns,
+	        .clock_ns = trace->clock_ns,
+	        .ifindex = trace->ifindex,
+	};
 	action = xdpguard(&ctx);
 	*trace = datapath->trace;
 	return action;

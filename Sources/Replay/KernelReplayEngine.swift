@@ -14,6 +14,7 @@ public struct KernelReplayEngine: ReplayEngine {
     private let loadProgram: ProgramLoader
     private var generation: ReplayGeneration
     private var program: ReplayProgram
+    private var clock = ReplayClock()
 
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
@@ -44,18 +45,18 @@ public struct KernelReplayEngine: ReplayEngine {
     public mutating func judge(_ frame: CapturedFrame) throws -> Judgement {
         let interface = generation.index(of: frame.interface)
         if interface.isNew { program = try loadProgram(Self.image(generation), program.state) }
-        let time = UInt64(max(0, frame.timeNanoseconds))
+        let time = clock.advance(to: frame.timeNanoseconds)
         guard frame.bytes.count >= 14 else { return try judgeShort(time, interface.index) }
         return generation.judgement(
-            try program.run(frame.bytes, nanoseconds: time, interface: interface.index))
+            try program.run(frame.bytes, date: time.date, clock: time.clock, interface: interface.index))
     }
 
     /// The kernel runs no frame below 14 bytes. One that ends behind a tag's ethertype is as unreadable;
     /// only its name differs.
-    private func judgeShort(_ time: UInt64, _ interface: UInt32) throws -> Judgement {
+    private func judgeShort(_ time: ReplayTime, _ interface: UInt32) throws -> Judgement {
         let endsInTag: [UInt8] = [UInt8](repeating: 0, count: 12) + [0x81, 0x00]
         let answer = try endsInTag.withUnsafeBytes {
-            try program.run($0, nanoseconds: time, interface: interface)
+            try program.run($0, date: time.date, clock: time.clock, interface: interface)
         }
         var result = generation.judgement(answer)
         result.detail = String(cString: guard_detail_name(GUARD_DETAIL_TRUNCATED_ETHERNET))

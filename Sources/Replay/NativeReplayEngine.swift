@@ -13,6 +13,7 @@ import PolicyLanguage
 public struct NativeReplayEngine: ReplayEngine {
     private let datapath: NativeProgram
     private var generation: ReplayGeneration
+    private var clock = ReplayClock()
 
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
@@ -31,7 +32,9 @@ public struct NativeReplayEngine: ReplayEngine {
         let interface = generation.index(of: frame.interface)
         if interface.isNew { try datapath.load(try generation.image()) }
         var trace = guard_trace()
-        trace.now_ns = UInt64(max(0, frame.timeNanoseconds))
+        let time = clock.advance(to: frame.timeNanoseconds)
+        trace.now_ns = time.date
+        trace.clock_ns = time.clock
         trace.ifindex = interface.index
         datapath.run(frame.bytes, &trace)
         return generation.judgement(ProgramAnswer(trace))

@@ -41,7 +41,7 @@ private func run(_ program: ReplayProgram, port: Int, times: Int) throws -> UInt
     var slot: UInt32?
     for _ in 0..<times {
         slot = try frame(port: port).withUnsafeBytes {
-            try program.run($0, nanoseconds: 0, interface: 0).ruleSlot
+            try program.run($0, date: 0, clock: 0, interface: 0).ruleSlot
         }
     }
     return slot

@@ -21,7 +21,7 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
     ("guard_address6", MemoryLayout<guard_address6>.size, MemoryLayout<guard_address6>.stride, 16),
     ("guard_own_address", MemoryLayout<guard_own_address>.size, MemoryLayout<guard_own_address>.stride, 24),
     ("guard_index_table", MemoryLayout<guard_index_table>.size, MemoryLayout<guard_index_table>.stride, 20),
-    ("guard_rule", MemoryLayout<guard_rule>.size, MemoryLayout<guard_rule>.stride, 24),
+    ("guard_rule", MemoryLayout<guard_rule>.size, MemoryLayout<guard_rule>.stride, 32),
     ("guard_tuple", MemoryLayout<guard_tuple>.size, MemoryLayout<guard_tuple>.stride, 48),
     ("guard_tuple_side", MemoryLayout<guard_tuple_side>.size, MemoryLayout<guard_tuple_side>.stride, 24),
     ("guard_entry4", MemoryLayout<guard_entry4>.size, MemoryLayout<guard_entry4>.stride, 32),
@@ -40,7 +40,7 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
     ("guard_talker", MemoryLayout<guard_talker>.size, MemoryLayout<guard_talker>.stride, 24),
     ("guard_talkers", MemoryLayout<guard_talkers>.size, MemoryLayout<guard_talkers>.stride, 8 + 512 * 24),
     ("guard_event", MemoryLayout<guard_event>.size, MemoryLayout<guard_event>.stride, 80),
-    ("guard_trace", MemoryLayout<guard_trace>.size, MemoryLayout<guard_trace>.stride, 24),
+    ("guard_trace", MemoryLayout<guard_trace>.size, MemoryLayout<guard_trace>.stride, 40),
 ]
 
 @Test(arguments: sizes)
@@ -53,15 +53,16 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     let offsets: [Int?] = [
         MemoryLayout<Config>.offset(of: \.abi_version), MemoryLayout<Config>.offset(of: \.flags),
         MemoryLayout<Config>.offset(of: \.tables_size), MemoryLayout<Config>.offset(of: \.rule_count),
-        MemoryLayout<Config>.offset(of: \.rules),
+        MemoryLayout<Config>.offset(of: \.rules), MemoryLayout<Config>.offset(of: \.limits),
+        MemoryLayout<Config>.offset(of: \.limit_count), MemoryLayout<Config>.offset(of: \.bucket_lines),
         MemoryLayout<Config>.offset(of: \.patterns), MemoryLayout<Config>.offset(of: \.pattern_count),
         MemoryLayout<Config>.offset(of: \.service_base), MemoryLayout<Config>.offset(of: \.addresses_size),
         MemoryLayout<Config>.offset(of: \.interface_count), MemoryLayout<Config>.offset(of: \.loopback),
     ]
-    #expect(offsets == (0..<11).map { $0 * 4 })
-    let interfaces = 44
+    #expect(offsets == (0..<14).map { $0 * 4 })
+    let interfaces = 56
     let addresses = interfaces + 4 * Int(GUARD_INTERFACES_MAX)
-    let classifiers = addresses + 8
+    let classifiers = addresses + 4
     let own = classifiers + 2 * (16 * 4 + 2 * 24 + Int(GUARD_DIMS.rawValue) * 20)
     #expect(MemoryLayout<Config>.offset(of: \.interfaces) == interfaces)
     #expect(MemoryLayout<Config>.offset(of: \.partitions) == addresses)
@@ -90,9 +91,9 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<guard_event>.offset(of: \.length) == 56)
     #expect(MemoryLayout<guard_event>.offset(of: \.verdict) == 64)
     #expect(MemoryLayout<guard_event>.offset(of: \.would_drop) == 70)
-    #expect(MemoryLayout<guard_trace>.offset(of: \.rule_slot) == 12)
-    #expect(MemoryLayout<guard_trace>.offset(of: \.verdict) == 20)
-    #expect(MemoryLayout<guard_trace>.offset(of: \.would_drop) == 23)
+    #expect(MemoryLayout<guard_trace>.offset(of: \.rule_slot) == 20)
+    #expect(MemoryLayout<guard_trace>.offset(of: \.verdict) == 32)
+    #expect(MemoryLayout<guard_trace>.offset(of: \.would_drop) == 35)
 }
 
 @Test func `per-CPU values have strides that the kernel rounds to as well`() {

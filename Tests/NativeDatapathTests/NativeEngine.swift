@@ -27,6 +27,7 @@ final class NativeEngine {
     {
         var trace = guard_trace()
         trace.now_ns = now
+        trace.clock_ns = now
         let action = frame.withUnsafeBytes { bytes in
             var frame = native_frame(bytes: bytes.baseAddress, length: UInt32(bytes.count), linear: linear)
             return native_datapath_run(datapath, &frame, &trace)

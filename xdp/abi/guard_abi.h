@@ -13,7 +13,7 @@
 #include "guard_words.h"
 
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */
-#define GUARD_ABI_VERSION 3
+#define GUARD_ABI_VERSION 4
 
 /* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does
  * not use. */
@@ -37,6 +37,11 @@ enum guard_config_flags {
 	GUARD_CFG_FRAGMENTS_TRACK = 1 << 14, /* later fragments follow their first */
 	GUARD_CFG_ADDRESSES = 1 << 15, /* rows of addresses take part in the search */
 	GUARD_CFG_SETS = 1 << 16, /* labels tell of named sets, which are counted */
+	GUARD_CFG_LIMITS = 1 << 17, /* some rule has a limit: guard_buckets has its real size */
+	GUARD_CFG_OPENED = 1 << 18, /* replies to connections that this host opened pass */
+	GUARD_CFG_STATE = 1 << 19, /* some rule asks for the state: accepted connections are followed too */
+	GUARD_CFG_SYN_COOKIES = 1 << 20,
+	GUARD_CFG_REJECT = 1 << 21, /* some rule rejects */
 };
 
 /* Headers that a further IP packet stands behind. */
@@ -65,6 +70,9 @@ struct guard_config {
 	__u32 tables_size; /* bytes */
 	__u32 rule_count;
 	__u32 rules; /* struct guard_rule[rule_count] */
+	__u32 limits; /* struct guard_limit[limit_count] */
+	__u32 limit_count;
+	__u32 bucket_lines; /* of guard_buckets; a power of two */
 	__u32 patterns; /* struct guard_pattern[pattern_count] */
 	__u32 pattern_count;
 	__u32 service_base; /* __u32[256]: where a protocol's values begin in the service table */
@@ -73,13 +81,12 @@ struct guard_config {
 	__u32 loopback; /* ifindex of the loopback interface among those attached to; 0: none */
 	__u32 interfaces[GUARD_INTERFACES_MAX]; /* ifindexes */
 	__u32 partitions; /* bit GUARD_PARTITION: addresses have more than one label, or may come to */
-	__u32 padding;
 	struct guard_classifier classifiers[2]; /* IPv4 and frames whose IP header was not read; IPv6 */
 	__u32 own; /* struct guard_own_address[own_count]: this host's addresses */
 	__u32 own_count;
 	__u32 decapsulate; /* enum guard_tunnel: what the rules look behind */
 	__u64 own_filter[4]; /* bit own_bit(address) of each */
-	__u64 seed; /* of the fragment table's hash: a secret of the host; 0 in a replay */
+	__u64 seed; /* of all keyed hashes of packets: a secret of the host; 0 in a replay */
 };
 
 /* An address of this host; IPv4 in the low 32 bits. */
@@ -98,6 +105,10 @@ enum guard_rule_action {
 
 #define GUARD_RULE_MONITOR 1 /* what it would drop goes on */
 #define GUARD_RULE_EXPIRES 2
+#define GUARD_RULE_NEW 4 /* only where the packet's state is new */
+#define GUARD_RULE_ESTABLISHED 8 /* only where it is established */
+
+#define GUARD_NO_LIMIT 0xffff
 
 /* What a rule does once its row bits match, and what the rows cannot say. */
 struct guard_rule {
@@ -108,6 +119,43 @@ struct guard_rule {
 	__u16 pattern_count; /* any one of these must match; 0: no payload key */
 	__u8 action; /* enum guard_rule_action */
 	__u8 flags; /* GUARD_RULE_* */
+	__u16 limit; /* index in the configuration's limits; GUARD_NO_LIMIT: none */
+	__u16 cookies; /* the limit above which SYNs are answered with cookies; GUARD_NO_LIMIT: none */
+	__u32 padding;
+};
+
+/* What shares one bucket of a limit. */
+enum guard_limit_key {
+	GUARD_LIMIT_SOURCE = 0, /* by its prefix */
+	GUARD_LIMIT_DESTINATION,
+	GUARD_LIMIT_SOURCE_SERVICE, /* the source's prefix, protocol and destination port or type */
+	GUARD_LIMIT_CONNECTION, /* the five-tuple */
+	GUARD_LIMIT_RULE, /* all packets */
+};
+
+#define GUARD_LIMIT_BYTES 1 /* the cost is per byte of the IP packet, not per packet */
+#define GUARD_LIMIT_BAN 2 /* over the rate the source's prefix is banned */
+#define GUARD_LIMIT_MONITOR 4 /* what it would drop goes on as if under the rate */
+#define GUARD_LIMIT_EXACT_CLOCK 8 /* the burst is gone within a few ticks of the coarse clock */
+
+/* Times of buckets are in 1/256 ns, modulo 2^64. */
+#define GUARD_BUCKET_TIME_SHIFT 8
+
+/* A token bucket as the generic cell rate algorithm has it (ITU-T I.371, appendix A): the theoretical arrival
+ * time says all. */
+struct guard_limit {
+	__u64 seed; /* of its keys' hashes: the limit's name and definition, so that a changed one begins anew
+	             */
+	__u64 cost; /* bucket time a packet; with BYTES, a byte, in 2^-cost_shift of it */
+	__u64 tolerance; /* bucket time: the burst's */
+	__u64 ban_ns;
+	__u32 slot; /* of its counters and name */
+	__u8 key; /* enum guard_limit_key */
+	__u8 flags; /* GUARD_LIMIT_* */
+	__u8 prefix4; /* leading bits of a source that are one client */
+	__u8 prefix6;
+	__u8 cost_shift;
+	__u8 padding[7];
 };
 
 /* Bytes at an offset of the L4 payload, as two words in memory order; bytes behind `length` are zero in both.
@@ -138,6 +186,10 @@ struct guard_set_counters {
 };
 
 #define GUARD_SETS 1024 /* named sets that ever had a counter */
+#define GUARD_LIMITS 1024 /* named limits that ever had a counter */
+#define GUARD_SLOT_OF_LIMIT                                                                                  \
+	0x80000000U /* set in a slot of what would drop: it is a limit's, not a rule's                       \
+	             */
 #define GUARD_NO_SLOT 0xffffffffU
 #define GUARD_PAGE_SLOTS 16384 /* counters in a page: the first page is a map of its own */
 #define GUARD_PAGES 64
@@ -147,6 +199,23 @@ struct guard_set_counters {
 struct guard_rule_counters {
 	struct guard_counter decided;
 	struct guard_counter would_drop;
+};
+
+/* What a limit did. */
+struct guard_limit_counters {
+	struct guard_counter passed;
+	struct guard_counter dropped;
+	struct guard_counter would_drop;
+};
+
+/* Buckets that a key can stand in: one cache line. A tag is a keyed hash of limit and key, 0 for none; the
+ * time is the bucket's theoretical arrival time. */
+#define GUARD_BUCKET_WAYS 4
+#define GUARD_BUCKET_LINES (1 << 18) /* by default: 16 MiB */
+
+struct guard_bucket_line {
+	__u64 tags[GUARD_BUCKET_WAYS];
+	__u64 times[GUARD_BUCKET_WAYS];
 };
 
 struct guard_rule_name {
@@ -243,22 +312,27 @@ struct guard_event {
 
 /* Replay: the question and the answer of one run. */
 struct guard_trace {
-	__u64 now_ns;
+	__u64 now_ns; /* the capture's clock: for what ends at a date */
+	__u64 clock_ns; /* the same, but time that goes back counts as none: for rates and timeouts */
 	__u32 ifindex;
 	__u32 rule_slot; /* GUARD_NO_SLOT: none */
 	__u32 would_drop_slot; /* GUARD_NO_SLOT: none, or no rule */
+	__u32 limit_slot; /* with GUARD_REASON_LIMIT: which */
 	__u8 verdict;
 	__u8 reason;
 	__u8 detail;
 	__u8 would_drop; /* it would have been dropped but for monitor mode */
+	__u32 padding;
 };
 
-_Static_assert(sizeof(struct guard_rule) == 24, "layout");
+_Static_assert(sizeof(struct guard_rule) == 32, "layout");
+_Static_assert(sizeof(struct guard_limit) == 48, "layout");
 _Static_assert(sizeof(struct guard_pattern) == 40, "layout");
+_Static_assert(sizeof(struct guard_bucket_line) == 64, "layout");
 _Static_assert(sizeof(struct guard_ban_key) == 24, "layout");
 _Static_assert(sizeof(struct guard_ban) == 104, "layout");
 _Static_assert(sizeof(struct guard_talker) == 24, "layout");
 _Static_assert(sizeof(struct guard_event) == 80, "layout");
-_Static_assert(sizeof(struct guard_trace) == 24, "layout");
+_Static_assert(sizeof(struct guard_trace) == 40, "layout");
 
 #endif

@@ -66,7 +66,7 @@ static long ban_step(__u32 index, void *context)
 		return 0;
 	if (ban->ends_ns != GUARD_FOREVER) {
 		if (!search->now_ns)
-			search->now_ns = now_ns();
+			search->now_ns = clock_ns();
 		if (search->now_ns >= ban->ends_ns)
 			return 0;
 	}

@@ -10,7 +10,9 @@
 struct decision {
 	__u32 slot; /* GUARD_NO_SLOT: no rule decided */
 	__u32 would_drop_slot; /* the rule to name for it */
-	__u32 monitor_slot; /* the first rule in monitor mode that would have dropped the packet */
+	__u32 monitor_slot; /* the first rule, or with GUARD_SLOT_OF_LIMIT limit, in monitor mode that would
+	                       have dropped the packet */
+	__u32 limit_slot; /* with GUARD_REASON_LIMIT: which */
 	__u8 verdict; /* enum guard_verdict */
 	__u8 reason; /* enum guard_reason */
 	__u8 detail; /* enum guard_detail */
@@ -106,6 +108,7 @@ static __always_inline void answer(const struct decision *decision)
 		return;
 	trace->rule_slot = decision->slot;
 	trace->would_drop_slot = decision->would_drop_slot;
+	trace->limit_slot = decision->limit_slot;
 	trace->verdict = decision->verdict;
 	trace->reason = decision->reason;
 	trace->detail = decision->detail;

@@ -13,6 +13,7 @@ struct view {
 	const void *addresses; /* NULL without GUARD_CFG_ADDRESSES */
 };
 
+/* The date on the program's clock: for what ends at one. */
 static __always_inline __u64 now_ns(void)
 {
 	__u32 zero = 0;
@@ -22,6 +23,18 @@ static __always_inline __u64 now_ns(void)
 		return bpf_ktime_get_coarse_ns();
 	trace = bpf_map_lookup_elem(&guard_trace, &zero);
 	return trace ? trace->now_ns : 0;
+}
+
+/* The clock of rates and timeouts: never goes back. */
+static __always_inline __u64 clock_ns(void)
+{
+	__u32 zero = 0;
+	struct guard_trace *trace;
+
+	if (!(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK))
+		return bpf_ktime_get_coarse_ns();
+	trace = bpf_map_lookup_elem(&guard_trace, &zero);
+	return trace ? trace->clock_ns : 0;
 }
 
 static __always_inline __u32 interface_value(struct xdp_md *ctx)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where no ban holds, as the tables say it now: `never-ban` may name sets, which change while the policy runs.
+// Where no ban holds, as the tables say it now: `never-ban` may name sets, which change meanwhile.
 import GuardABI
 import NetworkTypes
 

@@ -175,7 +175,9 @@ struct Refresh: ParsableCommand {
             let outcomes = try SetService(for: "refresh").refresh(names.map(plainSetName)) {
                 StandardError.write($0)
             }
-            for outcome in outcomes where outcome.isFile && outcome.count == 0 { warnOfEmptySet(outcome.name) }
+            for outcome in outcomes where outcome.isFile && outcome.count == 0 {
+                warnOfEmptySet(outcome.name)
+            }
             switch format.output {
             case .json: try output.json(.object([("sets", .array(outcomes.map(\.json)))]))
             case .text:

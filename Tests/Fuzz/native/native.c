@@ -86,7 +86,7 @@ int LLVMFuzzerInitialize(int *count, char ***arguments)
 static void judge(struct native_datapath *datapath, const struct record *record, __u64 now_ns,
                   const __u8 *frame_bytes, __u32 length)
 {
-	struct guard_trace trace = {.now_ns = now_ns, .ifindex = record->interface % 3};
+	struct guard_trace trace = {.now_ns = now_ns, .clock_ns = now_ns, .ifindex = record->interface % 3};
 	struct native_frame frame = {.length = length, .linear = record->linear};
 	void *bytes = malloc(length ? length : 1);
 
