@@ -9,6 +9,13 @@
 
 #include "stages/rows.bpf.h"
 
+/* A packet over a limit's rate. */
+struct excess {
+	__u64 tag; /* of its bucket */
+	__u64 now_ns; /* the program's clock */
+	__u32 bytes;
+};
+
 /* The client's addresses, as far as they are part of the limit's key. */
 static __always_inline void limited_addresses(struct guard_limited_client *client,
                                               const struct packet *packet, const struct guard_limit *limit)
@@ -97,10 +104,10 @@ static __always_inline void begin_spell(struct guard_limited_group *group, __u32
  * record is written between two changes of its version, from even to odd and on to even, for those who read
  * it. */
 static __always_inline int take_record(struct guard_limited_group *group, const struct packet *packet,
-                                       const struct guard_limit *limit, __u64 tag, __u32 *taken)
+                                       const struct guard_limit *limit, const struct excess *excess,
+                                       __u32 *taken)
 {
-	__u64 now = clock_ns();
-	__u32 way = oldest_way(group, now), version, before;
+	__u32 way = oldest_way(group, excess->now_ns), version, before;
 	struct guard_limited_client *client;
 
 	if (way == GUARD_LIMITED_WAYS)
@@ -110,9 +117,9 @@ static __always_inline int take_record(struct guard_limited_group *group, const 
 	version = *(volatile __u32 *)&client->version;
 	if (version & 1 || __sync_val_compare_and_swap(&client->version, version, version + 1) != version)
 		return -1;
-	group->tags[way] = tag;
-	group->last_ns[way] = now;
-	begin_spell(group, way, now);
+	group->tags[way] = excess->tag;
+	group->last_ns[way] = excess->now_ns;
+	begin_spell(group, way, excess->now_ns);
 	client->slot = limit->slot;
 	client->key = limit->key;
 	limited_addresses(client, packet, limit);
@@ -126,18 +133,18 @@ static __always_inline int take_record(struct guard_limited_group *group, const 
 	return 0;
 }
 
-/* Notes a packet of `bytes` that a limit drops, or would without monitor mode. `tag` is its bucket's. */
-static __always_inline void note_limited(const struct packet *packet, const struct guard_limit *limit,
-                                         __u64 tag, __u32 bytes)
+/* Notes a packet that a limit drops, or would without monitor mode. */
+static __always_inline void note_excess(const struct packet *packet, const struct guard_limit *limit,
+                                        const struct excess *excess)
 {
-	__u32 index = tag & (GUARD_LIMITED_GROUPS - 1), way;
+	__u32 index = excess->tag & (GUARD_LIMITED_GROUPS - 1), way;
 	struct guard_limited_group *group = bpf_map_lookup_elem(&guard_limited, &index);
-	__u64 now = clock_ns(), last;
+	__u64 now = excess->now_ns, last;
 
 	if (!group)
 		return;
-	way = limited_way(group, tag);
-	if (way == GUARD_LIMITED_WAYS && take_record(group, packet, limit, tag, &way))
+	way = limited_way(group, excess->tag);
+	if (way == GUARD_LIMITED_WAYS && take_record(group, packet, limit, excess, &way))
 		return;
 	way &= GUARD_LIMITED_WAYS - 1;
 	last = group->last_ns[way];
@@ -148,7 +155,16 @@ static __always_inline void note_limited(const struct packet *packet, const stru
 		group->last_ns[way] = now;
 	}
 	group->packets[way]++;
-	group->bytes[way] += bytes;
+	group->bytes[way] += excess->bytes;
+}
+
+/* The same for a caller that has not read the clock; `tag` is the bucket's. */
+static __always_inline void note_limited(const struct packet *packet, const struct guard_limit *limit,
+                                         __u64 tag, __u32 bytes)
+{
+	struct excess excess = {.tag = tag, .now_ns = clock_ns(), .bytes = bytes};
+
+	note_excess(packet, limit, &excess);
 }
 
 #endif
