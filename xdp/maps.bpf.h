@@ -241,6 +241,16 @@ struct {
 	__uint(max_entries, GUARD_LIMITS);
 } guard_limit_slots SEC(".maps");
 
+/* Clients that limits dropped packets of, for `limits`. Written by the program, read through mmap, which also
+ * aligns groups to cache lines. A policy without limits has one group. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct guard_limited_group);
+	__uint(max_entries, 1);
+} guard_limited SEC(".maps");
+
 /* Sources lately seen, for top. Written by the program on its own CPU, overwritten round and round. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -20,6 +20,7 @@ enum SharedMap: String, CaseIterable {
     case limits = "guard_limits"
     case limitSlots = "guard_limit_slots"
     case buckets = "guard_buckets"
+    case limited = "guard_limited"
     case talkers = "guard_talkers"
     case events = "guard_events"
     case lost = "guard_lost"
@@ -30,6 +31,7 @@ enum SharedMap: String, CaseIterable {
         func has(_ flag: guard_config_flags) -> Bool { config.flags & UInt32(flag.rawValue) != 0 }
         switch self {
         case .buckets: return has(GUARD_CFG_LIMITS) ? config.bucket_lines : 0
+        case .limited: return has(GUARD_CFG_LIMITS) ? UInt32(GUARD_LIMITED_GROUPS) : 0
         default: return nil
         }
     }

@@ -12,6 +12,7 @@
 
 #pragma GCC visibility push(hidden)
 #include "guard.bpf.c"
+#include "stages/limited.bpf.h"
 #pragma GCC visibility pop
 
 #undef guard_config
@@ -34,6 +35,7 @@ struct native_datapath {
 	struct guard_ban_lengths ban_lengths;
 	struct native_bans bans;
 	struct guard_fragment_group fragments[1 << GUARD_FRAGMENT_GROUPS_BITS];
+	struct guard_limited_group limited[GUARD_LIMITED_GROUPS];
 	struct guard_talkers talkers;
 	struct guard_event event; /* the last one */
 	__u64 events;
@@ -98,6 +100,9 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 	if (map == &guard_fragments)
 		return element(datapath->fragments, 1 << GUARD_FRAGMENT_GROUPS_BITS,
 		               sizeof(struct guard_fragment_group), key);
+	if (map == &guard_limited)
+		return element(datapath->limited, GUARD_LIMITED_GROUPS,
+		               sizeof(struct guard_limited_group), key);
 	if (map == &guard_scratch)
 		return &datapath->scratch;
 	if (map == &guard_talkers)
@@ -295,6 +300,32 @@ struct guard_rule_counters native_datapath_rule(const struct native_datapath *da
 
 	page = slot < GUARD_SLOTS ? datapath->rules[slot / GUARD_PAGE_SLOTS] : NULL;
 	return page ? page[slot % GUARD_PAGE_SLOTS] : (struct guard_rule_counters){};
+}
+
+void native_datapath_note_limited(struct native_datapath *datapath, const struct native_excess *excess,
+                                  __u64 clock_ns)
+{
+	struct packet packet = {
+	        .family = excess->client.family,
+	        .protocol = excess->client.protocol,
+	        .source = excess->client.source,
+	        .destination = excess->client.destination,
+	        .source_port = excess->client.source_port,
+	        .key = excess->client.port,
+	        .read = excess->client.family ? PACKET_IP | PACKET_PROTOCOL | PACKET_L4 : 0,
+	};
+
+	if (packet.family && !excess->client.fields)
+		packet.read = PACKET_IP;
+	current = datapath;
+	native_config = &datapath->config;
+	datapath->trace = (struct guard_trace){.now_ns = clock_ns, .clock_ns = clock_ns};
+	note_limited(&packet, &excess->limit, excess->tag, excess->bytes);
+}
+
+const struct guard_limited_group *native_datapath_limited(const struct native_datapath *datapath)
+{
+	return datapath->limited;
 }
 
 const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath)

@@ -34,6 +34,14 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
         MemoryLayout<guard_rule_counters>.stride, 32
     ),
     ("guard_rule_name", MemoryLayout<guard_rule_name>.size, MemoryLayout<guard_rule_name>.stride, 128),
+    (
+        "guard_limited_client", MemoryLayout<guard_limited_client>.size,
+        MemoryLayout<guard_limited_client>.stride, 56
+    ),
+    (
+        "guard_limited_group", MemoryLayout<guard_limited_group>.size,
+        MemoryLayout<guard_limited_group>.stride, 384
+    ),
     ("guard_ban_key", MemoryLayout<guard_ban_key>.size, MemoryLayout<guard_ban_key>.stride, 24),
     ("guard_ban", MemoryLayout<guard_ban>.size, MemoryLayout<guard_ban>.stride, 104),
     ("guard_ban_lengths", MemoryLayout<guard_ban_lengths>.size, MemoryLayout<guard_ban_lengths>.stride, 32),
@@ -94,6 +102,16 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<guard_trace>.offset(of: \.rule_slot) == 20)
     #expect(MemoryLayout<guard_trace>.offset(of: \.verdict) == 32)
     #expect(MemoryLayout<guard_trace>.offset(of: \.would_drop) == 35)
+}
+
+@Test func `a group of limited clients begins with its tags, times and counts`() {
+    #expect(MemoryLayout<guard_limited_group>.offset(of: \.last_ns) == 32)
+    #expect(MemoryLayout<guard_limited_group>.offset(of: \.packets) == 64)
+    #expect(MemoryLayout<guard_limited_group>.offset(of: \.bytes) == 96)
+    #expect(MemoryLayout<guard_limited_group>.offset(of: \.clients) == 128)
+    #expect(MemoryLayout<guard_limited_client>.offset(of: \.since_ns) == 8)
+    #expect(MemoryLayout<guard_limited_client>.offset(of: \.source_port) == 48)
+    #expect(MemoryLayout<guard_limited_client>.offset(of: \.fields) == 55)
 }
 
 @Test func `per-CPU values have strides that the kernel rounds to as well`() {

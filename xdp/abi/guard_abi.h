@@ -11,6 +11,7 @@
 #include "guard_addresses.h"
 #include "guard_buckets.h"
 #include "guard_classifier.h"
+#include "guard_limited.h"
 #include "guard_words.h"
 
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */

@@ -60,6 +60,22 @@ const struct guard_counter *native_datapath_reasons(const struct native_datapath
 /* What a rule's slot has counted. */
 struct guard_rule_counters native_datapath_rule(const struct native_datapath *datapath, __u32 slot);
 
+/* A packet over a limit's rate, as far as it is noted under its client: `client` has the packet's own
+ * addresses and ports; `fields` is 0 where neither protocol nor ports were read. */
+struct native_excess {
+	struct guard_limit limit;
+	struct guard_limited_client client;
+	__u64 tag; /* of the bucket */
+	__u32 bytes;
+};
+
+/* Notes a packet over a limit's rate at a time of the program's clock, as the stage of limits does. */
+void native_datapath_note_limited(struct native_datapath *datapath, const struct native_excess *excess,
+                                  __u64 clock_ns);
+
+/* Who was limited: guard_limited_group[GUARD_LIMITED_GROUPS]. */
+const struct guard_limited_group *native_datapath_limited(const struct native_datapath *datapath);
+
 /* Hits by set slot: guard_set_counters[GUARD_SETS]. */
 const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath);
 
