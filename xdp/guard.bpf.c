@@ -195,6 +195,7 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const struct view *
 	if (guard_config.flags & GUARD_CFG_NEVER_BAN) {
 		find_source(view, packet, search);
 		head = address_u64(view->addresses, search->source);
+		packet->never_banned = (head & GUARD_HEAD_NEVER_BAN) != 0;
 	}
 	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
 	if (guard_config.flags & GUARD_CFG_FAILSAFE) {

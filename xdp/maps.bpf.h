@@ -80,6 +80,7 @@ struct guard_scratch {
 	struct packet_layer layers[GUARD_TUNNELS_MAX]; /* around the judged header, the outer first */
 	struct packet_layer key; /* of the judged header, for the fragment table */
 	struct search search;
+	struct guard_ban ban; /* that a limit makes */
 };
 
 struct {
@@ -156,8 +157,9 @@ struct {
 	__uint(max_entries, GUARD_SETS);
 } guard_set_slots SEC(".maps");
 
-/* Banned prefixes. The controller adds and removes; the program checks the end time and counts. Preallocated,
- * never evicted: a full table is an error for whoever bans. */
+/* Banned prefixes. The controller adds and removes; the program checks the end time and counts, adds those of
+ * limits, and clears ended ones away when it needs room. Preallocated, never evicted: a full table is an
+ * error for whoever bans. The controller may make it of another size. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct guard_ban_key);
@@ -165,13 +167,23 @@ struct {
 	__uint(max_entries, GUARD_BANS_MAX);
 } guard_bans SEC(".maps");
 
-/* The prefix lengths that bans have: without bans, one load a packet. */
+/* The prefix lengths that bans have: without bans, one load a packet. The program sets bits, the controller
+ * sets and clears them through mmap, both by atomics. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct guard_ban_lengths);
 	__uint(max_entries, 1);
 } guard_ban_lengths SEC(".maps");
+
+/* How the program keeps guard_bans tidy: its own; the controller reads. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_ban_upkeep);
+	__uint(max_entries, 1);
+} guard_ban_upkeep SEC(".maps");
 
 /* First fragments of the last 30 seconds: written and read by the program alone. A place: what was decided
  * for one; free where its tag in the group is 0. */

@@ -15,6 +15,7 @@ enum SharedMap: String, CaseIterable {
     case setSlots = "guard_set_slots"
     case bans = "guard_bans"
     case banLengths = "guard_ban_lengths"
+    case banUpkeep = "guard_ban_upkeep"
     case fragments = "guard_fragments"
     case seed = "guard_seed"
     case limits = "guard_limits"

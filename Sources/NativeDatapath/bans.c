@@ -77,3 +77,50 @@ int native_bans_put(struct native_bans *bans, const struct guard_ban_key *key, c
 	bans->count++;
 	return 0;
 }
+
+/* Knuth's algorithm R (6.4): what stands behind the freed place moves up where its search would end there. */
+int native_bans_remove(struct native_bans *bans, const struct guard_ban_key *key)
+{
+	struct native_ban *place = bans->capacity ? place_of(bans, key) : NULL;
+	__u32 mask = bans->capacity - 1, free, at;
+
+	if (!place || !place->key.family)
+		return -ENOENT;
+	free = place - bans->places;
+	for (at = free + 1;; at++) {
+		const struct native_ban *next = &bans->places[at & mask];
+		__u32 distance;
+
+		if (!next->key.family)
+			break;
+		distance = (at - hash(&next->key)) & mask;
+		if (distance < ((at - free) & mask))
+			continue;
+		bans->places[free & mask] = *next;
+		free = at;
+	}
+	bans->places[free & mask].key.family = 0;
+	bans->count--;
+	return 0;
+}
+
+long native_bans_each(struct native_bans *bans,
+                      long (*step)(struct native_ban *place, void *context), void *context)
+{
+	long calls = 0;
+
+	for (__u32 i = 0; i < bans->capacity; i++) {
+		__u32 count;
+
+		/* Where one was removed another may have moved up. */
+		do {
+			count = bans->count;
+			if (!bans->places[i].key.family)
+				break;
+			calls++;
+			if (step(&bans->places[i], context))
+				return calls;
+		} while (bans->count != count);
+	}
+	return calls;
+}

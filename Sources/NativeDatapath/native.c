@@ -33,6 +33,7 @@ struct native_datapath {
 	struct guard_rule_counters *rules[GUARD_PAGES]; /* NULL: nothing was counted there */
 	struct guard_set_counters sets[GUARD_SETS];
 	struct guard_ban_lengths ban_lengths;
+	struct guard_ban_upkeep ban_upkeep;
 	struct native_bans bans;
 	struct guard_fragment_group fragments[1 << GUARD_FRAGMENT_GROUPS_BITS];
 	struct guard_limited_group limited[GUARD_LIMITED_GROUPS];
@@ -44,6 +45,8 @@ struct native_datapath {
 };
 
 static _Thread_local struct native_datapath *current;
+
+#include "ban_table.h"
 
 /* ---- The kernel's helpers */
 
@@ -95,6 +98,8 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 		return element(datapath->sets, GUARD_SETS, sizeof(struct guard_set_counters), key);
 	if (map == &guard_ban_lengths)
 		return &datapath->ban_lengths;
+	if (map == &guard_ban_upkeep)
+		return &datapath->ban_upkeep;
 	if (map == &guard_bans)
 		return native_bans_find(&datapath->bans, key);
 	if (map == &guard_fragments)
@@ -262,31 +267,6 @@ int native_datapath_run(struct native_datapath *datapath, const struct native_fr
 	action = xdpguard(&ctx);
 	*trace = datapath->trace;
 	return action;
-}
-
-int native_datapath_ban(struct native_datapath *datapath, const struct guard_ban_key *prefix,
-                        const struct guard_ban *ban)
-{
-	int result;
-
-	if (prefix->family != 4 && prefix->family != 6)
-		return -EINVAL;
-	if (prefix->length > (prefix->family == 4 ? 32 : 128))
-		return -EINVAL;
-	result = native_bans_put(&datapath->bans, prefix, ban);
-	if (result)
-		return result;
-	if (prefix->family == 4)
-		datapath->ban_lengths.ipv4 |= 1ULL << prefix->length;
-	else
-		datapath->ban_lengths.ipv6[prefix->length / 64] |= 1ULL << prefix->length % 64;
-	return 0;
-}
-
-const struct guard_ban *native_datapath_find_ban(const struct native_datapath *datapath,
-                                                 const struct guard_ban_key *prefix)
-{
-	return native_bans_find(&datapath->bans, prefix);
 }
 
 const struct guard_counter *native_datapath_reasons(const struct native_datapath *datapath)

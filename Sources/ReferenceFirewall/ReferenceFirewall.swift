@@ -7,8 +7,9 @@ import PolicyLanguage
 /// Judges frames as the policy language says. From frame to frame it keeps what was decided for first
 /// fragments.
 public struct ReferenceFirewall: Sendable {
-    private let policy: CheckedPolicy
-    private let bans: [ReferenceBan]
+    let policy: CheckedPolicy
+    var bans: BanMemory
+    var clock = ReferenceClock()
     private let ownAddresses: Set<IPAddress>
     private var firstFragments = FragmentMemory()
 
@@ -16,12 +17,13 @@ public struct ReferenceFirewall: Sendable {
     /// - Parameter ownAddresses: this host's addresses on a live interface; empty in a replay.
     public init(policy: CheckedPolicy, bans: [ReferenceBan] = [], ownAddresses: Set<IPAddress> = []) {
         self.policy = policy
-        self.bans = bans
+        self.bans = BanMemory(bans)
         self.ownAddresses = ownAddresses
     }
 
     /// What happens to the frame, and why.
     public mutating func judge(_ frame: ReferenceFrame) -> Judgement {
+        clock.advance(to: frame.timeNanoseconds)
         var packet = Packet(frame, policy, ownAddresses)
         if policy.fragments == .track { recall(&packet) }
         var judgement = decide(packet)
@@ -136,14 +138,10 @@ extension ReferenceFirewall {
     }
 
     private func ban(_ packet: Packet) -> Judgement? {
-        guard !bans.isEmpty else { return nil }
         var sources = packet.layers.around.compactMap(\.source)
         if let source = packet.read.source, !policy.neverBan.contains(source) { sources.append(source) }
         sources += packet.layers.sourcesBelow
-        let isBanned = bans.contains { ban in
-            let hasEnded = ban.endsNanoseconds.map { packet.frame.timeNanoseconds >= $0 } ?? false
-            return !hasEnded && sources.contains { ban.prefix.contains($0) }
-        }
+        let isBanned = sources.contains { bans.hold(for: $0, at: clock.nanoseconds) }
         return isBanned ? Judgement(.drop, .ban) : nil
     }
 

@@ -23,7 +23,8 @@ public struct ReferenceFrame: Hashable, Sendable {
 public struct ReferenceBan: Hashable, Sendable {
     /// The sources that it holds for.
     public var prefix: Prefix
-    /// Nanoseconds since 1970-01-01T00:00Z from which on the ban holds no more; nil: it has no end.
+    /// Nanoseconds since 1970-01-01T00:00Z from which on the ban holds no more, on the clock on which time
+    /// that goes back counts as none; nil: it has no end.
     public var endsNanoseconds: Int64?
 
     /// - Parameter endsNanoseconds: since 1970-01-01T00:00Z; nil: it has no end.

@@ -44,6 +44,7 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
     ),
     ("guard_ban_key", MemoryLayout<guard_ban_key>.size, MemoryLayout<guard_ban_key>.stride, 24),
     ("guard_ban", MemoryLayout<guard_ban>.size, MemoryLayout<guard_ban>.stride, 104),
+    ("guard_ban_upkeep", MemoryLayout<guard_ban_upkeep>.size, MemoryLayout<guard_ban_upkeep>.stride, 40),
     ("guard_ban_lengths", MemoryLayout<guard_ban_lengths>.size, MemoryLayout<guard_ban_lengths>.stride, 32),
     ("guard_talker", MemoryLayout<guard_talker>.size, MemoryLayout<guard_talker>.stride, 24),
     ("guard_talkers", MemoryLayout<guard_talkers>.size, MemoryLayout<guard_talkers>.stride, 8 + 512 * 24),
@@ -93,6 +94,7 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<guard_pattern>.offset(of: \.length) == 33)
     #expect(MemoryLayout<guard_ban_key>.offset(of: \.high) == 8)
     #expect(MemoryLayout<guard_ban>.offset(of: \.packets) == 16)
+    #expect(MemoryLayout<guard_ban>.offset(of: \.limit_slot) == 36)
     #expect(MemoryLayout<guard_ban>.offset(of: \.reason) == 40)
     #expect(MemoryLayout<guard_talker>.offset(of: \.family) == 20)
     #expect(MemoryLayout<guard_event>.offset(of: \.ifindex) == 40)

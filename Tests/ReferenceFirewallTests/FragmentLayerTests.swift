@@ -127,10 +127,15 @@ private let unknown = Judgement(.drop, .fragment)
 
 @Test func `a ban that holds for the later fragment drops it whatever its first met`() {
     let frames = [IPv4Bytes(fragment: 0x2000).frame, IPv4Bytes(content: zeros(8), fragment: 3).frame]
-    // The first comes as the ban ends, the later one before: a capture's times may go back.
     let banned = ban("192.0.2.7", ends: 100)
-    #expect(judgements(frames, bans: banned, times: [100, 99]) == [byRule, Judgement(.drop, .ban)])
+    var firewall = ReferenceFirewall(policy: opening())
+    let first = firewall.judge(ReferenceFrame(bytes: frames[0], timeNanoseconds: 98))
+    firewall.ban(banned[0].prefix, until: 100)
+    let later = firewall.judge(ReferenceFrame(bytes: frames[1], timeNanoseconds: 99))
+    #expect([first, later] == [byRule, Judgement(.drop, .ban)])
     #expect(judgements(frames, bans: banned, times: [99, 100]) == [Judgement(.drop, .ban), unknown])
+    // Time that goes back counts as none: what has ended has ended.
+    #expect(judgements(frames, bans: banned, times: [100, 99]) == [byRule, following])
 }
 
 @Test func `a spoofed first is not kept, under pass it is`() {

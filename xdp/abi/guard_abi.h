@@ -10,6 +10,7 @@
 
 #include "guard_addresses.h"
 #include "guard_buckets.h"
+#include "guard_bans.h"
 #include "guard_classifier.h"
 #include "guard_limited.h"
 #include "guard_words.h"
@@ -224,38 +225,6 @@ struct guard_rule_name {
 	char text[GUARD_NAME_SIZE];
 };
 
-#define GUARD_BANS_MAX 65536
-#define GUARD_BAN_REASON_SIZE 64
-#define GUARD_FOREVER 0xffffffffffffffffULL
-
-struct guard_ban_key {
-	__u32 family; /* 4 or 6 */
-	__u32 length; /* of the prefix, in bits */
-	__u64 high; /* host order; IPv4 in the low 32 bits of `low` */
-	__u64 low;
-};
-
-struct guard_ban {
-	__u64 ends_ns; /* CLOCK_MONOTONIC; GUARD_FOREVER: never */
-	__u64 since_ns; /* CLOCK_MONOTONIC */
-	__u64 packets; /* dropped by it */
-	__u64 bytes;
-	__u32 origin; /* enum guard_ban_origin */
-	__u32 padding;
-	char reason[GUARD_BAN_REASON_SIZE];
-};
-
-enum guard_ban_origin {
-	GUARD_BAN_MANUAL = 0,
-};
-
-/* Which prefix lengths bans have: bit n of ipv4, bit n % 64 of ipv6[n / 64]. A bit may outlive its last ban.
- */
-struct guard_ban_lengths {
-	__u64 ipv4;
-	__u64 ipv6[3];
-};
-
 /* First fragments: what was decided for them, for their later ones. A key can stand in the places of one
  * group. */
 #define GUARD_FRAGMENT_GROUPS_BITS 14
@@ -331,8 +300,6 @@ _Static_assert(sizeof(struct guard_rule) == 32, "layout");
 _Static_assert(sizeof(struct guard_limit) == 48, "layout");
 _Static_assert(sizeof(struct guard_pattern) == 40, "layout");
 _Static_assert(sizeof(struct guard_bucket_line) == 64, "layout");
-_Static_assert(sizeof(struct guard_ban_key) == 24, "layout");
-_Static_assert(sizeof(struct guard_ban) == 104, "layout");
 _Static_assert(sizeof(struct guard_talker) == 24, "layout");
 _Static_assert(sizeof(struct guard_event) == 80, "layout");
 _Static_assert(sizeof(struct guard_trace) == 40, "layout");

@@ -54,6 +54,15 @@ int native_datapath_ban(struct native_datapath *datapath, const struct guard_ban
 const struct guard_ban *native_datapath_find_ban(const struct native_datapath *datapath,
                                                  const struct guard_ban_key *prefix);
 
+/* What a limit with GUARD_LIMIT_BAN does at a time of the program's clock to the client that an address
+ * (`client` without its length) is to it. 1 where it is banned now, 0 where there was no room. */
+int native_datapath_ban_client(struct native_datapath *datapath, const struct guard_ban_key *client,
+                               const struct guard_limit *limit, __u64 clock_ns);
+
+/* Bans in the table, those that have ended included. */
+__u32 native_datapath_ban_count(const struct native_datapath *datapath);
+const struct guard_ban_upkeep *native_datapath_ban_upkeep(const struct native_datapath *datapath);
+
 /* Packets by reason and verdict: guard_counter[GUARD_REASONS * GUARD_VERDICTS]. */
 const struct guard_counter *native_datapath_reasons(const struct native_datapath *datapath);
 
