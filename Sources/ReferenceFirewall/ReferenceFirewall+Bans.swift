@@ -61,20 +61,9 @@ extension ReferenceFirewall {
     /// What `over: ban` does to the source of a packet that went over the limit: its aggregate is banned for
     /// the limit's time, but not for a source in `never-ban`.
     mutating func ban(source: IPAddress, by limit: Limit) {
-        guard case .ban(let duration) = limit.over, !policy.neverBan.contains(source),
-            let client = limit.client(source)
-        else { return }
+        guard case .ban(let duration) = limit.over, !policy.neverBan.contains(source) else { return }
         let end = clock.nanoseconds.addingReportingOverflow(UInt64(max(0, duration)))
         // The last two times stand for each other: the very last is "never".
-        ban(client, until: end.overflow ? UInt64.max - 1 : min(end.partialValue, UInt64.max - 1))
-    }
-}
-
-extension Limit {
-    /// The prefix that is one client of the limit.
-    fileprivate func client(_ source: IPAddress) -> Prefix? {
-        guard source.family == .ipv4 else { return Prefix(masking: source, length: Int(ipv6Prefix)) }
-        if case .source(let length) = key { return Prefix(masking: source, length: Int(length)) }
-        return Prefix(source)
+        ban(limit.aggregate(of: source), until: end.overflow ? UInt64.max - 1 : min(end.partialValue, UInt64.max - 1))
     }
 }

@@ -5,18 +5,28 @@ import NetworkTypes
 import PolicyLanguage
 
 /// Judges frames as the policy language says. From frame to frame it keeps what was decided for first
-/// fragments.
+/// fragments, and what is left in token buckets.
 public struct ReferenceFirewall: Sendable {
     let policy: CheckedPolicy
     var bans: BanMemory
+    let limits: [String: Limit]
+    var buckets: TokenBuckets
     var clock = ReferenceClock()
     private let ownAddresses: Set<IPAddress>
     private var firstFragments = FragmentMemory()
 
     /// A firewall for one policy, with the bans in force.
-    /// - Parameter ownAddresses: this host's addresses on a live interface; empty in a replay.
-    public init(policy: CheckedPolicy, bans: [ReferenceBan] = [], ownAddresses: Set<IPAddress> = []) {
+    /// - Parameters:
+    ///   - ownAddresses: this host's addresses on a live interface; empty in a replay.
+    ///   - bucketLines: lines of four token buckets, a power of two.
+    public init(
+        policy: CheckedPolicy, bans: [ReferenceBan] = [], ownAddresses: Set<IPAddress> = [],
+        bucketLines: Int = 1 << 18
+    ) {
         self.policy = policy
+        limits = Dictionary(
+            policy.limits.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        buckets = TokenBuckets(lineCount: bucketLines)
         self.bans = BanMemory(bans)
         self.ownAddresses = ownAddresses
     }
@@ -26,7 +36,7 @@ public struct ReferenceFirewall: Sendable {
         clock.advance(to: frame.timeNanoseconds)
         var packet = Packet(frame, policy, ownAddresses)
         if policy.fragments == .track { recall(&packet) }
-        var judgement = decide(packet)
+        var judgement = decide(&packet)
         if policy.fragments == .track { keep(judgement, packet) }
         // A packet that `malformed: pass` or `spoofed: pass` let on says so, whatever decided later.
         if judgement.detail.isEmpty { judgement.detail = packet.malformed ?? packet.spoofed ?? "" }
@@ -34,25 +44,24 @@ public struct ReferenceFirewall: Sendable {
     }
 
     /// The steps in their order; the first that decides does.
-    private func decide(_ packet: Packet) -> Judgement {
-        malformed(packet)
-            ?? nonIP(packet)
-            ?? spoofed(packet)
-            ?? failsafe(packet)
-            ?? laterThanFailsafe(packet)
-            ?? ban(packet)
-            ?? fragment(packet)
-            ?? essential(packet)
-            ?? rulesAndDefault(packet)
+    private mutating func decide(_ packet: inout Packet) -> Judgement {
+        let beforeFragments =
+            malformed(packet) ?? nonIP(packet) ?? spoofed(packet) ?? failsafe(packet)
+            ?? laterThanFailsafe(packet) ?? ban(packet)
+        if let beforeFragments { return beforeFragments }
+        if let judgement = fragment(packet) { return judgement }
+        return essential(packet) ?? rulesAndDefault(&packet)
     }
 
     /// A frame, what could be read of it, and the checks that it failed.
-    private struct Packet {
+    struct Packet {
         let frame: ReferenceFrame
         var layers: Layers
         let spoofed: String?
         /// What was kept for a later fragment.
         var first: FirstFragment?
+        /// What it, or its first, was charged to.
+        var charges: [KeptCharge] = []
 
         var read: PacketReading { layers.judged }
         var malformed: String? { layers.malformed?.rawValue }
@@ -76,13 +85,14 @@ extension ReferenceFirewall {
             let key = packet.read.fragmentKey
         else { return }
         packet.first = firstFragments.find(key, at: packet.frame.timeNanoseconds)
+        packet.charges = packet.first?.charges ?? []
         if let first = packet.first, place.offset < first.end { packet.layers.fail(.overlappingFragment) }
     }
 
     /// Keeps what was decided, for every layer that is a first fragment.
     private mutating func keep(_ judgement: Judgement, _ packet: Packet) {
         switch judgement.reason {
-        case .failsafe, .essential, .rule, .default: break
+        case .failsafe, .essential, .rule, .limit, .default: break
         case .fragment where packet.first != nil: break
         default: return
         }
@@ -90,7 +100,8 @@ extension ReferenceFirewall {
             guard let key = layer.fragmentKey, let place = layer.fragmentPlace else { continue }
             let first = FirstFragment(
                 judgement: judgement, end: place.count,
-                passedByFailsafe: judgement.reason == .failsafe || packet.first?.passedByFailsafe == true)
+                passedByFailsafe: judgement.reason == .failsafe || packet.first?.passedByFailsafe == true,
+                charges: packet.charges)
             firstFragments.keep(first, for: key, at: packet.frame.timeNanoseconds)
         }
     }
@@ -145,7 +156,7 @@ extension ReferenceFirewall {
         return isBanned ? Judgement(.drop, .ban) : nil
     }
 
-    private func fragment(_ packet: Packet) -> Judgement? {
+    private mutating func fragment(_ packet: Packet) -> Judgement? {
         switch policy.fragments {
         case .pass: return nil
         case .drop:
@@ -153,7 +164,8 @@ extension ReferenceFirewall {
             return kinds.allSatisfy { $0 == .none } ? nil : Judgement(.drop, .fragment)
         case .track:
             guard packet.read.fragment == .later else { return nil }
-            return packet.first.map(follow) ?? Judgement(.drop, .fragment)
+            guard let first = packet.first else { return Judgement(.drop, .fragment) }
+            return charged(follow(first), packet)
         }
     }
 
@@ -166,9 +178,16 @@ extension ReferenceFirewall {
         return found.map { Judgement(.pass, .essential, detail: check ?? $0.rawValue) }
     }
 
-    private func rulesAndDefault(_ packet: Packet) -> Judgement {
+    private mutating func rulesAndDefault(_ packet: inout Packet) -> Judgement {
         var watching: String?
         for rule in policy.rules where isMatch(rule, packet) {
+            if let limit = limits[rule.limit ?? ""], isOver(limit, &packet) {
+                if !limit.monitor {
+                    return Judgement(
+                        .drop, .limit, detail: limit.name, rule: rule.name, wouldDrop: watching)
+                }
+                watching = watching ?? limit.name
+            }
             if rule.onlyWatches {
                 if watching == nil { watching = rule.name }
             } else if rule.action != .continue {
@@ -195,7 +214,9 @@ extension ReferenceFirewall {
     private func onlyReported(_ judgement: Judgement) -> Judgement {
         var reported = judgement
         reported.verdict = .pass
-        if judgement.verdict != .pass { reported.wouldDrop = judgement.rule ?? judgement.reason.rawValue }
+        guard judgement.verdict != .pass else { return reported }
+        reported.wouldDrop = judgement.rule ?? judgement.reason.rawValue
+        if judgement.reason == .limit { reported.wouldDrop = judgement.detail }
         return reported
     }
 }
