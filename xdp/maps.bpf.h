@@ -180,9 +180,10 @@ struct {
 	__uint(max_entries, 1);
 } guard_ban_lengths SEC(".maps");
 
-/* How the program keeps guard_bans tidy: its own; the controller reads. */
+/* How the program keeps guard_bans tidy. The controller reads, and adds to what was lost. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct guard_ban_upkeep);
 	__uint(max_entries, 1);

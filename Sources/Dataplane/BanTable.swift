@@ -1,34 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bans in the kernel: added, removed, listed. Ended by the program's own clock.
+// Bans in the kernel: added, removed, listed, while the program adds those of limits and clears ended ones
+// away. Whoever changes anything here holds the lock, so that only the program comes in between.
 import CBPF
 import Glibc
 import GuardABI
 import NetworkTypes
 
-/// One banned prefix.
-public struct Ban: Sendable, Hashable {
-    public var prefix: Prefix
-    /// CLOCK_MONOTONIC nanoseconds; nil: for ever.
-    public var endsNanoseconds: UInt64?
-    public var sinceNanoseconds: UInt64
-    public var dropped: Count
-    /// At most 63 bytes of UTF-8 are kept.
-    public var reason: String
-
-    public init(_ prefix: Prefix, since: UInt64, ends: UInt64?, reason: String) {
-        self.prefix = prefix
-        self.sinceNanoseconds = since
-        self.endsNanoseconds = ends
-        self.reason = reason
-        self.dropped = Count()
-    }
-}
-
-/// The clock of bans and of rules that expire: CLOCK_MONOTONIC, nanoseconds.
-public func programClock() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+/// What the ban table has room for, and how it is kept.
+public struct BanRoom: Sendable {
+    /// Bans in the table, those that have ended included.
+    public var used: Int
+    public var capacity: Int
+    /// Bans that found no room: each packet over a limit that asked for one, and each ban by hand.
+    public var lost: UInt64
 }
 
 extension SharedState {
@@ -36,7 +20,7 @@ extension SharedState {
     public func bans() throws(KernelError) -> [Ban] {
         let map = try descriptor(.bans)
         var found: [Prefix: Ban] = [:]
-        for var key in try mapKeys(map, room: Int(GUARD_BANS_MAX), from: guard_ban_key()) {
+        for var key in try mapKeys(map, room: Int(entries(ofMap: map)), from: guard_ban_key()) {
             var value = guard_ban()
             guard bpf_map_lookup_elem(map, &key, &value) == 0, let ban = Ban(key, value) else { continue }
             found[ban.prefix] = ban
@@ -46,36 +30,91 @@ extension SharedState {
         }
     }
 
+    /// The bans of all prefixes that have an address, the widest first.
+    public func bans(covering address: IPAddress) throws(KernelError) -> [Ban] {
+        var found: [Ban] = []
+        for length in 0...address.family.bitWidth {
+            guard let prefix = Prefix(masking: address, length: length) else { continue }
+            if let ban = try ban(of: prefix) { found.append(ban) }
+        }
+        return found
+    }
+
+    /// The ban of exactly this prefix, also one that has ended.
+    public func ban(of prefix: Prefix) throws(KernelError) -> Ban? {
+        var (key, value) = (guard_ban_key(prefix), guard_ban())
+        let result = bpf_map_lookup_elem(try descriptor(.bans), &key, &value)
+        if result == -ENOENT { return nil }
+        try check(result, "look for the ban of \(prefix)")
+        return Ban(key, value)
+    }
+
+    public func banRoom() throws(KernelError) -> BanRoom {
+        let map = try descriptor(.bans)
+        let capacity = Int(try entries(ofMap: map))
+        return BanRoom(used: try bans().count, capacity: capacity, lost: try upkeep().lost)
+    }
+
     /// Adds a ban. Where the prefix has one already the longer life wins; its counters stay. Ended bans are
-    /// cleared away first when
-    /// the table is full.
+    /// cleared away first when the table is full.
     /// - Returns: the ban that holds now.
     public func add(_ ban: Ban, now: UInt64) throws(KernelError) -> Ban {
-        let map = try descriptor(.bans)
-        var key = guard_ban_key(ban.prefix)
-        var value = guard_ban(ban)
-        var running = guard_ban()
-        if bpf_map_lookup_elem(map, &key, &running) == 0, running.ends_ns > now {
-            if running.ends_ns > value.ends_ns { value = running }
-            value.since_ns = running.since_ns
-            value.packets = running.packets
-            value.bytes = running.bytes
-        }
         // The length first: a ban whose length the program does not look for would not hold.
-        try noteLength(of: ban.prefix)
-        var result = bpf_map_update_elem(map, &key, &value, 0)
-        if result == -E2BIG || result == -ENOMEM || result == -ENOSPC {
-            try clearEndedBans(now: now)
-            result = bpf_map_update_elem(map, &key, &value, 0)
+        try lengths().set(ban.prefix)
+        for _ in 0..<100 {
+            guard try place(ban, now) else { continue }
+            try waitForClearing()
+            // Taken for the ended one that stood here before, it may have been cleared away.
+            if let kept = try self.ban(of: ban.prefix), kept.outlives(ban) { return kept }
         }
-        if result < 0 {
-            let isFull = result == -E2BIG
+        throw KernelError("ban \(ban.prefix)", code: EBUSY, help: "its entry changes all the time: try again")
+    }
+
+    /// - Returns: false where the program came in between.
+    private func place(_ ban: Ban, _ now: UInt64) throws(KernelError) -> Bool {
+        let map = try descriptor(.bans)
+        var (key, value) = (guard_ban_key(ban.prefix), guard_ban(ban))
+        if let running = try self.ban(of: ban.prefix) {
+            if running.holds(at: now) {
+                if running.outlives(ban) { return true }
+                value.since_ns = running.sinceNanoseconds
+                value.packets = running.dropped.packets
+                value.bytes = running.dropped.bytes
+                return try put(&key, &value, BPF_EXIST)
+            }
+            var ended = guard_ban()
+            let result = bpf_map_lookup_and_delete_elem(map, &key, &ended)
+            if result != -ENOENT { try check(result, "clear the ended ban of \(ban.prefix)") }
+            // A limit may have given it a new life meanwhile.
+            if result == 0, ended.ends_ns > value.ends_ns { value = ended }
+        }
+        return try put(&key, &value, BPF_NOEXIST, clearing: now)
+    }
+
+    /// - Returns: false where the entry is not there any more, or is there by now.
+    private func put(
+        _ key: inout guard_ban_key, _ value: inout guard_ban, _ flags: some BinaryInteger,
+        clearing now: UInt64? = nil
+    ) throws(KernelError) -> Bool {
+        let map = try descriptor(.bans)
+        let result = bpf_map_update_elem(map, &key, &value, UInt64(flags))
+        switch -result {
+        case 0: return true
+        case ENOENT, EEXIST: return false
+        case E2BIG, ENOMEM, ENOSPC:
+            if let now {
+                try clearEndedBans(now: now)
+                return try put(&key, &value, flags)
+            }
+            try countLost()
+            let prefix = Ban(key, value).map { " \($0.prefix)" } ?? ""
             throw KernelError(
-                "ban \(ban.prefix)", code: isFull ? 0 : -result,
-                help: isFull
-                    ? "the table is full with \(GUARD_BANS_MAX) bans: remove some with 'xdpguard unban'" : "")
+                "ban\(prefix)", code: 0,
+                help: "the table is full with \(try entries(ofMap: map)) bans: remove some with "
+                    + "'xdpguard unban', or apply with a larger '--max-bans'")
+        default: try check(result, "change a ban")
         }
-        return Ban(key, value) ?? ban
+        return false
     }
 
     /// - Returns: the prefixes of `prefixes` that were banned.
@@ -93,90 +132,32 @@ extension SharedState {
     }
 
     public func clearEndedBans(now: UInt64) throws(KernelError) {
-        for ban in try bans() {
-            guard let ends = ban.endsNanoseconds, ends <= now else { continue }
-            var key = guard_ban_key(ban.prefix)
-            try check(
-                bpf_map_delete_elem(try descriptor(.bans), &key), "clear the ended ban of \(ban.prefix)")
+        let map = try descriptor(.bans)
+        for ban in try bans() where !ban.holds(at: now) {
+            var (key, value) = (guard_ban_key(ban.prefix), guard_ban())
+            let result = bpf_map_lookup_and_delete_elem(map, &key, &value)
+            if result == -ENOENT { continue }
+            try check(result, "clear the ended ban of \(ban.prefix)")
+            // A limit gave it a new life meanwhile: back again, unless the limit has done that too.
+            if value.ends_ns > now { _ = bpf_map_update_elem(map, &key, &value, UInt64(BPF_NOEXIST)) }
         }
         try refreshLengths()
     }
 
-    private func noteLength(of prefix: Prefix) throws(KernelError) {
-        var lengths = try readLengths()
-        lengths.insert(prefix)
-        try write(lengths)
+    /// Forgets lengths that have no bans. The program sets a bit once its ban stands in the table: what
+    /// appears between the first look and the clearing is found by the second.
+    /// - Parameter pause: called between the looks, for tests.
+    func refreshLengths(pause: () -> Void = {}) throws(KernelError) {
+        let lengths = try lengths()
+        let inUse = try lengthsInUse()
+        pause()
+        guard lengths.clear(except: inUse) else { return }
+        lengths.set(try lengthsInUse())
     }
 
-    private func refreshLengths() throws(KernelError) {
+    private func lengthsInUse() throws(KernelError) -> guard_ban_lengths {
         var lengths = guard_ban_lengths()
         for ban in try bans() { lengths.insert(ban.prefix) }
-        try write(lengths)
-    }
-
-    private func readLengths() throws(KernelError) -> guard_ban_lengths {
-        var key: UInt32 = 0
-        var lengths = guard_ban_lengths()
-        try check(bpf_map_lookup_elem(descriptor(.banLengths), &key, &lengths), "read the ban lengths")
         return lengths
-    }
-
-    private func write(_ lengths: guard_ban_lengths) throws(KernelError) {
-        var key: UInt32 = 0
-        var lengths = lengths
-        try check(bpf_map_update_elem(descriptor(.banLengths), &key, &lengths, 0), "write the ban lengths")
-    }
-}
-
-extension guard_ban_lengths {
-    mutating func insert(_ prefix: Prefix) {
-        let bit = UInt64(1) << UInt64(prefix.length % 64)
-        if prefix.address.family == .ipv4 {
-            ipv4 |= bit
-        } else {
-            withUnsafeMutableBytes(of: &ipv6) { $0.bindMemory(to: UInt64.self)[prefix.length / 64] |= bit }
-        }
-    }
-}
-
-extension guard_ban_key {
-    /// The prefix as the program looks it up.
-    public init(_ prefix: Prefix) {
-        self.init()
-        family = prefix.address.family == .ipv4 ? 4 : 6
-        length = UInt32(prefix.length)
-        high = UInt64(truncatingIfNeeded: prefix.address.bits >> 64)
-        low = UInt64(truncatingIfNeeded: prefix.address.bits)
-    }
-}
-
-extension guard_ban {
-    /// A ban that has dropped nothing yet.
-    public init(_ ban: Ban) {
-        self.init()
-        ends_ns = ban.endsNanoseconds ?? GUARD_FOREVER
-        since_ns = ban.sinceNanoseconds
-        origin = GUARD_BAN_MANUAL.rawValue
-        // Whole characters only: a cut one would not be text any more.
-        var text = ban.reason
-        while text.utf8.count > Int(GUARD_BAN_REASON_SIZE) - 1 { text.removeLast() }
-        withUnsafeMutableBytes(of: &reason) { $0.copyBytes(from: text.utf8) }
-    }
-}
-
-extension Ban {
-    init?(_ key: guard_ban_key, _ value: guard_ban) {
-        guard
-            let address = IPAddress(
-                family: UInt8(truncatingIfNeeded: key.family), high: key.high, low: key.low),
-            let prefix = Prefix(masking: address, length: Int(key.length))
-        else { return nil }
-        let reason = withUnsafeBytes(of: value.reason) {
-            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        self.init(
-            prefix, since: value.since_ns, ends: value.ends_ns == GUARD_FOREVER ? nil : value.ends_ns,
-            reason: reason)
-        dropped = Count(packets: value.packets, bytes: value.bytes)
     }
 }

@@ -65,6 +65,10 @@ public struct DatapathBusy: Error, Sendable, CustomStringConvertible {
 /// The instance of a network namespace. All changes take the lock.
 public struct Datapath {
     public let pins: PinDirectory
+    /// How many bans an apply makes room for; nil: as many as there are, or GUARD_BANS_MAX.
+    public var maxBans: UInt32?
+    /// Called with the state that a first apply made, before the program meets a packet.
+    public var beforeFirstPacket: (SharedState) -> Void = { _ in }
 
     public init() throws(KernelError) { pins = try PinDirectory() }
 
@@ -113,16 +117,21 @@ public struct Datapath {
             let generation = try load(names, running: Set(running)) { slots in
                 var image = try build(slots)
                 image.isShared = isShared
+                image.maxBans = maxBans
                 return image
             }
+            let bans = try BanMove(from: pins, to: generation)
+            if isFirst, let state = try SharedState.open(pins) { beforeFirstPacket(state) }
             let news = try pinOptionalMaps(of: generation)
             var applied: AppliedGeneration
             do {
                 applied = try bring(generation, to: interfaces, attach: attach)
             } catch {
                 for map in news { unlink(pins.map(map)) }
+                bans?.undo()
                 throw error
             }
+            try bans?.finish()
             for map in SharedMap.allCases where !map.isNeeded(by: generation.config) {
                 unlink(pins.map(map))
             }
@@ -182,7 +191,7 @@ public struct Datapath {
                 limits: try state.assignLimitSlots(to: names.limits))
             var image = try build(slots)
             image.config.seed = try state.seed()
-            return try GuardObject(image, reusing: state.maps)
+            return try GuardObject(image, reusing: try keptMaps(of: state))
         }
         var image = try build(CounterSlots(first: names))
         image.config.seed = UInt64.random(in: 0...UInt64.max)

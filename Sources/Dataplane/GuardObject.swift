@@ -61,6 +61,8 @@ public struct GenerationImage: Sendable {
     /// Called by an entry in a dispatcher: libxdp loads entries without the flag for frames in several
     /// buffers, and the kernel lets only programs of the same kind call each other. The dispatcher has it.
     var isShared = false
+    /// How many bans a new table of them has room for.
+    public var maxBans: UInt32?
     public init(config: guard_config, tables: [UInt8], addresses: [UInt8], info: [UInt8]) {
         self.config = config
         self.tables = tables
@@ -98,7 +100,18 @@ final class GuardObject {
         for map in SharedMap.allCases where map.isNeeded(by: image.config) {
             try share(map, shared[map], image.config)
         }
-        try load()
+        if let bans = image.maxBans, shared[.bans] == nil {
+            try check(bpf_map__set_max_entries(try map(SharedMap.bans.rawValue), bans), "size guard_bans")
+        }
+        do {
+            try load()
+        } catch {
+            guard error.code == ENOMEM, let bans = image.maxBans else { throw error }
+            // An entry, its key and value, and a bucket for each.
+            let bytes = 64 + MemoryLayout<guard_ban_key>.size + MemoryLayout<guard_ban>.size
+            let size = "\((Int(bans) * bytes) >> 20) MiB"
+            throw KernelError("make the tables, that of \(bans) bans of about \(size)", code: ENOMEM)
+        }
         try fill(image)
     }
 

@@ -5,23 +5,11 @@ import GuardABI
 import MapCompiler
 import NetworkTypes
 
-/// A ban as it is shown: times on the wall clock.
-public struct BanEntry: Sendable {
-    public var prefix: Prefix
-    /// Nanoseconds since 1970-01-01T00:00Z.
-    public var sinceNanoseconds: Int64
-    /// Nil: for ever.
-    public var endsNanoseconds: Int64?
-    public var reason: String
-    public var dropped: Count
-}
-
 /// The instance whose bans are asked about.
 public struct BanService {
-    private let datapath: Datapath
-    private let state: SharedState
-    private let now: UInt64
-    private let wall: Int64
+    let datapath: Datapath
+    let state: SharedState
+    private let times: BanTranslation
 
     public init(for command: String) throws {
         try requirePrivileges(for: command)
@@ -30,39 +18,95 @@ public struct BanService {
             throw ServiceError(.unavailable, "no policy runs here: apply one first, then \(command)")
         }
         self.state = state
-        now = programClock()
-        wall = wallClock()
+        times = try BanTranslation(state)
     }
 
-    /// - Parameter durationNanoseconds: nil: for ever.
-    public func ban(_ prefix: Prefix, durationNanoseconds: Int64?, reason: String) throws -> BanEntry {
+    /// Bans a prefix, or lengthens the life of the ban that it has.
+    /// - Parameters:
+    ///   - durationNanoseconds: nil: for ever.
+    ///   - warn: takes what went wrong with keeping the bans for the next boot, which undoes no ban.
+    /// - Returns: the ban that holds now.
+    public func ban(
+        _ prefix: Prefix, durationNanoseconds: Int64?, reason: String, warn: (String) -> Void
+    ) throws -> BanEntry {
         try locked {
-            let ends = durationNanoseconds.map { now &+ UInt64(max(0, $0)) }
-            return entry(try state.add(Ban(prefix, since: now, ends: ends, reason: reason), now: now))
+            let ends = durationNanoseconds.map { times.now &+ UInt64(max(0, $0)) }
+            let ban = Ban(prefix, since: times.now, ends: ends, reason: reason)
+            let entry = times.entry(try state.add(ban, now: times.now))
+            keep(warn)
+            return entry
         }
     }
 
     /// - Returns: the prefixes whose bans were lifted; of `prefixes`, or all for nil.
-    public func unban(_ prefixes: [Prefix]?) throws -> [Prefix] {
+    public func unban(_ prefixes: [Prefix]?, warn: (String) -> Void) throws -> [Prefix] {
         try locked {
             let chosen = try prefixes ?? state.bans().map(\.prefix)
-            return try state.remove(chosen)
+            let removed = try state.remove(chosen)
+            keep(warn)
+            return removed
         }
     }
 
     /// Those that hold now, by prefix.
     public func list() throws -> [BanEntry] {
-        try state.bans().filter { $0.endsNanoseconds.map { $0 > now } ?? true }.map(entry)
+        try state.bans().filter { $0.holds(at: times.now) }.map(times.entry)
+    }
+
+    /// Of all prefixes that have the address, the widest first.
+    func list(covering address: IPAddress) throws -> [BanEntry] {
+        try state.bans(covering: address).filter { $0.holds(at: times.now) }.map(times.entry)
+    }
+
+    /// How full the table is.
+    public func room() throws -> BanRoom { try state.banRoom() }
+
+    /// Writes the bans that hold to their file.
+    /// - Returns: their number, and the file's path.
+    public func save() throws -> (count: Int, path: String) {
+        try locked {
+            let store = try BanStore.ofThisNamespace()
+            let entries = try list()
+            try store.write(entries, at: times.wall)
+            return (entries.count, store.path)
+        }
+    }
+
+    /// Bans what the file has and has not ended. Of two bans of a prefix the longer life wins.
+    /// - Returns: how many of the file's bans have not ended, and the file's path.
+    public func restore() throws -> (count: Int, path: String) {
+        try locked {
+            let store = try BanStore.ofThisNamespace()
+            guard let entries = try store.read() else {
+                throw ServiceError(.noInput, "there is no \(store.path): 'xdpguard bans --save' writes it")
+            }
+            return (try state.restore(entries, times), store.path)
+        }
+    }
+
+    /// Writes the file where this namespace has one.
+    private func keep(_ warn: (String) -> Void) {
+        do {
+            guard let store = BanStore.kept() else { return }
+            try store.write(try list(), at: times.wall)
+        } catch {
+            warn("\(ServiceError(wrapping: error).message); what is banned would not survive a reboot")
+        }
     }
 
     /// Whether some address of a prefix is in the running policy's `never-ban`, where a ban does not hold: as
     /// the named sets are now.
     public func touchesNeverBan(_ prefix: Prefix) throws -> Bool {
+        try addresses()?.neverBan.touches(prefix) ?? false
+    }
+
+    /// The running tables of addresses.
+    func addresses() throws -> AddressMemory? {
         guard let map = try datapath.addresses()?.current, let base = map.value.baseAddress else {
-            return false
+            return nil
         }
         let used = Int(map.value.loadUnaligned(as: guard_addresses_header.self).used)
-        return AddressMemory(base, used: used, capacity: map.size).neverBan.touches(prefix)
+        return AddressMemory(base, used: used, capacity: map.size)
     }
 
     private func locked<Result>(_ change: () throws -> Result) throws -> Result {
@@ -70,13 +114,17 @@ public struct BanService {
         defer { _ = lock }
         return try change()
     }
+}
 
-    private func entry(_ ban: Ban) -> BanEntry {
-        let offset = wall - Int64(clamping: now)
-        return BanEntry(
-            prefix: ban.prefix, sinceNanoseconds: Int64(clamping: ban.sinceNanoseconds) &+ offset,
-            endsNanoseconds: ban.endsNanoseconds.map { Int64(clamping: $0) &+ offset }, reason: ban.reason,
-            dropped: ban.dropped)
+extension SharedState {
+    /// - Returns: how many of the entries have not ended.
+    func restore(_ entries: [BanEntry], _ times: BanTranslation) throws(KernelError) -> Int {
+        var count = 0
+        for ban in entries.compactMap(times.ban) {
+            _ = try add(ban, now: times.now)
+            count += 1
+        }
+        return count
     }
 }
 

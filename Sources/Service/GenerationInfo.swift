@@ -33,6 +33,14 @@ public struct GenerationInfo: Sendable {
         public var bytes: Int
     }
 
+    /// A failsafe entry.
+    public struct Failsafe: Codable, Sendable, Hashable {
+        /// Of the rows' head word: the address is one of its sources.
+        public var bit: Int
+        /// FILE:LINE.
+        public var place: String
+    }
+
     /// The fields that are few.
     public struct Header: Codable, Sendable {
         /// The policy's name, its file as an absolute path, and when and by whom (user id) it was applied.
@@ -50,6 +58,8 @@ public struct GenerationInfo: Sendable {
         public var classifiers: [Classifier] = []
         /// In the policy's order.
         public var limits: [LimitInfo] = []
+        /// Failsafe entries in the policy's order; nil in descriptions of earlier versions.
+        public var failsafe: [Failsafe]?
 
         public init(
             policy: String, file: String, mode: String, appliedNanoseconds: Int64, user: UInt32,

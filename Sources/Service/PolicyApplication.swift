@@ -16,6 +16,8 @@ public struct ApplyRequest: Sendable {
     public var dryRun = false
     /// Apply even a policy that would cut the SSH session it is applied from.
     public var force = false
+    /// Room for so many bans; nil: as many as there are, or 65,536.
+    public var maxBans: UInt32?
     /// SSH_CONNECTION's text; nil outside of an SSH session.
     public var sshConnection: String?
     public init(policyPath: String) { self.policyPath = policyPath }
@@ -74,9 +76,12 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
         policy, devices: request.devices, available: try NetworkInterface.all())
     try guardSession(policy, request, interfaces)
     warnOfHiddenTags(policy, interfaces, warn)
-    let datapath = try Datapath()
+    var datapath = try Datapath()
+    datapath.maxBans = request.maxBans
     let build = { (slots: CounterSlots) throws -> GenerationImage in
-        try generation(policy, request.policyPath, slots, interfaces)
+        var image = try generation(policy, request.policyPath, slots, interfaces)
+        image.maxBans = request.maxBans
+        return image
     }
     let names = CountedNames(
         rules: policy.rules.map(\.name), sets: policy.sets.map(\.name), limits: policy.limits.map(\.name))
@@ -88,9 +93,13 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
             policy: policy.name, ruleCount: names.rules.count, attachments: [], detached: [], remarks: [],
             tableBytes: image.tables.count + image.addresses.count, isDryRun: true)
     }
-    let applied = try datapath.apply(
-        to: interfaces, attach: request.attach, names: names,
-        runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
+    let applied = try withoutActuallyEscaping(warn) { warn in
+        var datapath = datapath
+        datapath.beforeFirstPacket = { restoreBans($0, warn) }
+        return try datapath.apply(
+            to: interfaces, attach: request.attach, names: names,
+            runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
+    }
     return ApplyOutcome(
         policy: policy.name, ruleCount: names.rules.count, attachments: applied.attachments,
         detached: applied.detached,
@@ -150,6 +159,9 @@ private func generation(
         tableBytes: UInt64(image.tables.count + image.addresses.count))
     header.limits = zip(policy.limits, image.limits).map(GenerationInfo.LimitInfo.init)
     header.classifiers = image.classifiers.map(GenerationInfo.Classifier.init)
+    header.failsafe = zip(failsafeSourceBits(policy), policy.failsafe).map { bit, entry in
+        .init(bit: bit, place: "\(entry.range.source.path):\(entry.range.line)")
+    }
     let info = GenerationInfo(
         header: header,
         rules: policy.rules.map { .init(name: $0.name, slot: slots.rules[$0.name] ?? 0) })

@@ -27,6 +27,8 @@ public struct StatusReport: Sendable {
     public var tableBytes: UInt64
     public var fills: [Fill]
     public var lostEvents: UInt64
+    /// Bans that found no room.
+    public var lostBans: UInt64 = 0
     /// Total packets since the pins were made: passed, dropped, rejected.
     public var totals: ReasonCount
 }
@@ -53,8 +55,10 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
     }
     report.tableBytes = report.policy?.header.tableBytes ?? 0
     guard let state = try SharedState.open(datapath.pins) else { return report }
+    let bans = try state.banRoom()
+    report.lostBans = bans.lost
     report.fills = [
-        .init(name: "bans", used: try state.bans().count, capacity: Int(GUARD_BANS_MAX)),
+        .init(name: "bans", used: bans.used, capacity: bans.capacity),
         .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
     ]
     report.lostEvents = try state.lostEvents()
@@ -77,5 +81,8 @@ public func detach(_ names: [String]) throws -> [String] {
             ? "nothing is attached here" : "attached: " + attached.sorted().joined(separator: ", ")
         throw ServiceError(.unavailable, "no policy runs on interface '\(unknown)'; \(list)")
     }
-    return try datapath.detach(names.isEmpty ? nil : Set(names))
+    let detached = try datapath.detach(names.isEmpty ? nil : Set(names))
+    // Bans go with the last interface, and do not come back with the next apply.
+    if !datapath.pins.exists { BanStore.kept()?.remove() }
+    return detached
 }

@@ -19,7 +19,7 @@ struct guard_ban_key {
 
 struct guard_ban {
 	__u64 ends_ns; /* CLOCK_MONOTONIC; GUARD_FOREVER: never */
-	__u64 since_ns; /* CLOCK_MONOTONIC */
+	__u64 since_ns; /* CLOCK_MONOTONIC; modulo 2^64 where it is of a time before the boot */
 	__u64 packets; /* dropped by it */
 	__u64 bytes;
 	__u32 origin; /* enum guard_ban_origin */
@@ -37,7 +37,7 @@ enum guard_ban_origin {
 
 /* `clearings_begun` differs from `clearings_done` while the program clears ended bans away. */
 struct guard_ban_upkeep {
-	__u64 lost; /* packets over a limit whose ban found no room */
+	__u64 lost; /* bans that found no room: each packet over a limit that asked, each ban by hand */
 	__u64 cleared; /* ended bans */
 	__u64 next_clearing_ns; /* of the program's clock */
 	__u64 clearings_begun;

@@ -23,6 +23,13 @@ struct Apply: ParsableCommand {
     @Flag(name: .long, help: "Do everything but change what runs.") var dryRun = false
     @Flag(name: .long, help: "Apply even a policy that would cut the SSH session this runs in.") var force =
         false
+    @Option(
+        name: .long,
+        help: """
+            Room for so many bans, 1 to 1048576; without it as many as there are, at first 65536. All bans \
+            stay.
+            """)
+    var maxBans: UInt32?
     @Option(name: .long, help: .hidden) var confirm: String?
     @OptionGroup var format: OutputOption
 
@@ -30,6 +37,9 @@ struct Apply: ParsableCommand {
         try reporting { output in
             if confirm != nil {
                 throw ServiceError(.unavailable, "--confirm is not supported by this version")
+            }
+            guard maxBans.map({ (1...1 << 20).contains($0) }) ?? true else {
+                throw ServiceError(.usage, "--max-bans is a number from 1 to 1048576")
             }
             let outcome = try Service.apply(request()) { StandardError.write($0) }
             for remark in outcome.remarks { StandardError.write("xdpguard: note: \(printable(remark))\n") }
@@ -46,6 +56,7 @@ struct Apply: ParsableCommand {
         request.attach = attach
         request.dryRun = dryRun
         request.force = force
+        request.maxBans = maxBans
         request.sshConnection = getenv("SSH_CONNECTION").map { String(cString: $0) }
         return request
     }

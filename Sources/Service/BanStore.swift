@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file that bans survive a reboot in: entries in and out, by wall clock. It never decides whether a policy
+// is applied.
+import Dataplane
+import Foundation
+import JSONOutput
+import NetworkTypes
+
+/// `bans.json` of a folder.
+struct BanStore {
+    static let version = 1
+    private static let defaultFolder = "/var/lib/xdpguard"
+    /// A million bans take 200 MB.
+    private static let mostBytes = 512 << 20
+
+    let folder: String
+    var path: String { folder + "/bans.json" }
+
+    init(folder: String) { self.folder = folder }
+
+    /// The file of this network namespace; nil where its bans are not kept. XDPGUARD_STATE_DIR names the
+    /// folder; without it only the initial namespace, that of process 1, has one.
+    static func kept() -> BanStore? {
+        if let folder = getenv("XDPGUARD_STATE_DIR").map({ String(cString: $0) }), !folder.isEmpty {
+            return BanStore(folder: folder)
+        }
+        var mine = stat()
+        var first = stat()
+        guard stat("/proc/self/ns/net", &mine) == 0, stat("/proc/1/ns/net", &first) == 0,
+            mine.st_ino == first.st_ino, mine.st_dev == first.st_dev
+        else { return nil }
+        return BanStore(folder: defaultFolder)
+    }
+
+    static func ofThisNamespace() throws -> BanStore {
+        guard let store = kept() else {
+            throw ServiceError(
+                .unavailable,
+                "bans are kept for the initial network namespace alone; for this one name a folder in "
+                    + "XDPGUARD_STATE_DIR")
+        }
+        return store
+    }
+
+    /// Puts a new file in the old one's place in one step. Only root may read it.
+    func write(_ entries: [BanEntry], at wall: Int64) throws {
+        let next = path + ".next"
+        mkdir(folder, 0o700)
+        unlink(next)
+        let file = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else { throw failure("write \(next)") }
+        do {
+            defer { close(file) }
+            try writeAll(Array((Self.text(entries, at: wall) + "\n").utf8), to: file)
+            guard fsync(file) == 0 else { throw failure("write \(next)") }
+            guard rename(next, path) == 0 else { throw failure("put \(path) in its place") }
+        } catch {
+            unlink(next)
+            throw error
+        }
+    }
+
+    func remove() { unlink(path) }
+
+    /// Nil where there is no file.
+    func read() throws -> [BanEntry]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        if file < 0, errno == ENOENT { return nil }
+        guard file >= 0 else { throw failure("read \(path)") }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw failure("read \(path)") }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw broken("it is no regular file") }
+        guard status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
+            throw broken("others than user \(geteuid()) can write it")
+        }
+        guard status.st_size <= Self.mostBytes else { throw broken("it is larger than 512 MiB") }
+        return try decoded(try readAll(file))
+    }
+
+    /// Sets a file aside that cannot be read, so that the next ban does not write over it.
+    /// - Returns: its new path; nil where that fails.
+    func setAside() -> String? {
+        let aside = path + ".broken"
+        return rename(path, aside) == 0 ? aside : nil
+    }
+
+    private func writeAll(_ bytes: [UInt8], to file: Int32) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw failure("write \(path).next") }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    private func readAll(_ file: Int32) throws -> Data {
+        var data = Data()
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = Glibc.read(file, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw failure("read \(path)") }
+            if count == 0 { return data }
+            data.append(contentsOf: buffer[..<count])
+            guard data.count <= Self.mostBytes else { throw broken("it is larger than 512 MiB") }
+        }
+    }
+
+    private func failure(_ operation: String) -> ServiceError {
+        ServiceError(.unavailable, "cannot \(operation): \(String(cString: strerror(errno)))")
+    }
+
+    func broken(_ why: String) -> ServiceError {
+        ServiceError(.wrongInput, "\(path) is no list of bans of ours: \(why)")
+    }
+}
+
+// The text.
+extension BanStore {
+    private struct File: Decodable {
+        var version: Int
+        var bans: [Entry]
+    }
+
+    private struct Version: Decodable { var version: Int }
+
+    /// Times are nanoseconds since 1970-01-01T00:00Z.
+    private struct Entry: Decodable {
+        var prefix: String
+        var origin: String
+        var limit: String?
+        var since_ns: Int64
+        var ends_ns: Int64?
+        var reason: String
+        var packets: UInt64
+        var bytes: UInt64
+    }
+
+    static func text(_ entries: [BanEntry], at wall: Int64) -> String {
+        let bans = entries.map { entry -> JSONValue in
+            var limit = JSONValue.null
+            if case .limit(let name) = entry.origin { limit = .string(name) }
+            return .object([
+                ("prefix", .string("\(entry.prefix.address)/\(entry.prefix.length)")),
+                ("origin", .string(entry.origin.word)), ("limit", limit),
+                ("since_ns", .integer(entry.sinceNanoseconds)),
+                ("ends_ns", entry.endsNanoseconds.map(JSONValue.integer) ?? .null),
+                ("reason", .string(entry.reason)), ("packets", .unsigned(entry.dropped.packets)),
+                ("bytes", .unsigned(entry.dropped.bytes)),
+            ])
+        }
+        return JSONValue.object([
+            ("version", .integer(Int64(version))), ("saved", .string(timestamp(nanoseconds: wall))),
+            ("bans", .array(bans)),
+        ]).text
+    }
+
+    func decoded(_ data: Data) throws -> [BanEntry] {
+        let decoder = JSONDecoder()
+        guard let version = (try? decoder.decode(Version.self, from: data))?.version else {
+            throw broken("it is not the JSON that 'xdpguard bans --save' writes")
+        }
+        guard version == Self.version else {
+            throw broken("it has version \(version), and this xdpguard knows \(Self.version)")
+        }
+        guard let file = try? decoder.decode(File.self, from: data) else {
+            throw broken("it lacks what version \(Self.version) has")
+        }
+        return try file.bans.enumerated().map { number, entry in
+            guard let made = Self.entry(entry) else {
+                throw broken("its entry \(number + 1) is no ban (\"\(entry.prefix.prefix(60))\")")
+            }
+            return made
+        }
+    }
+
+    /// Nil for what no ban can be.
+    private static func entry(_ entry: Entry) -> BanEntry? {
+        let parts = entry.prefix.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let address = IPAddress(parts[0]), let length = Int(parts[1]),
+            let prefix = Prefix(masking: address, length: length), prefix.address == address,
+            entry.reason.utf8.count <= 63
+        else { return nil }
+        var made = BanEntry(
+            prefix: prefix, sinceNanoseconds: entry.since_ns, endsNanoseconds: entry.ends_ns,
+            reason: entry.reason)
+        made.dropped = Count(packets: entry.packets, bytes: entry.bytes)
+        switch (entry.origin, entry.limit) {
+        case ("manual", _): made.origin = .manual
+        case ("inspector", _): made.origin = .inspector
+        case ("limit", let name?) where name.utf8.count <= 63: made.origin = .limit(name)
+        default: return nil
+        }
+        return made
+    }
+}
+
+/// The bans of before the boot, where a first apply finds their file. Whatever is wrong with it, the policy is
+/// applied.
+func restoreBans(_ state: SharedState, _ warn: (String) -> Void) {
+    guard let store = BanStore.kept() else { return }
+    do {
+        guard let entries = try store.read() else { return }
+        let count = try state.restore(entries, try BanTranslation(state))
+        if count > 0 { warn("xdpguard: note: \(count) bans of \(store.path) hold again\n") }
+    } catch {
+        let failure = ServiceError(wrapping: error)
+        let aside = failure.status == .wrongInput ? store.setAside() : nil
+        let whereabouts = aside.map { "; it was set aside as \($0)" } ?? ""
+        warn("xdpguard: warning: bans were not restored: \(failure.message)\(whereabouts)\n")
+    }
+}
