@@ -17,6 +17,8 @@ enum SharedMap: String, CaseIterable {
     case banLengths = "guard_ban_lengths"
     case fragments = "guard_fragments"
     case seed = "guard_seed"
+    case answers = "guard_answers"
+    case answerState = "guard_answer_state"
     case limits = "guard_limits"
     case limitSlots = "guard_limit_slots"
     case buckets = "guard_buckets"

@@ -29,6 +29,8 @@ public struct StatusReport: Sendable {
     public var lostEvents: UInt64
     /// Total packets since the pins were made: passed, dropped, rejected.
     public var totals: ReasonCount
+    /// What the program sent by itself, and what it withheld.
+    public var answers = AnswerCounts()
 }
 
 /// - Parameter measureMilliseconds: how long program run time is measured; 0: not at all.
@@ -58,6 +60,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
         .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
     ]
     report.lostEvents = try state.lostEvents()
+    report.answers = try state.answerCounts()
     report.totals = try state.reasonCounts().flatMap(\.values).reduce(ReasonCount(), +)
     return report
 }

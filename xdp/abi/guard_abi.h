@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #include "guard_addresses.h"
+#include "guard_answers.h"
 #include "guard_classifier.h"
 #include "guard_words.h"
 
