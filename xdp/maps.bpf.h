@@ -235,6 +235,37 @@ struct {
 	__type(value, struct guard_fragment_charges);
 	__uint(max_entries, 1);
 } guard_fragment_charges SEC(".maps");
+/* Room to put an answer together. */
+#define GUARD_ANSWER_ROOM 2048
+#define GUARD_ANSWER_SUM_MAX 1536 /* bytes that a checksum is taken over, at most */
+
+struct guard_answer {
+	__u8 packet[GUARD_ANSWER_ROOM]; /* from its IP header on */
+	__u8 link[24]; /* Ethernet and up to two tags */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_answer);
+	__uint(max_entries, 1);
+} guard_answer SEC(".maps");
+
+/* What was sent and what was withheld, enum guard_answer_count. The program adds; the controller reads. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, GUARD_ANSWERS);
+} guard_answers SEC(".maps");
+
+/* The budget of answers and the time of the last cookie: the program's own. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_answer_state);
+	__uint(max_entries, 1);
+} guard_answer_state SEC(".maps");
 
 /* The seed of guard_fragments' hash, for the generations to come: the controller's. */
 struct {

@@ -19,6 +19,8 @@ enum SharedMap: String, CaseIterable {
     case fragments = "guard_fragments"
     case fragmentCharges = "guard_fragment_charges"
     case seed = "guard_seed"
+    case answers = "guard_answers"
+    case answerState = "guard_answer_state"
     case limits = "guard_limits"
     case limitSlots = "guard_limit_slots"
     case buckets = "guard_buckets"

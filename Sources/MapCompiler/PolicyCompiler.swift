@@ -180,6 +180,7 @@ struct PolicyCompiler {
         set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty)
         set(GUARD_CFG_LIMITS, policy.usesLimits)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
+        set(GUARD_CFG_REJECT, policy.rules.contains { $0.action == .reject })
         return flags
     }
 

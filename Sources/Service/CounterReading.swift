@@ -19,6 +19,8 @@ public struct CounterReading: Sendable {
     public var rules: [RuleReading]
     /// By CPU: how many sources were noted so far, and the last ones.
     public var noted: [(cursor: UInt64, packets: [NotedPacket])]
+    /// What the program sent by itself, and what it withheld.
+    public var answers = AnswerCounts()
 
     public init(
         nanoseconds: UInt64, policy: String, cpus: [[String: ReasonCount]], rules: [RuleReading],
@@ -53,9 +55,11 @@ public struct CounterReader {
         let rules = zip(known, counts).map { rule, count in
             CounterReading.RuleReading(name: rule.name, decided: count.decided, wouldDrop: count.wouldDrop)
         }
-        return CounterReading(
+        var reading = CounterReading(
             nanoseconds: programClock(), policy: info?.header.policy ?? "", cpus: try state.reasonCounts(),
             rules: rules,
             noted: try state.notedPackets())
+        reading.answers = try state.answerCounts()
+        return reading
     }
 }

@@ -31,6 +31,8 @@ public struct StatusReport: Sendable {
     public var lostBans: UInt64 = 0
     /// Total packets since the pins were made: passed, dropped, rejected.
     public var totals: ReasonCount
+    /// What the program sent by itself, and what it withheld.
+    public var answers = AnswerCounts()
 }
 
 /// - Parameter measureMilliseconds: how long program run time is measured; 0: not at all.
@@ -62,6 +64,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
         .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
     ]
     report.lostEvents = try state.lostEvents()
+    report.answers = try state.answerCounts()
     report.totals = try state.reasonCounts().flatMap(\.values).reduce(ReasonCount(), +)
     return report
 }

@@ -42,6 +42,8 @@ public struct TopReport: Sendable {
     public var rules: [RuleRow]
     public var cpus: [Row]
     public var sources: [SourceRow]
+    /// Totals since the pins were made.
+    public var answers: AnswerCounts
 
     /// - Parameters:
     ///   - before: the earlier reading.
@@ -49,6 +51,7 @@ public struct TopReport: Sendable {
     ///   - sourceLimit: how many of the busiest sources to keep.
     public init(from before: CounterReading, to now: CounterReading, sourceLimit: Int) {
         policy = now.policy
+        answers = now.answers
         let interval = max(1e-9, Double(now.nanoseconds &- before.nanoseconds) / 1e9)
         self.interval = interval
         func row(_ name: String, _ old: ReasonCount, _ new: ReasonCount) -> Row {

@@ -121,7 +121,6 @@ extension LiveTests {
                 "inspectors: { names: { every: 1 } }\nrules:\n  - { name: a, inspect: names, action: pass }\n"
             ),
             ("state", "rules:\n  - { name: a, state: new, action: pass }\n"),
-            ("reject", "rules:\n  - { name: a, service: tcp, action: reject }\n"),
             (
                 "syn-cookies",
                 "rules:\n  - { name: a, service: tcp/80, syn-cookies: { above: 5k pps }, action: pass }\n"

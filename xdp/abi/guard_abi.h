@@ -11,6 +11,7 @@
 #include "guard_addresses.h"
 #include "guard_buckets.h"
 #include "guard_bans.h"
+#include "guard_answers.h"
 #include "guard_classifier.h"
 #include "guard_limited.h"
 #include "guard_limits.h"

@@ -4,6 +4,7 @@
 #ifndef GUARD_COUNT_BPF_H
 #define GUARD_COUNT_BPF_H
 
+#include "stages/answers.bpf.h"
 #include "stages/classify.bpf.h"
 
 /* A packet's fate. */
@@ -192,6 +193,8 @@ static __always_inline int finish(struct xdp_md *ctx, const struct packet *packe
 		log_packet(ctx, packet, decision);
 	if (guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK)
 		answer(decision);
+	else if (guard_config.flags & GUARD_CFG_REJECT && decision->verdict == GUARD_REJECT)
+		return answer_rejected(ctx, packet);
 	return decision->verdict == GUARD_PASS ? XDP_PASS : XDP_DROP;
 }
 

@@ -52,6 +52,7 @@ extension StatusReport {
         lines.append("tables: \(tableBytes) bytes")
         for fill in fills { lines.append("\(fill.name): \(fill.used) of \(fill.capacity)") }
         if lostBans > 0 { lines.append("bans: \(lostBans) found no room") }
+        lines += answers.lines
         if lostEvents > 0 { lines.append("log: \(lostEvents) packets were not logged, as nobody read") }
         return lines
     }
@@ -97,6 +98,7 @@ extension StatusReport {
                         ])
                     })
             ), ("events_lost", .unsigned(lostEvents)), ("bans_lost", .unsigned(lostBans)),
+            ("answers", answers.json),
         ])
     }
 }

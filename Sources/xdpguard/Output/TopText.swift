@@ -127,7 +127,7 @@ extension TopReport {
                             ("drops_per_second", .number(source.dropsPerSecond)),
                         ])
                     })
-            ), ("cpus", .object(cpus.map { ($0.name, Self.json($0)) })),
+            ), ("cpus", .object(cpus.map { ($0.name, Self.json($0)) })), ("answers", answers.json),
         ])
     }
 
