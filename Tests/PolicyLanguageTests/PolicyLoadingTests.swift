@@ -80,7 +80,7 @@ import Testing
             """)
         let policy = report.policy
         let keys = [
-            "stateful", "limit", "inspect", "state", "syn-cookies", "action: reject", "established",
+            "stateful", "inspect", "state", "syn-cookies", "action: reject", "established",
         ]
         #expect(Set(policy?.unsupported.map(\.key) ?? []) == Set(keys))
         #expect(report.diagnostics.allSatisfy { $0.severity == .note && $0.id == "not-yet-supported" })
