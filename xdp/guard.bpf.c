@@ -7,8 +7,9 @@
  *   3 failsafe        the way back in, above everything that drops
  *   4 bans            by prefix, in every layer, ended by the clock
  *   5 fragments, essential
- *   6 rules           bit vectors or tuple space, by family; the first match decides
- *   7 default
+ *   6 state           replies to what this host opened (egress.bpf.c saw it)
+ *   7 rules           bit vectors or tuple space, by family; the first match decides
+ *   8 default
  * One exit, finish(), counts every packet exactly once. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -26,6 +27,7 @@
 #include "stages/count.bpf.h"
 #include "stages/essential.bpf.h"
 #include "stages/fragments.bpf.h"
+#include "stages/inbound.bpf.h"
 #include "stages/spoofed.bpf.h"
 #include "stages/tunnel.bpf.h"
 
@@ -105,7 +107,7 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 	return 1;
 }
 
-/* Stages 5 to 7, for a packet that nothing above the rules decided. */
+/* Stages 5 to 8, for a packet that nothing above the rules decided. */
 static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *view,
                                         struct guard_scratch *room, struct decision *decision)
 {
@@ -118,6 +120,8 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *v
 		packet_fault(packet, detail);
 		return decide(decision, GUARD_REASON_ESSENTIAL, GUARD_PASS);
 	}
+	if (follows_flows() && judge_state(ctx, room))
+		return decide(decision, GUARD_REASON_ESTABLISHED, GUARD_PASS);
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
 	if (packet->family == 6)
@@ -182,7 +186,7 @@ static __always_inline __u64 family_rows(struct xdp_md *ctx, const struct view *
 	               : 0;
 }
 
-/* Stages 3 to 7. */
+/* Stages 3 to 8. */
 static __always_inline void judge_packet(struct xdp_md *ctx, const struct view *view,
                                          struct guard_scratch *room, const struct recalled *found,
                                          struct decision *decision)
@@ -228,6 +232,7 @@ static __always_inline int is_kept(const struct decision *decision, const struct
 	switch (decision->reason) {
 	case GUARD_REASON_FAILSAFE:
 	case GUARD_REASON_ESSENTIAL:
+	case GUARD_REASON_ESTABLISHED:
 	case GUARD_REASON_RULE:
 	case GUARD_REASON_DEFAULT: return 1;
 	case GUARD_REASON_FRAGMENT: return found->is_found;
@@ -289,8 +294,11 @@ static __always_inline int filter(struct xdp_md *ctx)
 	if (!room)
 		return XDP_DROP;
 	packet_clear(&room->packet);
+	room->fit = FLOW_UNKNOWN;
 	judge(ctx, room, &decision);
 	apply_mode(&decision);
+	if (follows_flows() && decision.verdict == GUARD_PASS && decision.reason != GUARD_REASON_ESTABLISHED)
+		note_let_in(ctx, &room->packet);
 	decision.detail = room->packet.detail;
 	return finish(ctx, &room->packet, &decision);
 }

@@ -34,6 +34,7 @@ struct PolicyCompiler {
         config.abi_version = UInt32(GUARD_ABI_VERSION)
         config.flags = flags
         config.decapsulate = decapsulate
+        config.flow_count = target.flowCount
         config.rule_count = UInt32(policy.rules.count)
         writeRules()
         writeServiceBases()
@@ -166,6 +167,9 @@ struct PolicyCompiler {
         set(GUARD_CFG_NEVER_BAN, policy.hasNeverBan)
         set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
+        // A replay shows replies as such even where nothing could drop them.
+        set(GUARD_CFG_OPENED, policy.stateful && (target.isReplay || policy.canDropReplies))
+        set(GUARD_CFG_STATE, policy.asksForState)
         return flags
     }
 
@@ -188,6 +192,8 @@ struct PolicyCompiler {
                 entry.flags |= UInt8(GUARD_RULE_EXPIRES)
                 entry.expires_ns = programTime(ofSeconds: expires)
             }
+            if rule.askedState == .new { entry.flags |= UInt8(GUARD_RULE_NEW) }
+            if rule.askedState == .established { entry.flags |= UInt8(GUARD_RULE_ESTABLISHED) }
             entry.pattern_first = UInt32(patterns.count)
             entry.pattern_count = UInt16(rule.match.payload?.count ?? 0)
             patterns += (rule.match.payload ?? []).map(pattern)

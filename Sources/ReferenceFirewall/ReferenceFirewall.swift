@@ -11,6 +11,7 @@ public struct ReferenceFirewall: Sendable {
     private let bans: [ReferenceBan]
     private let ownAddresses: Set<IPAddress>
     private var firstFragments = FragmentMemory()
+    private var connections = ConnectionMemory()
 
     /// A firewall for one policy, with the bans in force.
     /// - Parameter ownAddresses: this host's addresses on a live interface; empty in a replay.
@@ -23,16 +24,37 @@ public struct ReferenceFirewall: Sendable {
     /// What happens to the frame, and why.
     public mutating func judge(_ frame: ReferenceFrame) -> Judgement {
         var packet = Packet(frame, policy, ownAddresses)
+        connections.advance(to: frame.timeNanoseconds)
         if policy.fragments == .track { recall(&packet) }
-        var judgement = decide(packet)
+        var judgement = decide(&packet)
         if policy.fragments == .track { keep(judgement, packet) }
         // A packet that `malformed: pass` or `spoofed: pass` let on says so, whatever decided later.
-        if judgement.detail.isEmpty { judgement.detail = packet.malformed ?? packet.spoofed ?? "" }
-        return policy.mode == .monitor ? onlyReported(judgement) : judgement
+        if judgement.detail.isEmpty {
+            judgement.detail = packet.malformed ?? packet.spoofed ?? packet.stateDetail ?? ""
+        }
+        if policy.mode == .monitor { judgement = onlyReported(judgement) }
+        if followsConnections, judgement.verdict == .pass, judgement.reason != .established {
+            connections.letIn(packet.read, asksForState: policy.asksForState)
+        }
+        return judgement
     }
 
+    /// Learns from a frame that this host sends.
+    public mutating func send(_ frame: ReferenceFrame) {
+        connections.advance(to: frame.timeNanoseconds)
+        guard followsConnections else { return }
+        connections.send(Layers(frame: frame.bytes, decapsulating: policy.decapsulate).judged)
+    }
+
+    private var followsConnections: Bool { policy.stateful || policy.asksForState }
+
     /// The steps in their order; the first that decides does.
-    private func decide(_ packet: Packet) -> Judgement {
+    private mutating func decide(_ packet: inout Packet) -> Judgement {
+        if let judgement = decideBeforeState(packet) { return judgement }
+        return state(&packet) ?? rulesAndDefault(packet)
+    }
+
+    private func decideBeforeState(_ packet: Packet) -> Judgement? {
         malformed(packet)
             ?? nonIP(packet)
             ?? spoofed(packet)
@@ -41,7 +63,6 @@ public struct ReferenceFirewall: Sendable {
             ?? ban(packet)
             ?? fragment(packet)
             ?? essential(packet)
-            ?? rulesAndDefault(packet)
     }
 
     /// A frame, what could be read of it, and the checks that it failed.
@@ -51,6 +72,10 @@ public struct ReferenceFirewall: Sendable {
         let spoofed: String?
         /// What was kept for a later fragment.
         var first: FirstFragment?
+        /// It belongs to a connection, for rules that ask.
+        var isEstablished = false
+        /// A TCP packet that fits no connection, where rules ask.
+        var stateDetail: String?
 
         var read: PacketReading { layers.judged }
         var malformed: String? { layers.malformed?.rawValue }
@@ -80,7 +105,7 @@ extension ReferenceFirewall {
     /// Keeps what was decided, for every layer that is a first fragment.
     private mutating func keep(_ judgement: Judgement, _ packet: Packet) {
         switch judgement.reason {
-        case .failsafe, .essential, .rule, .default: break
+        case .failsafe, .essential, .established, .rule, .default: break
         case .fragment where packet.first != nil: break
         default: return
         }
@@ -163,9 +188,28 @@ extension ReferenceFirewall {
         // Hop limit 255 or a link-local source prove nothing in a tunnel.
         guard packet.layers.around.isEmpty else { return nil }
         let names = EssentialTraffic.allCases.filter(policy.essential.contains)
-        let found = names.first { packet.read.isEssential($0) }
+        let found = names.first { name in
+            name == .pmtu && policy.stateful
+                ? packet.read.isPacketTooBig && connections.quoted(by: packet.read) != nil
+                : packet.read.isEssential(name)
+        }
         let check = packet.malformed ?? packet.spoofed
         return found.map { Judgement(.pass, .essential, detail: check ?? $0.rawValue) }
+    }
+
+    /// A reply to what this host opened passes; for other packets it is found out whether they belong to a
+    /// connection.
+    private mutating func state(_ packet: inout Packet) -> Judgement? {
+        guard followsConnections else { return nil }
+        let isReply = connections.isReply(packet.read)
+        if isReply, policy.stateful { return Judgement(.pass, .established) }
+        guard policy.asksForState else { return nil }
+        packet.isEstablished =
+            isReply || packet.frame.isEstablished || connections.isOfAccepted(packet.read)
+        if !packet.isEstablished, let segment = packet.read.segment, !segment.isFirst {
+            packet.stateDetail = "no state"
+        }
+        return nil
     }
 
     private func rulesAndDefault(_ packet: Packet) -> Judgement {
@@ -182,6 +226,7 @@ extension ReferenceFirewall {
 
     private func isMatch(_ rule: Rule, _ packet: Packet) -> Bool {
         !rule.isExpired(atNanoseconds: packet.frame.timeNanoseconds)
+            && rule.askedState.map { ($0 == .established) == packet.isEstablished } ?? true
             && rule.match.holds(packet.read, on: packet.frame.interface)
     }
 

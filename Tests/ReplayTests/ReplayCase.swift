@@ -4,7 +4,8 @@
 //
 // frames.txt, line by line: `# comment`; `--host`, `--ban`, `--dev` with a value, as on the command line, and
 // `--own ADDRESS`, one of the host's own; `at SECONDS`, the capture's clock from here on; `on NAME`, the
-// interface of frames in bytes from here on (`-`: none); `hex BYTES`, a frame as it is; else a packet in
+// interface of frames in bytes from here on (`-`: none); `hex BYTES`, a frame as it is, `sent BYTES`, one that
+// this host sends; else a packet in
 // text, which changes behind `|` may break: `tag CONTROL [ETHERTYPE]` (an outermost tag), `options BYTES` (of
 // IPv4), `byte OFFSET VALUE` (offset decimal, the rest hexadecimal), `cut LENGTH`.
 import Capture
@@ -20,6 +21,7 @@ struct ReplayCase {
         var bytes: [UInt8]
         var timeNanoseconds: Int64
         var interface: String?
+        var isSent = false
     }
 
     /// What is wrong with a case's own files.
@@ -67,7 +69,7 @@ struct ReplayCase {
                 try run.judge(
                     CapturedFrame(
                         bytes: $0, originalLength: frame.bytes.count, timeNanoseconds: frame.timeNanoseconds,
-                        interface: frame.interface, number: index + 1))
+                        interface: frame.interface, number: index + 1), isSent: frame.isSent)
             }
             lines.append(packet.json.text)
         }
@@ -89,9 +91,11 @@ extension ReplayCase {
             ownAddresses.append(address)
         case "at": clock = try Self.nanoseconds(words.last ?? "")
         case "on": interface = words.last == "-" ? nil : words.last.map(String.init)
-        case "hex":
+        case "hex", "sent":
             let bytes = try Self.bytes(words.dropFirst().joined())
-            frames.append(Frame(bytes: bytes, timeNanoseconds: clock, interface: interface))
+            frames.append(
+                Frame(
+                    bytes: bytes, timeNanoseconds: clock, interface: interface, isSent: first == "sent"))
         default: frames.append(try frame(line))
         }
     }

@@ -31,6 +31,7 @@ struct search {
 	__u32 would_drop_slot; /* the first rule in monitor mode that would drop; GUARD_NO_SLOT: none */
 	__u8 verdict;
 	__u8 log;
+	__u8 is_established; /* the packet's state, where some rule asks for it */
 };
 
 static __always_inline void search_clear(struct search *search)
@@ -40,6 +41,7 @@ static __always_inline void search_clear(struct search *search)
 	search->slot = GUARD_NO_SLOT;
 	search->would_drop_slot = GUARD_NO_SLOT;
 	search->log = 0;
+	search->is_established = 0;
 }
 
 #endif

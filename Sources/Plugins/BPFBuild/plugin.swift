@@ -9,12 +9,13 @@ struct BPFBuild: BuildToolPlugin {
         let output = context.pluginWorkDirectoryURL.appending(path: "BPFImages.swift")
         let clang = try context.tool(named: "clang").url
         let names = [
-            "guard.bpf.c", "entry.bpf.c", "dispatcher.bpf.c", "maps.bpf.h", "config.bpf.h",
+            "guard.bpf.c", "egress.bpf.c", "entry.bpf.c", "dispatcher.bpf.c", "maps.bpf.h", "config.bpf.h",
             "abi/guard_abi.h", "abi/guard_addresses.h", "abi/guard_classifier.h", "abi/guard_words.h",
             "stages/addresses.bpf.h", "stages/bans.bpf.h", "stages/classify.bpf.h",
             "stages/count.bpf.h", "stages/essential.bpf.h", "stages/fragments.bpf.h",
             "stages/packet.bpf.h", "stages/parse.bpf.h", "stages/rows.bpf.h", "stages/rules.bpf.h",
             "stages/search.bpf.h", "stages/spoofed.bpf.h", "stages/tables.bpf.h",
+            "stages/flows.bpf.h", "stages/inbound.bpf.h", "stages/outbound.bpf.h",
             "stages/transport.bpf.h", "stages/tunnel.bpf.h", "stages/tuples.bpf.h",
         ]
         return [

@@ -136,7 +136,6 @@ extension PolicyChecker {
         if let action = ast.action, action.value == .reject { notYet("action: reject", action.range) }
         if let limit = ast.limit { notYet("limit", limit.range) }
         if let inspect = ast.inspect { notYet("inspect", inspect.range) }
-        if ast.match.hasFurtherKeys, let state = ast.match.further.state { notYet("state", state.range) }
         if let cookies = ast.synCookies { notYet("syn-cookies", cookies.range) }
     }
 }

@@ -24,6 +24,9 @@ struct xdp_md;
 /* Maps are told apart by address; inlined, the comparisons fold to the one
  * storage. */
 static __always_inline void *bpf_map_lookup_elem(const void *map, const void *key);
+static __always_inline long bpf_map_update_elem(const void *map, const void *key, const void *value,
+                                                __u64 flags);
+static __always_inline long bpf_map_delete_elem(const void *map, const void *key);
 static __always_inline long bpf_loop(__u32 count, long (*step)(__u32, void *), void *context, __u64 flags);
 static __always_inline long bpf_xdp_load_bytes(struct xdp_md *ctx, __u32 offset, void *to, __u32 length);
 static __always_inline __u64 bpf_xdp_get_buff_len(struct xdp_md *ctx);
