@@ -7,8 +7,9 @@
  *   3 failsafe        the way back in, above everything that drops
  *   4 bans            by prefix, in every layer, ended by the clock
  *   5 fragments, essential
- *   6 rules           bit vectors or tuple space, by family; the first match decides, and its limit
- *   7 default
+ *   6 state           replies to what this host opened (egress.bpf.c saw it)
+ *   7 rules           bit vectors or tuple space, by family; the first match decides, and its limit
+ *   8 default
  * One exit, finish(), counts every packet exactly once. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -27,6 +28,7 @@
 #include "stages/essential.bpf.h"
 #include "stages/fragments.bpf.h"
 #include "stages/limits.bpf.h"
+#include "stages/inbound.bpf.h"
 #include "stages/spoofed.bpf.h"
 #include "stages/tunnel.bpf.h"
 
@@ -112,7 +114,7 @@ static __always_inline void decide_limited(const struct search *search, struct d
 	decide(decision, GUARD_REASON_LIMIT, GUARD_DROP);
 }
 
-/* Stages 5 to 7, for a packet that nothing above the rules decided. */
+/* Stages 5 to 8, for a packet that nothing above the rules decided. */
 static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *view,
                                         struct guard_scratch *room, struct decision *decision)
 {
@@ -125,6 +127,8 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *v
 		packet_fault(packet, detail);
 		return decide(decision, GUARD_REASON_ESSENTIAL, GUARD_PASS);
 	}
+	if (follows_flows() && judge_state(ctx, room))
+		return decide(decision, GUARD_REASON_ESTABLISHED, GUARD_PASS);
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
 	if (packet->family == 6)
@@ -206,7 +210,7 @@ static __always_inline __u64 family_rows(struct xdp_md *ctx, const struct view *
 	               : 0;
 }
 
-/* Stages 3 to 7. */
+/* Stages 3 to 8. */
 static __always_inline void judge_packet(struct xdp_md *ctx, const struct view *view,
                                          struct guard_scratch *room, const struct recalled *found,
                                          struct decision *decision)
@@ -255,6 +259,7 @@ static __always_inline int is_kept(const struct decision *decision, const struct
 	switch (decision->reason) {
 	case GUARD_REASON_FAILSAFE:
 	case GUARD_REASON_ESSENTIAL:
+	case GUARD_REASON_ESTABLISHED:
 	case GUARD_REASON_RULE:
 	case GUARD_REASON_LIMIT:
 	case GUARD_REASON_DEFAULT: return 1;
@@ -320,8 +325,11 @@ static __always_inline int filter(struct xdp_md *ctx)
 		return XDP_DROP;
 	packet_clear(&room->packet);
 	room->charge_count = 0;
+	room->fit = FLOW_UNKNOWN;
 	judge(ctx, room, &decision);
 	apply_mode(&decision);
+	if (follows_flows() && decision.verdict == GUARD_PASS && decision.reason != GUARD_REASON_ESTABLISHED)
+		note_let_in(ctx, &room->packet);
 	decision.detail = room->packet.detail;
 	return finish(ctx, &room->packet, &decision);
 }

@@ -79,6 +79,9 @@ struct guard_scratch {
 	struct packet inner[GUARD_TUNNELS_MAX];
 	struct packet_layer layers[GUARD_TUNNELS_MAX]; /* around the judged header, the outer first */
 	struct packet_layer key; /* of the judged header, for the fragment table */
+	struct guard_flow_key flow_key; /* of the judged header, or of what it quotes */
+	struct guard_flow flow; /* to be stored */
+	__u64 fit; /* enum flow_fit: what the tables of connections say of the packet */
 	struct search search;
 	struct guard_ban ban; /* that a limit makes */
 	/* of the packet, or of its first fragment */
@@ -310,6 +313,46 @@ struct {
 	__type(value, struct guard_limited_group);
 	__uint(max_entries, 1);
 } guard_limited SEC(".maps");
+/* Connections, written by the egress program and, where they are answered, by the XDP program. A full table
+ * forgets the one that was not looked at for longest. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct guard_flow_key);
+	__type(value, struct guard_flow);
+	__uint(max_entries, 1);
+} guard_flows SEC(".maps");
+
+/* Those that nobody answered yet, apart: a SYN flood pushes out no others. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct guard_flow_key);
+	__type(value, struct guard_flow);
+	__uint(max_entries, 1);
+} guard_half_open SEC(".maps");
+
+/* Where the other side began: made by the XDP program, without an insertion that a flood would make dear. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_mark_line);
+	__uint(max_entries, 1);
+} guard_flow_marks SEC(".maps");
+
+/* Bits of ports, enum guard_port_words: what is attacked mostly has none, and costs one load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1);
+} guard_flow_ports SEC(".maps");
+
+/* Added to by both programs, read by the controller. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_flow_totals);
+	__uint(max_entries, 1);
+} guard_flow_totals SEC(".maps");
 
 /* Sources lately seen, for top. Written by the program on its own CPU, overwritten round and round. */
 struct {

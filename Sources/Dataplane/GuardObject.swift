@@ -25,6 +25,11 @@ enum SharedMap: String, CaseIterable {
     case limitSlots = "guard_limit_slots"
     case buckets = "guard_buckets"
     case limited = "guard_limited"
+    case flows = "guard_flows"
+    case halfOpen = "guard_half_open"
+    case flowMarks = "guard_flow_marks"
+    case flowPorts = "guard_flow_ports"
+    case flowTotals = "guard_flow_totals"
     case talkers = "guard_talkers"
     case events = "guard_events"
     case lost = "guard_lost"
@@ -39,6 +44,11 @@ enum SharedMap: String, CaseIterable {
         case .fragmentCharges:
             let isNeeded = has(GUARD_CFG_LIMITS) && has(GUARD_CFG_FRAGMENTS_TRACK)
             return isNeeded ? 1 << UInt32(GUARD_FRAGMENT_GROUPS_BITS) : 0
+        case .flows: return config.followsConnections ? config.flow_count : 0
+        case .halfOpen: return config.followsConnections ? UInt32(GUARD_HALF_OPEN) : 0
+        case .flowMarks: return config.followsConnections ? UInt32(GUARD_MARK_LINES) : 0
+        case .flowPorts: return config.followsConnections ? UInt32(GUARD_PORT_WORDS.rawValue) : 0
+        case .flowTotals: return config.followsConnections ? 1 : 0
         default: return nil
         }
     }
@@ -219,6 +229,7 @@ extension guard_config {
     /// Takes the sizes of shared maps that exist: they keep theirs until the last program goes.
     fileprivate mutating func adopt(_ shared: [SharedMap: FileDescriptor]) throws(KernelError) {
         if let buckets = shared[.buckets] { bucket_lines = try entries(ofMap: buckets.raw) }
+        if let flows = shared[.flows] { flow_count = try entries(ofMap: flows.raw) }
     }
 }
 

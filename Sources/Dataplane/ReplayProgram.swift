@@ -39,6 +39,8 @@ func slots(ofWouldDrop slot: UInt32) -> (rule: UInt32?, limit: UInt32?) {
 /// A generation loaded for replay, with state of its own.
 public final class ReplayProgram {
     private let object: GuardObject
+    /// Nil where the policy follows no connections.
+    private let egress: EgressObject?
     private let trace: MapMemory
     public let state: SharedState
 
@@ -54,6 +56,7 @@ public final class ReplayProgram {
     /// - Parameter object: loaded for a replay target, with the shared maps of `earlier` or else its own.
     init(_ object: GuardObject, continuing earlier: SharedState? = nil) throws(KernelError) {
         self.object = object
+        egress = try EgressObject.beside(object)
         trace = try MapMemory(map: object.descriptor("guard_trace"), length: MemoryLayout<guard_trace>.size)
         if let earlier {
             state = earlier
@@ -86,5 +89,20 @@ public final class ReplayProgram {
         options.repeat = 1
         try check(bpf_prog_test_run_opts(object.program, &options), "run a frame of \(frame.count) bytes")
         return ProgramAnswer(question.pointee)
+    }
+
+    /// Lets the egress program see a frame that this host sends. Headers behind the first 2048 bytes are not
+    /// read: the kernel runs such programs on no more than a page.
+    public func send(_ frame: UnsafeRawBufferPointer, clock: UInt64) throws(KernelError) {
+        // From a packet without a whole IP header nothing can be learnt, and the kernel refuses to run on it.
+        guard let egress, frame.count >= 34 else { return }
+        if frame.count < 54, frame[12] == 0x86, frame[13] == 0xdd { return }
+        trace.base.assumingMemoryBound(to: guard_trace.self).pointee.clock_ns = clock
+        var options = bpf_test_run_opts()
+        options.sz = optionsSize(upTo: \bpf_test_run_opts.repeat)
+        options.data_in = frame.baseAddress
+        options.data_size_in = UInt32(min(frame.count, 2048))
+        options.repeat = 1
+        try check(bpf_prog_test_run_opts(egress.program, &options), "run a frame of \(frame.count) bytes")
     }
 }

@@ -36,6 +36,7 @@ struct PolicyCompiler {
         config.abi_version = UInt32(GUARD_ABI_VERSION)
         config.flags = flags
         config.decapsulate = decapsulate
+        config.flow_count = target.flowCount
         config.rule_count = UInt32(policy.rules.count)
         limitRecords = policy.limits.enumerated().map { position, limit in
             guard_limit(limit, slot: target.limitSlots[limit.name] ?? UInt32(position))
@@ -181,6 +182,9 @@ struct PolicyCompiler {
         set(GUARD_CFG_LIMITS, policy.usesLimits)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
         set(GUARD_CFG_REJECT, policy.rules.contains { $0.action == .reject })
+        // A replay shows replies as such even where nothing could drop them.
+        set(GUARD_CFG_OPENED, policy.stateful && (target.isReplay || policy.canDropReplies))
+        set(GUARD_CFG_STATE, policy.asksForState)
         return flags
     }
 
@@ -212,6 +216,8 @@ struct PolicyCompiler {
                 entry.flags |= UInt8(GUARD_RULE_EXPIRES)
                 entry.expires_ns = programTime(ofSeconds: expires)
             }
+            if rule.askedState == .new { entry.flags |= UInt8(GUARD_RULE_NEW) }
+            if rule.askedState == .established { entry.flags |= UInt8(GUARD_RULE_ESTABLISHED) }
             entry.pattern_first = UInt32(patterns.count)
             entry.pattern_count = UInt16(rule.match.payload?.count ?? 0)
             patterns += (rule.match.payload ?? []).map(pattern)

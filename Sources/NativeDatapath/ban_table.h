@@ -3,20 +3,11 @@
 #ifndef NATIVE_BAN_TABLE_H
 #define NATIVE_BAN_TABLE_H
 
-/* Only maps that the program writes as a whole. */
-static __always_inline long bpf_map_update_elem(const void *map, const void *key, const void *value,
-                                                __u64 flags)
+static __always_inline long put_ban(const void *key, const void *value, __u64 flags)
 {
-	if (map != &guard_bans)
-		return -EINVAL;
 	if (flags == BPF_NOEXIST && native_bans_find(&current->bans, key))
 		return -EEXIST;
 	return native_bans_put(&current->bans, key, value);
-}
-
-static __always_inline long bpf_map_delete_elem(const void *map, const void *key)
-{
-	return map == &guard_bans ? native_bans_remove(&current->bans, key) : -EINVAL;
 }
 
 struct ban_walk {

@@ -23,8 +23,9 @@ public struct PolicyTestResult: Sendable {
 public func runPolicyTests(_ policy: CheckedPolicy, now: Int64) -> [PolicyTestResult] {
     policy.tests.map { test in
         var firewall = ReferenceFirewall(policy: policy)
-        let frame = ReferenceFrame(
+        var frame = ReferenceFrame(
             bytes: test.packet.frame(), timeNanoseconds: now, interface: test.packet.interface)
+        frame.isEstablished = test.packet.established
         let judgement = firewall.judge(frame)
         return PolicyTestResult(test: test, judgement: judgement, failure: failure(test, judgement, policy))
     }

@@ -9,7 +9,7 @@ extension PacketReading {
         switch name {
         case .nd: isNeighbourDiscovery
         case .ra: isRouterAdvertisement
-        case .pmtu: isPacketTooBig
+        case .pmtu: isPacketTooBig && quotesItsReceiver
         case .dhcp: isDHCPAnswer
         }
     }
@@ -27,17 +27,19 @@ extension PacketReading {
         return source.bits >> 118 == 0xfe80 >> 6
     }
 
+    var isPacketTooBig: Bool {
+        if proto == .icmp { return icmpType == 3 && icmpCode == 4 }
+        return proto == .icmpv6 && icmpType == 2
+    }
+
     /// It quotes a packet that its own receiver sent.
-    private var isPacketTooBig: Bool {
+    private var quotesItsReceiver: Bool {
         guard let destination, let payload else { return false }
         let quoted = Window(payload[...])
-        if proto == .icmp, icmpType == 3, icmpCode == 4 {
+        if proto == .icmp {
             return quoted.count >= 20 && quoted.byte(0) >> 4 == 4 && quoted.address(12, .ipv4) == destination
         }
-        if proto == .icmpv6, icmpType == 2 {
-            return quoted.count >= 40 && quoted.byte(0) >> 4 == 6 && quoted.address(8, .ipv6) == destination
-        }
-        return false
+        return quoted.count >= 40 && quoted.byte(0) >> 4 == 6 && quoted.address(8, .ipv6) == destination
     }
 
     private var isDHCPAnswer: Bool {

@@ -29,12 +29,14 @@ extension PacketReading {
         if proto.hasTypes {
             icmpType = left.byte(0)
             icmpCode = left.byte(1)
+            icmpIdentifier = left.number(4)
         }
     }
 
     private mutating func readTCP(_ left: Window) {
         let flags = TCPFlags(rawValue: left.byte(13))
         tcpFlags = flags
+        tcpNumbers = TCPNumbers(sequence: left.longNumber(4), acknowledged: left.longNumber(8))
         let headerLength = Int(left.byte(12) >> 4) * 4
         let lengthIsPossible = headerLength >= IPProtocol.tcp.fixedHeaderLength && headerLength <= left.count
         if !lengthIsPossible, isWhole { fail(.tcpHeaderLength) }

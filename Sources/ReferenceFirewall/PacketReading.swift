@@ -41,6 +41,12 @@ struct FragmentPlace {
     var count: Int
 }
 
+/// Where a TCP segment stands in its connection.
+struct TCPNumbers {
+    var sequence: UInt32
+    var acknowledged: UInt32
+}
+
 /// Every field that a step of the firewall looks at; nil where it could not be read.
 struct PacketReading {
     /// The first check that failed; nil in a well-formed packet.
@@ -76,6 +82,9 @@ struct PacketReading {
     var destinationPort: UInt16?
     var icmpType: UInt8?
     var icmpCode: UInt8?
+    /// Bytes 4 and 5, where echoes have their identifier.
+    var icmpIdentifier: UInt16?
+    var tcpNumbers: TCPNumbers?
     var tcpFlags: TCPFlags?
     var payload: [UInt8]?
 
@@ -125,6 +134,11 @@ struct Window {
 
     /// Two bytes in network order.
     func number(_ position: Int) -> UInt16 { UInt16(byte(position)) << 8 | UInt16(byte(position + 1)) }
+
+    /// Four bytes in network order.
+    func longNumber(_ position: Int) -> UInt32 {
+        UInt32(number(position)) << 16 | UInt32(number(position + 2))
+    }
 
     /// Four or sixteen bytes in network order.
     func address(_ position: Int, _ family: AddressFamily) -> IPAddress {

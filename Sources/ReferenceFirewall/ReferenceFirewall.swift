@@ -14,6 +14,7 @@ public struct ReferenceFirewall: Sendable {
     var clock = ReferenceClock()
     private let ownAddresses: Set<IPAddress>
     private var firstFragments = FragmentMemory()
+    private var connections = ConnectionMemory()
 
     /// A firewall for one policy, with the bans in force.
     /// - Parameters:
@@ -35,22 +36,44 @@ public struct ReferenceFirewall: Sendable {
     public mutating func judge(_ frame: ReferenceFrame) -> Judgement {
         clock.advance(to: frame.timeNanoseconds)
         var packet = Packet(frame, policy, ownAddresses)
+        connections.advance(to: frame.timeNanoseconds)
         if policy.fragments == .track { recall(&packet) }
         var judgement = decide(&packet)
         if policy.fragments == .track { keep(judgement, packet) }
         // A packet that `malformed: pass` or `spoofed: pass` let on says so, whatever decided later.
-        if judgement.detail.isEmpty { judgement.detail = packet.malformed ?? packet.spoofed ?? "" }
-        return policy.mode == .monitor ? onlyReported(judgement) : judgement
+        if judgement.detail.isEmpty {
+            judgement.detail = packet.malformed ?? packet.spoofed ?? packet.stateDetail ?? ""
+        }
+        if policy.mode == .monitor { judgement = onlyReported(judgement) }
+        if followsConnections, judgement.verdict == .pass, judgement.reason != .established {
+            connections.letIn(packet.read, asksForState: policy.asksForState)
+        }
+        return judgement
     }
+
+    /// Learns from a frame that this host sends.
+    public mutating func send(_ frame: ReferenceFrame) {
+        clock.advance(to: frame.timeNanoseconds)
+        connections.advance(to: frame.timeNanoseconds)
+        guard followsConnections else { return }
+        connections.send(Layers(frame: frame.bytes, decapsulating: policy.decapsulate).judged)
+    }
+
+    private var followsConnections: Bool { policy.stateful || policy.asksForState }
 
     /// The steps in their order; the first that decides does.
     private mutating func decide(_ packet: inout Packet) -> Judgement {
+        if let judgement = decideBeforeState(packet) { return judgement }
+        return state(&packet) ?? rulesAndDefault(&packet)
+    }
+
+    private mutating func decideBeforeState(_ packet: Packet) -> Judgement? {
         let beforeFragments =
             malformed(packet) ?? nonIP(packet) ?? spoofed(packet) ?? failsafe(packet)
             ?? laterThanFailsafe(packet) ?? ban(packet)
         if let beforeFragments { return beforeFragments }
         if let judgement = fragment(packet) { return judgement }
-        return essential(packet) ?? rulesAndDefault(&packet)
+        return essential(packet)
     }
 
     /// A frame, what could be read of it, and the checks that it failed.
@@ -62,6 +85,10 @@ public struct ReferenceFirewall: Sendable {
         var first: FirstFragment?
         /// What it, or its first, was charged to.
         var charges: [KeptCharge] = []
+        /// It belongs to a connection, for rules that ask.
+        var isEstablished = false
+        /// A TCP packet that fits no connection, where rules ask.
+        var stateDetail: String?
 
         var read: PacketReading { layers.judged }
         var malformed: String? { layers.malformed?.rawValue }
@@ -92,7 +119,7 @@ extension ReferenceFirewall {
     /// Keeps what was decided, for every layer that is a first fragment.
     private mutating func keep(_ judgement: Judgement, _ packet: Packet) {
         switch judgement.reason {
-        case .failsafe, .essential, .rule, .limit, .default: break
+        case .failsafe, .essential, .established, .rule, .limit, .default: break
         case .fragment where packet.first != nil: break
         default: return
         }
@@ -173,9 +200,28 @@ extension ReferenceFirewall {
         // Hop limit 255 or a link-local source prove nothing in a tunnel.
         guard packet.layers.around.isEmpty else { return nil }
         let names = EssentialTraffic.allCases.filter(policy.essential.contains)
-        let found = names.first { packet.read.isEssential($0) }
+        let found = names.first { name in
+            name == .pmtu && policy.stateful
+                ? packet.read.isPacketTooBig && connections.quoted(by: packet.read) != nil
+                : packet.read.isEssential(name)
+        }
         let check = packet.malformed ?? packet.spoofed
         return found.map { Judgement(.pass, .essential, detail: check ?? $0.rawValue) }
+    }
+
+    /// A reply to what this host opened passes; for other packets it is found out whether they belong to a
+    /// connection.
+    private mutating func state(_ packet: inout Packet) -> Judgement? {
+        guard followsConnections else { return nil }
+        let isReply = connections.isReply(packet.read)
+        if isReply, policy.stateful { return Judgement(.pass, .established) }
+        guard policy.asksForState else { return nil }
+        packet.isEstablished =
+            isReply || packet.frame.isEstablished || connections.isOfAccepted(packet.read)
+        if !packet.isEstablished, let segment = packet.read.segment, !segment.isFirst {
+            packet.stateDetail = "no state"
+        }
+        return nil
     }
 
     private mutating func rulesAndDefault(_ packet: inout Packet) -> Judgement {
@@ -199,6 +245,7 @@ extension ReferenceFirewall {
 
     private func isMatch(_ rule: Rule, _ packet: Packet) -> Bool {
         !rule.isExpired(atNanoseconds: packet.frame.timeNanoseconds)
+            && rule.askedState.map { ($0 == .established) == packet.isEstablished } ?? true
             && rule.match.holds(packet.read, on: packet.frame.interface)
     }
 

@@ -10,6 +10,8 @@ public struct ReferenceFrame: Hashable, Sendable {
     public var timeNanoseconds: Int64
     /// The interface it came in on; nil: one without a name, which only `*` and negations hold for.
     public var interface: String?
+    /// It belongs to a connection that this host accepted, whatever was seen before.
+    public var isEstablished = false
 
     /// - Parameter timeNanoseconds: since 1970-01-01T00:00Z.
     public init(bytes: [UInt8], timeNanoseconds: Int64 = 0, interface: String? = nil) {

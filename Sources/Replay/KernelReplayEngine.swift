@@ -51,6 +51,10 @@ public struct KernelReplayEngine: ReplayEngine {
             try program.run(frame.bytes, date: time.date, clock: time.clock, interface: interface.index))
     }
 
+    public mutating func send(_ frame: CapturedFrame) throws {
+        try program.send(frame.bytes, clock: clock.advance(to: frame.timeNanoseconds).clock)
+    }
+
     /// The kernel runs no frame below 14 bytes. One that ends behind a tag's ethertype is as unreadable;
     /// only its name differs.
     private func judgeShort(_ time: ReplayTime, _ interface: UInt32) throws -> Judgement {

@@ -21,11 +21,13 @@ public struct ModelReplayEngine: ReplayEngine {
             bucketLines: Int(options.bucketLines))
     }
 
-    public mutating func judge(_ frame: CapturedFrame) -> Judgement {
-        firewall.judge(
-            ReferenceFrame(
-                bytes: Array(frame.bytes), timeNanoseconds: max(0, frame.timeNanoseconds),
-                interface: frame.interface)
-        )
+    public mutating func judge(_ frame: CapturedFrame) -> Judgement { firewall.judge(reference(frame)) }
+
+    public mutating func send(_ frame: CapturedFrame) { firewall.send(reference(frame)) }
+
+    private func reference(_ frame: CapturedFrame) -> ReferenceFrame {
+        ReferenceFrame(
+            bytes: Array(frame.bytes), timeNanoseconds: max(0, frame.timeNanoseconds),
+            interface: frame.interface)
     }
 }

@@ -39,6 +39,12 @@ public struct NativeReplayEngine: ReplayEngine {
         datapath.run(frame.bytes, &trace)
         return generation.judgement(ProgramAnswer(trace))
     }
+
+    public mutating func send(_ frame: CapturedFrame) {
+        var trace = guard_trace()
+        trace.clock_ns = clock.advance(to: frame.timeNanoseconds).clock
+        datapath.send(frame.bytes, trace)
+    }
 }
 
 /// Owns an engine of the C side.
@@ -66,6 +72,13 @@ private final class NativeProgram {
         var key = guard_ban_key(prefix)
         var ban = guard_ban(Ban(prefix, since: 0, ends: nil, reason: ""))
         try check(native_datapath_ban(datapath, &key, &ban), "ban \(prefix)")
+    }
+
+    func send(_ frame: UnsafeRawBufferPointer, _ trace: guard_trace) {
+        var trace = trace
+        var frame = native_frame(
+            bytes: frame.baseAddress, length: UInt32(clamping: frame.count), linear: linearBytes)
+        native_datapath_send(datapath, &frame, &trace)
     }
 
     func run(_ frame: UnsafeRawBufferPointer, _ trace: inout guard_trace) {

@@ -6,4 +6,7 @@ import PolicyLanguage
 /// An evaluator of captured frames, in their order.
 public protocol ReplayEngine {
     mutating func judge(_ frame: CapturedFrame) throws -> Judgement
+
+    /// A frame that this host sends: connections are learnt from it.
+    mutating func send(_ frame: CapturedFrame) throws
 }

@@ -52,11 +52,16 @@ public struct ReplayRun<Engine: ReplayEngine> {
         self.device = device
     }
 
-    public mutating func judge(_ captured: CapturedFrame) throws -> ReplayedPacket {
+    /// - Parameter isSent: this host sends the frame, whatever its source is.
+    public mutating func judge(
+        _ captured: CapturedFrame, isSent: Bool = false
+    ) throws -> ReplayedPacket {
         var frame = captured
         if let device { frame.interface = device }
         let headers = decoder.describe(frame.bytes)
-        let isOutbound = headers.map { headers in hosts.contains { $0.contains(headers.source) } } ?? false
+        let isOutbound =
+            isSent || headers.map { headers in hosts.contains { $0.contains(headers.source) } } ?? false
+        if isOutbound { try engine.send(frame) }
         let judgement = isOutbound ? Judgement(.pass, .outbound) : try engine.judge(frame)
         summary.add(judgement)
         return ReplayedPacket(

@@ -39,7 +39,7 @@ struct CaseFolder {
             if frame.timeNanoseconds != time { lines.append("at " + seconds(frame.timeNanoseconds)) }
             if frame.interface != interface { lines.append("on \(frame.interface ?? "-")") }
             (time, interface) = (frame.timeNanoseconds, frame.interface)
-            lines.append("hex " + hex(frame.bytes))
+            lines.append((frame.isSent ? "sent " : "hex ") + hex(frame.bytes))
         }
         return lines.map { $0 + "\n" }.joined()
     }
@@ -58,7 +58,7 @@ struct CaseFolder {
                 try run.judge(
                     CapturedFrame(
                         bytes: $0, originalLength: frame.bytes.count, timeNanoseconds: frame.timeNanoseconds,
-                        interface: frame.interface, number: index + 1))
+                        interface: frame.interface, number: index + 1), isSent: frame.isSent)
             }
             lines += packet.json.text + "\n"
         }

@@ -90,10 +90,12 @@ extension RandomSituation {
 extension RandomFrame {
     func judged(by engine: inout some ReplayEngine) throws -> Judgement {
         try bytes.withUnsafeBytes {
-            try engine.judge(
-                CapturedFrame(
-                    bytes: $0, originalLength: bytes.count, timeNanoseconds: timeNanoseconds,
-                    interface: interface, number: 1))
+            let frame = CapturedFrame(
+                bytes: $0, originalLength: bytes.count, timeNanoseconds: timeNanoseconds,
+                interface: interface, number: 1)
+            guard isSent else { return try engine.judge(frame) }
+            try engine.send(frame)
+            return Judgement(.pass, .outbound)
         }
     }
 

@@ -162,7 +162,7 @@ struct Small {
         lines.append("lines of buckets: \(situation.bucketLines)")
         if !situation.ownAddresses.isEmpty { lines.append("own addresses: \(situation.ownAddresses)") }
         for (index, frame) in situation.frames.enumerated() {
-            let interface = frame.interface.map { " on \($0)" } ?? ""
+            let interface = (frame.interface.map { " on \($0)" } ?? "") + (frame.isSent ? ", sent" : "")
             lines.append(
                 "frame \(index + 1) at \(seconds(frame.timeNanoseconds)) s\(interface): \(hex(frame.bytes))")
         }

@@ -52,6 +52,11 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
         "guard_limited_group", MemoryLayout<guard_limited_group>.size,
         MemoryLayout<guard_limited_group>.stride, 384
     ),
+    ("guard_flow_key", MemoryLayout<guard_flow_key>.size, MemoryLayout<guard_flow_key>.stride, 40),
+    ("guard_mark_line", MemoryLayout<guard_mark_line>.size, MemoryLayout<guard_mark_line>.stride, 64),
+    (
+        "guard_flow_totals", MemoryLayout<guard_flow_totals>.size, MemoryLayout<guard_flow_totals>.stride, 32
+    ),
     ("guard_ban_key", MemoryLayout<guard_ban_key>.size, MemoryLayout<guard_ban_key>.stride, 24),
     ("guard_ban", MemoryLayout<guard_ban>.size, MemoryLayout<guard_ban>.stride, 104),
     ("guard_ban_upkeep", MemoryLayout<guard_ban_upkeep>.size, MemoryLayout<guard_ban_upkeep>.stride, 40),
@@ -89,9 +94,10 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<Config>.offset(of: \.own) == own)
     #expect(MemoryLayout<Config>.offset(of: \.own_count) == own + 4)
     #expect(MemoryLayout<Config>.offset(of: \.decapsulate) == own + 8)
-    #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 12)
-    #expect(MemoryLayout<Config>.offset(of: \.seed) == own + 44)
-    #expect(MemoryLayout<Config>.size == own + 52)
+    #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 20)
+    #expect(MemoryLayout<Config>.offset(of: \.flow_count) == own + 12)
+    #expect(MemoryLayout<Config>.offset(of: \.seed) == own + 52)
+    #expect(MemoryLayout<Config>.size == own + 60)
 }
 
 @Test func `fields of rules, bans, events and traces lie where C has them`() {
@@ -103,6 +109,7 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<guard_pattern>.offset(of: \.offset) == 32)
     #expect(MemoryLayout<guard_pattern>.offset(of: \.length) == 33)
     #expect(MemoryLayout<guard_ban_key>.offset(of: \.high) == 8)
+    #expect(MemoryLayout<guard_flow>.offset(of: \.state) == 40 && MemoryLayout<guard_flow>.size == 48)
     #expect(MemoryLayout<guard_ban>.offset(of: \.packets) == 16)
     #expect(MemoryLayout<guard_ban>.offset(of: \.limit_slot) == 36)
     #expect(MemoryLayout<guard_ban>.offset(of: \.reason) == 40)

@@ -51,6 +51,7 @@ private let flagCases: [FlagCase] = [
 private func empty() -> CheckedPolicy {
     var policy = CheckedPolicy(name: "empty")
     (policy.defaultVerdict, policy.essential, policy.fragments) = (.pass, [], .drop)
+    policy.stateful = false
     return policy
 }
 
@@ -70,6 +71,49 @@ func `a policy's key sets its flag and no other`(_ flag: FlagCase) throws {
     let config = try compile(empty(), for: target).config
     #expect(config.flags == UInt32((GUARD_CFG_VIRTUAL_CLOCK.rawValue | GUARD_CFG_OWN_ADDRESSES.rawValue)))
     #expect(config.own_count == 2)
+}
+
+private struct OneFile: FileReader {
+    var text: String
+    func read(_ path: String) throws(FileReadError) -> [UInt8] { Array(text.utf8) }
+}
+
+private struct ConnectionCase: Sendable {
+    var keys: String
+    var live: UInt32
+    var replay: UInt32
+}
+
+/// Where the tables of connections are needed: live only where something could drop replies.
+private let connectionCases: [ConnectionCase] = {
+    let (opened, state) = (UInt32(GUARD_CFG_OPENED.rawValue), UInt32(GUARD_CFG_STATE.rawValue))
+    return [
+        .init(keys: "default: pass", live: 0, replay: opened),
+        .init(keys: "default: drop", live: opened, replay: opened),
+        .init(keys: "default: drop\nstateful: false", live: 0, replay: 0),
+        .init(
+            keys: "default: pass\nrules: [{ name: r, service: tcp/1, action: drop }]", live: opened,
+            replay: opened),
+        .init(
+            keys: "default: pass\nrules: [{ name: r, state: new, action: pass }]", live: state,
+            replay: opened | state),
+        .init(
+            keys: "default: pass\nrules: [{ name: r, state: [new, established], action: pass }]", live: 0,
+            replay: opened),
+        .init(
+            keys: "default: drop\nstateful: false\nrules: [{ name: r, state: established, action: pass }]",
+            live: state, replay: state),
+    ]
+}()
+
+@Test(arguments: connectionCases.indices)
+func `connections are followed where replies could be dropped or a rule asks`(index: Int) throws {
+    let sample = connectionCases[index]
+    let policy = try #require(loadPolicy(path: "p.conf", reader: OneFile(text: sample.keys), now: 0).policy)
+    let mask = UInt32(GUARD_CFG_OPENED.rawValue | GUARD_CFG_STATE.rawValue)
+    let live = try compile(policy, for: CompileTarget()).config
+    #expect(live.flags & mask == sample.live && live.flow_count == UInt32(GUARD_FLOWS))
+    #expect(try compile(policy, for: testTarget()).config.flags & mask == sample.replay)
 }
 
 @Test func `each tunnel has a bit of its own`() throws {

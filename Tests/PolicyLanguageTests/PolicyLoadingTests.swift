@@ -36,16 +36,15 @@ import Testing
         #expect(policy?.neverBan == addressSet("192.0.2.0/24").subtracting(addressSet("192.0.2.66")))
     }
 
-    @Test func `defaults are those of the language, but for state`() {
+    @Test func `defaults are those of the language`() {
         let report = load("default: drop\n")
         #expect(report.policy?.name == "policy")
         #expect(report.policy?.mode == .enforce)
         #expect(report.policy?.essential == [.nd, .ra, .pmtu, .dhcp])
         #expect(report.policy?.malformed == .drop && report.policy?.spoofed == .drop)
-        #expect(report.policy?.stateful == false && report.policy?.fragments == .track)
+        #expect(report.policy?.stateful == true && report.policy?.fragments == .track)
         #expect(report.policy?.unsupported.isEmpty == true)
-        #expect(report.diagnostics.map(\.id) == ["default-not-yet-supported"])
-        #expect(report.diagnostics.allSatisfy { $0.severity == .note && $0.isOfWholeFile })
+        #expect(report.diagnostics.isEmpty)
     }
 
     @Test(arguments: [
@@ -79,7 +78,7 @@ import Testing
               - { packet: tcp 192.0.2.1:1 > 192.0.2.2:2 established, expect: reject }
             """)
         let policy = report.policy
-        let keys = ["stateful", "inspect", "state", "syn-cookies", "established"]
+        let keys = ["inspect", "syn-cookies"]
         #expect(Set(policy?.unsupported.map(\.key) ?? []) == Set(keys))
         #expect(report.diagnostics.allSatisfy { $0.severity == .note && $0.id == "not-yet-supported" })
         #expect(policy?.stateful == true && policy?.fragments == .track)

@@ -12,6 +12,7 @@ func policy(_ rules: [Rule] = [], change: (inout CheckedPolicy) -> Void = { _ in
     var made = CheckedPolicy(name: "test")
     made.rules = rules
     made.fragments = .pass
+    made.stateful = false
     made.defaultVerdict = .pass
     change(&made)
     return made

@@ -5,9 +5,9 @@
 // frames.txt, line by line: `# comment`; `--host`, `--ban`, `--dev` with a value, as on the command line,
 // `--own ADDRESS`, one of the host's own, and `--bucket-lines N` of token buckets; `at SECONDS`, the
 // capture's clock from here on; `on NAME`, the interface of frames in bytes from here on (`-`: none);
-// `hex BYTES`, a frame as it is; else a packet in text, with `N x` before it so many, which changes behind
-// `|` may break: `tag CONTROL [ETHERTYPE]` (an outermost tag), `options BYTES` (of IPv4), `byte OFFSET VALUE`
-// (offset decimal, the rest hexadecimal), `cut LENGTH`.
+// `hex BYTES`, a frame as it is, `sent BYTES`, one that this host sends; else a packet in text, with `N x`
+// before it so many, which changes behind `|` may break: `tag CONTROL [ETHERTYPE]` (an outermost tag),
+// `options BYTES` (of IPv4), `byte OFFSET VALUE` (offset decimal, the rest hexadecimal), `cut LENGTH`.
 import Capture
 import Foundation
 import JSONOutput
@@ -21,6 +21,7 @@ struct ReplayCase {
         var bytes: [UInt8]
         var timeNanoseconds: Int64
         var interface: String?
+        var isSent = false
     }
 
     /// What is wrong with a case's own files.
@@ -69,7 +70,7 @@ struct ReplayCase {
                 try run.judge(
                     CapturedFrame(
                         bytes: $0, originalLength: frame.bytes.count, timeNanoseconds: frame.timeNanoseconds,
-                        interface: frame.interface, number: index + 1))
+                        interface: frame.interface, number: index + 1), isSent: frame.isSent)
             }
             lines.append(packet.json.text)
         }
@@ -93,9 +94,11 @@ extension ReplayCase {
             options.bucketLines = UInt32(clamping: try Self.number(words.last ?? "", radix: 10))
         case "at": clock = try Self.nanoseconds(words.last ?? "")
         case "on": interface = words.last == "-" ? nil : words.last.map(String.init)
-        case "hex":
+        case "hex", "sent":
             let bytes = try Self.bytes(words.dropFirst().joined())
-            frames.append(Frame(bytes: bytes, timeNanoseconds: clock, interface: interface))
+            frames.append(
+                Frame(
+                    bytes: bytes, timeNanoseconds: clock, interface: interface, isSent: first == "sent"))
         default:
             let isMany = words.count > 2 && words[1] == "x"
             let count = isMany ? Int(try Self.number(first, radix: 10)) : 1

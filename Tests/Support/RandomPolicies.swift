@@ -16,7 +16,7 @@ extension SeededGenerator {
             .init("mode", chance(15) ? "monitor" : "enforce"),
             .init("malformed", chance(50) ? "pass" : "drop"),
             .init("spoofed", chance(40) ? "pass" : "drop"),
-            .init("stateful", "false"), .init("fragments", fragments),
+            .init("stateful", chance(60) ? "true" : "false"), .init("fragments", fragments),
             .init("essential", some(of: ["nd", "ra", "pmtu", "dhcp"], percent: 60), isList: true),
         ]
         if !Vocabulary.decapsulate.isEmpty, chance(50) {

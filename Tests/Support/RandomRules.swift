@@ -51,7 +51,7 @@ extension SeededGenerator {
 
     private static let furtherKeys = [
         "source-port", "tcp-flags", "family", "interface", "vlan", "inner-vlan", "length", "ttl", "dscp",
-        "fragment", "ip-options", "payload",
+        "fragment", "ip-options", "payload", "state",
     ]
 
     private mutating func further(_ key: String, _ laterFragments: Bool) -> Entry {
@@ -66,6 +66,7 @@ extension SeededGenerator {
         case "dscp": Entry(key, ranges([0, 10, 46, 63]))
         case "fragment": Entry(key, fragment(laterFragments))
         case "ip-options": Entry(key, pick(["true", "false"]))
+        case "state": Entry(key, pick([["new"], ["established"], ["new", "established"]]))
         default: Entry(key, (0...below(2)).map { _ in pattern() })
         }
     }

@@ -9,6 +9,8 @@ public struct RandomFrame: Sendable, Hashable {
     /// Since 1970-01-01T00:00Z.
     public var timeNanoseconds: Int64
     public var interface: String?
+    /// This host sends it.
+    public var isSent = false
 
     public init(bytes: [UInt8], timeNanoseconds: Int64, interface: String?) {
         (self.bytes, self.timeNanoseconds, self.interface) = (bytes, timeNanoseconds, interface)
@@ -22,6 +24,10 @@ public struct RandomTraffic {
     private let captured: [[UInt8]]
     /// Most fragments have no others.
     private let isFlood: Bool
+    /// Nil: all packets come in.
+    private let conversations: ConversationWriter?
+    /// The frame that is being made is one of this host's.
+    private var isSent = false
     private var clock = TrafficClock()
     /// Fragments of trains that have begun.
     private var trains: [[[UInt8]]] = []
@@ -35,19 +41,28 @@ public struct RandomTraffic {
         self.interfaces = interfaces
         self.captured = captured
         isFlood = writer.random.chance(5)
+        conversations = writer.random.chance(60) ? ConversationWriter(&writer.random) : nil
     }
 
     public mutating func next() -> RandomFrame {
+        isSent = conversations != nil && writer.random.chance(8)
         var bytes = nextBytes()
         if writer.random.chance(7) { bytes.removeLast(writer.random.below(bytes.count + 1)) }
         if writer.random.chance(5) { bytes += [UInt8](repeating: 0, count: writer.random.below(40) + 1) }
         if recent.count < 32 { recent.append(bytes) } else { recent[writer.random.below(32)] = bytes }
         let interface = writer.random.chance(50) ? writer.random.pick(interfaces) : nil
-        return RandomFrame(bytes: bytes, timeNanoseconds: clock.next(&writer.random), interface: interface)
+        var frame = RandomFrame(
+            bytes: bytes, timeNanoseconds: clock.next(&writer.random), interface: interface)
+        frame.isSent = isSent
+        return frame
     }
 
     private mutating func nextBytes() -> [UInt8] {
         if isFlood, writer.random.chance(80) { return writer.loneFragment() }
+        if let conversations, writer.random.chance(60) {
+            isSent = conversations.write(to: &writer)
+            return writer.bytes
+        }
         if !trains.isEmpty, writer.random.chance(60) { return nextOfTrain() }
         switch writer.random.below(100) {
         case 0..<48: return built(tunnels: 0)
@@ -127,7 +142,8 @@ public struct RandomTraffic {
 }
 
 /// From 990 s after the epoch on, where random rules expire: mostly a little later, often the same time
-/// again, seldom back, seldom over or to the very edge of 30 s, for which first fragments are kept.
+/// again, seldom back, seldom over or to the very edge of 30 s, for which first fragments are kept, or of the
+/// other timeouts that connections have.
 private struct TrafficClock {
     private static let second: Int64 = 1_000_000_000
     private var now = 990 * second
@@ -142,7 +158,10 @@ private struct TrafficClock {
         case 970..<980: now = (now / Self.second + 1) * Self.second - random.pick([0, 0, 1])
         case 980..<990: now -= Int64(random.below(1_000_000_000))
         case 990..<994: now = max(now, remembered + 30 * Self.second - random.pick([0, 1, -1]))
-        case 994..<996: now += 31 * Self.second
+        case 994: now += 31 * Self.second
+        case 995:
+            let timeout = random.pick([120, 120, 120, 120, 120, 120, 5 * 24 * 3600]) * Self.second
+            now = max(now, remembered + timeout - random.pick([0, 1, -1]))
         default: remembered = now
         }
         return now

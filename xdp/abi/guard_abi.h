@@ -13,6 +13,7 @@
 #include "guard_bans.h"
 #include "guard_answers.h"
 #include "guard_classifier.h"
+#include "guard_flows.h"
 #include "guard_limited.h"
 #include "guard_limits.h"
 #include "guard_words.h"
@@ -90,6 +91,8 @@ struct guard_config {
 	__u32 own; /* struct guard_own_address[own_count]: this host's addresses */
 	__u32 own_count;
 	__u32 decapsulate; /* enum guard_tunnel: what the rules look behind */
+	__u32 flow_count; /* of guard_flows */
+	__u32 flow_padding;
 	__u64 own_filter[4]; /* bit own_bit(address) of each */
 	__u64 seed; /* of all keyed hashes of packets: a secret of the host; 0 in a replay */
 };

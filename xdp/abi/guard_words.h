@@ -71,6 +71,8 @@ enum guard_detail {
 	GUARD_DETAIL_RA,
 	GUARD_DETAIL_PMTU,
 	GUARD_DETAIL_DHCP,
+	/* state */
+	GUARD_DETAIL_NO_STATE,
 	GUARD_DETAILS,
 };
 
@@ -133,6 +135,7 @@ static inline const char *guard_detail_name(enum guard_detail detail)
 	case GUARD_DETAIL_RA: return "ra";
 	case GUARD_DETAIL_PMTU: return "pmtu";
 	case GUARD_DETAIL_DHCP: return "dhcp";
+	case GUARD_DETAIL_NO_STATE: return "no state";
 	default: return "unknown";
 	}
 }

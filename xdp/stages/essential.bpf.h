@@ -3,7 +3,7 @@
 #ifndef GUARD_ESSENTIAL_BPF_H
 #define GUARD_ESSENTIAL_BPF_H
 
-#include "stages/packet.bpf.h"
+#include "stages/inbound.bpf.h"
 
 /* Whether the header that an ICMP error quotes has this packet's destination as its source: the error answers
  * a packet that was really sent from there. */
@@ -26,6 +26,15 @@ static __always_inline int quotes_own_ipv6(struct xdp_md *ctx, const struct pack
 		return 0;
 	return ip.version == 6 && address_half(&ip.saddr, 0) == packet->destination.high &&
 	       address_half(&ip.saddr, 8) == packet->destination.low;
+}
+
+/* Whether a "packet too big" answers what this host sent: a packet of a known connection, or where those are
+ * not followed one from its address. */
+static __always_inline int answers_own(struct xdp_md *ctx, const struct packet *packet)
+{
+	if (guard_config.flags & GUARD_CFG_OPENED)
+		return quoted_fit(ctx, packet) != FLOW_UNKNOWN;
+	return packet->protocol == IPPROTO_ICMP ? quotes_own_ipv4(ctx, packet) : quotes_own_ipv6(ctx, packet);
 }
 
 static __always_inline int is_neighbour_discovery(const struct packet *packet)
@@ -52,11 +61,11 @@ static __always_inline enum guard_detail essential(struct xdp_md *ctx, const str
 			return GUARD_DETAIL_ND;
 		if (flags & GUARD_CFG_ESSENTIAL_RA && is_router_advertisement(packet))
 			return GUARD_DETAIL_RA;
-		if (flags & GUARD_CFG_ESSENTIAL_PMTU && packet->key == 2 && quotes_own_ipv6(ctx, packet))
+		if (flags & GUARD_CFG_ESSENTIAL_PMTU && packet->key == 2 && answers_own(ctx, packet))
 			return GUARD_DETAIL_PMTU;
 	} else if (packet->protocol == IPPROTO_ICMP) {
 		if (flags & GUARD_CFG_ESSENTIAL_PMTU && packet->key == 3 && packet->icmp_code == 4 &&
-		    quotes_own_ipv4(ctx, packet))
+		    answers_own(ctx, packet))
 			return GUARD_DETAIL_PMTU;
 	} else if (packet->protocol == IPPROTO_UDP && flags & GUARD_CFG_ESSENTIAL_DHCP) {
 		if ((packet->source_port == 67 && packet->key == 68) ||

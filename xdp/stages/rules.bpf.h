@@ -45,6 +45,14 @@ static __always_inline int has_expired(struct search *search, const struct guard
 	return search->now_ns >= rule->expires_ns;
 }
 
+/* A rule with neither flag, or both, asks nothing. */
+static __always_inline int state_matches(const struct search *search, const struct guard_rule *rule)
+{
+	__u8 asked = rule->flags & (GUARD_RULE_NEW | GUARD_RULE_ESTABLISHED);
+
+	return !asked || asked & (search->is_established ? GUARD_RULE_ESTABLISHED : GUARD_RULE_NEW);
+}
+
 /* What a rule whose rows match does: 1 where it decides, 0 to go on. */
 static __always_inline int consider(const struct view *view, struct search *search, __u32 number)
 {
@@ -54,6 +62,8 @@ static __always_inline int consider(const struct view *view, struct search *sear
 	if (!rule)
 		return 0;
 	if (rule->flags & GUARD_RULE_EXPIRES && has_expired(search, rule))
+		return 0;
+	if (guard_config.flags & GUARD_CFG_STATE && !state_matches(search, rule))
 		return 0;
 	if (guard_config.flags & GUARD_CFG_PAYLOAD && rule->pattern_count &&
 	    !payload_matches(view, rule, search->payload_length))

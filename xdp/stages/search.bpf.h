@@ -31,6 +31,7 @@ struct search {
 	__u32 would_drop_slot; /* the first rule in monitor mode that would drop; GUARD_NO_SLOT: none */
 	__u8 verdict;
 	__u8 log;
+	__u8 is_established; /* the packet's state, where some rule asks for it */
 	/* of limits */
 	__u32 limit_slot; /* that dropped the packet; GUARD_NO_SLOT: none */
 	__u32 bytes; /* of the frame up to the end of its IP packet */
@@ -44,6 +45,7 @@ static __always_inline void search_clear(struct search *search)
 	search->would_drop_slot = GUARD_NO_SLOT;
 	search->log = 0;
 	search->limit_slot = GUARD_NO_SLOT;
+	search->is_established = 0;
 }
 
 #endif

@@ -45,6 +45,18 @@ void native_datapath_destroy(struct native_datapath *datapath);
 int native_datapath_run(struct native_datapath *datapath, const struct native_frame *frame,
                         struct guard_trace *trace);
 
+/* Runs the egress program on a frame that this host sends, where the policy follows connections. `trace` asks
+ * as above. */
+void native_datapath_send(struct native_datapath *datapath, const struct native_frame *frame,
+                          const struct guard_trace *trace);
+
+/* The connection of exactly this key, until the next frame; NULL: not known. */
+const struct guard_flow *native_datapath_find_flow(struct native_datapath *datapath,
+                                                   const struct guard_flow_key *key);
+
+/* What happened to the tables of connections. */
+struct guard_flow_totals native_datapath_flow_totals(const struct native_datapath *datapath);
+
 /* Adds a ban or replaces it. 0, or the negative errno: EINVAL for a prefix that cannot be, E2BIG where
  * GUARD_BANS_MAX prefixes are banned, ENOMEM. */
 int native_datapath_ban(struct native_datapath *datapath, const struct guard_ban_key *prefix,

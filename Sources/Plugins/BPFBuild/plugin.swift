@@ -9,15 +9,17 @@ struct BPFBuild: BuildToolPlugin {
         let output = context.pluginWorkDirectoryURL.appending(path: "BPFImages.swift")
         let clang = try context.tool(named: "clang").url
         let names = [
-            "guard.bpf.c", "entry.bpf.c", "dispatcher.bpf.c", "maps.bpf.h", "config.bpf.h",
             "abi/guard_abi.h", "abi/guard_addresses.h", "abi/guard_answers.h", "abi/guard_bans.h",
-            "abi/guard_buckets.h", "abi/guard_classifier.h", "abi/guard_limited.h", "abi/guard_limits.h",
-            "abi/guard_words.h", "stages/addresses.bpf.h", "stages/answer_frame.bpf.h",
+            "abi/guard_buckets.h", "abi/guard_classifier.h", "abi/guard_flows.h",
+            "abi/guard_limited.h", "abi/guard_limits.h",
+            "abi/guard_words.h", "config.bpf.h", "dispatcher.bpf.c", "egress.bpf.c", "entry.bpf.c",
+            "guard.bpf.c", "maps.bpf.h", "stages/addresses.bpf.h", "stages/answer_frame.bpf.h",
             "stages/answers.bpf.h", "stages/bans.bpf.h", "stages/buckets.bpf.h", "stages/classify.bpf.h",
             "stages/count.bpf.h", "stages/essential.bpf.h", "stages/fragments.bpf.h",
             "stages/limited.bpf.h", "stages/limits.bpf.h",
             "stages/packet.bpf.h", "stages/parse.bpf.h", "stages/rows.bpf.h", "stages/rules.bpf.h",
             "stages/search.bpf.h", "stages/spoofed.bpf.h", "stages/tables.bpf.h",
+            "stages/flows.bpf.h", "stages/inbound.bpf.h", "stages/outbound.bpf.h",
             "stages/transport.bpf.h", "stages/tunnel.bpf.h", "stages/tuples.bpf.h",
         ]
         return [

@@ -51,7 +51,8 @@ func embedded(_ source: String, as name: String) -> String {
 }
 
 let source =
-    embedded("guard.bpf.c", as: "guardObjectBase64") + embedded("entry.bpf.c", as: "entryObjectBase64")
+    embedded("guard.bpf.c", as: "guardObjectBase64") + embedded("egress.bpf.c", as: "egressObjectBase64")
+    + embedded("entry.bpf.c", as: "entryObjectBase64")
     + embedded("dispatcher.bpf.c", as: "dispatcherObjectBase64")
 do { try source.write(toFile: output, atomically: true, encoding: .utf8) } catch {
     fail("cannot write \(output): \(error)")

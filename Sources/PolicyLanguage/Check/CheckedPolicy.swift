@@ -16,7 +16,7 @@ public struct CheckedPolicy: Sendable {
     public var malformed: PassOrDrop = .drop
     public var spoofed: PassOrDrop = .drop
     /// Replies to connections that this host opened pass.
-    public var stateful = false
+    public var stateful = true
     public var fragments: FragmentHandling = .track
     public var essential: Set<EssentialTraffic> = Set(EssentialTraffic.allCases)
     /// Headers behind which rules, failsafe and never-ban look.

@@ -31,27 +31,9 @@ extension PolicyChecker {
         }
     }
 
-    /// Connections are not followed yet: written out it is refused, left out it is off.
     private mutating func checkState() {
-        policy.stateful = main.stateful?.value ?? false
+        policy.stateful = main.stateful?.value ?? true
         policy.fragments = main.fragments?.value ?? .track
-        if let stateful = main.stateful, stateful.value { notYet("stateful", stateful.range) }
-    }
-
-    mutating func noteDefaults() {
-        if !main.keys.contains("stateful") {
-            noteDefault(
-                "connections are not followed yet: replies to this host's own need rules",
-                help: "write stateful: false to say that this is meant")
-        }
-    }
-
-    private mutating func noteDefault(_ message: String, help: String) {
-        guard let source = main.range?.source else { return }
-        note(
-            Diagnostic(
-                .note, id: "default-not-yet-supported", message, at: SourceRange(source, 0, 0), help: help,
-                isOfWholeFile: true))
     }
 
     private mutating func checkFailsafe(_ entry: FailsafeAST) {

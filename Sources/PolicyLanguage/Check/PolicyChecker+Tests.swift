@@ -11,7 +11,6 @@ extension PolicyChecker {
                 undefinedRule(rule)
             }
             guard let packet = ast.packet else { continue }
-            if packet.value.established { notYet("established", packet.range) }
             var test = PolicyTest(packet: packet.value, range: ast.range)
             test.verdict = ast.verdict.flatMap { RuleAction(rawValue: $0.value.rawValue) }
             test.rule = ast.rule?.value

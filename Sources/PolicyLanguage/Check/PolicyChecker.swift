@@ -52,7 +52,6 @@ struct PolicyChecker {
         checkDefinitions()
         checkRules()
         checkTests()
-        noteDefaults()
         warnOfUnused()
         return policy
     }

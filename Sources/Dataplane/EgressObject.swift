@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program that learns connections from what this host sends: loaded over the maps of the generation that it
+// belongs to. In: a loaded generation. Out: a program to attach at the egress of its interfaces.
+import CBPF
+import Foundation
+import Glibc
+import GuardABI
+
+extension guard_config {
+    /// Connections are followed: an egress program belongs to the generation.
+    var followsConnections: Bool {
+        flags & UInt32(GUARD_CFG_OPENED.rawValue | GUARD_CFG_STATE.rawValue) != 0
+    }
+}
+
+/// A loaded egress program. It lives as long as this object, a link or a pin holds it.
+final class EgressObject {
+    static let programName = "xdpguard_egress"
+    /// The generation's maps that both programs use.
+    private static let shared = [
+        "guard_flows", "guard_half_open", "guard_flow_marks", "guard_flow_ports", "guard_flow_totals",
+        "guard_tables", "guard_trace",
+    ]
+    /// Maps of its own.
+    private static let own = ["guard_scratch", ".rodata.config"]
+
+    private let object: OpaquePointer
+    private(set) var program: Int32 = -1
+
+    /// Loads the program beside a generation, or nil where its policy follows no connections.
+    static func beside(_ generation: GuardObject) throws(KernelError) -> EgressObject? {
+        generation.config.followsConnections ? try EgressObject(generation) : nil
+    }
+
+    private init(_ generation: GuardObject) throws(KernelError) {
+        guard let elf = Data(base64Encoded: egressObjectBase64) else {
+            throw KernelError("decode the embedded egress program", code: EINVAL)
+        }
+        LogBuffer.shared.reset()
+        let opened = elf.withUnsafeBytes { bpf_object__open_mem($0.baseAddress, $0.count, nil) }
+        guard let opened else { throw KernelError("open the egress program", log: LogBuffer.shared.text) }
+        object = opened
+        try configure(generation)
+        let result = bpf_object__load(object)
+        if result < 0 {
+            throw KernelError("load the egress program", code: -result, log: LogBuffer.shared.text)
+        }
+        program = bpf_program__fd(bpf_object__find_program_by_name(object, Self.programName))
+    }
+
+    deinit { bpf_object__close(object) }
+
+    /// Of the maps that the stages declare only those are made that are used here.
+    private func configure(_ generation: GuardObject) throws(KernelError) {
+        var next = bpf_object__next_map(object, nil)
+        while let map = next {
+            let name = String(cString: bpf_map__name(map))
+            if Self.shared.contains(name) {
+                try check(bpf_map__reuse_fd(map, generation.descriptor(name)), "share \(name)")
+            } else if !Self.own.contains(name) {
+                try check(bpf_map__set_autocreate(map, false), "leave \(name) out")
+            }
+            next = bpf_object__next_map(object, map)
+        }
+        var config = generation.config
+        // Sources are not judged here.
+        config.flags &= ~UInt32(GUARD_CFG_OWN_ADDRESSES.rawValue)
+        guard let constants = bpf_object__find_map_by_name(object, ".rodata.config") else {
+            throw KernelError("find the egress program's configuration", code: ENOENT)
+        }
+        try check(
+            bpf_map__set_initial_value(constants, &config, MemoryLayout<guard_config>.size),
+            "configure the egress program")
+    }
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The tables of connections: keys, timeouts, marks and the moves between tables, for the XDP program and the
+ * egress program alike. docs/policy.md, "Connections", says what each packet does. */
+#ifndef GUARD_FLOWS_BPF_H
+#define GUARD_FLOWS_BPF_H
+
+#include "stages/rows.bpf.h"
+#include "stages/transport.bpf.h"
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+#define SECOND_NS 1000000000ULL
+
+/* What the tables say of an inbound packet. */
+enum flow_fit {
+	FLOW_UNKNOWN = 0,
+	FLOW_OPENED, /* of a connection that this host opened */
+	FLOW_ACCEPTED, /* of one that it accepted */
+	FLOW_PROVEN, /* acknowledges the SYN+ACK of an accepted one that is half open */
+};
+
+/* What an ICMP or ICMPv6 message has to do with echoes. */
+enum echo {
+	NO_ECHO = 0,
+	ECHO_REQUEST,
+	ECHO_REPLY,
+};
+
+static __always_inline enum echo echo_of(__u8 protocol, __u16 type)
+{
+	if (protocol == IPPROTO_ICMP)
+		return type == 8 ? ECHO_REQUEST : type == 0 ? ECHO_REPLY : NO_ECHO;
+	if (protocol == IPPROTO_ICMPV6_)
+		return type == 128 ? ECHO_REQUEST : type == 129 ? ECHO_REPLY : NO_ECHO;
+	return NO_ECHO;
+}
+
+/* ---- Keys */
+
+/* The key of a packet whose L4 header was read; ICMP's identifier is the second half of its first 8 bytes. */
+static __always_inline void flow_key(struct xdp_md *ctx, const struct packet *packet, const int outbound,
+                                     struct guard_flow_key *key)
+{
+	__u16 local = outbound ? packet->source_port : packet->key;
+	__u16 remote = outbound ? packet->key : packet->source_port;
+	__be16 identifier = 0;
+
+	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6_) {
+		packet_load(ctx, packet->transport + 4, &identifier);
+		local = remote = bpf_ntohs(identifier);
+	}
+	key->local = outbound ? packet->source : packet->destination;
+	key->remote = outbound ? packet->destination : packet->source;
+	key->local_port = local;
+	key->remote_port = remote;
+	key->family = packet->family;
+	key->protocol = packet->protocol;
+	key->padding = 0;
+}
+
+static __always_inline __u64 flow_mix(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ hash >> 32;
+}
+
+static __always_inline __u64 flow_hash(const struct guard_flow_key *key)
+{
+	__u64 hash = flow_mix(guard_config.seed, key->local.low ^ (__u64)key->protocol << 56);
+
+	hash = flow_mix(flow_mix(hash, key->remote.low), (__u64)key->local_port << 16 | key->remote_port);
+	return key->family == 4 ? hash : flow_mix(flow_mix(hash, key->local.high), key->remote.high);
+}
+
+/* ---- Ports */
+
+static __always_inline __u64 *port_word(__u32 base, __u16 port)
+{
+	__u32 index = base + port / 64;
+
+	return bpf_map_lookup_elem(&guard_flow_ports, &index);
+}
+
+static __always_inline int port_is_set(__u32 base, __u16 port)
+{
+	const __u64 *word = port_word(base, port);
+
+	return word && *word >> port % 64 & 1;
+}
+
+/* Another CPU may set a neighbour's bit at the same time. */
+static __always_inline void set_port(__u32 base, __u16 port)
+{
+	__u64 *word = port_word(base, port), bit = 1ULL << port % 64;
+
+	if (word && !(*word & bit))
+		__sync_fetch_and_or(word, bit);
+}
+
+/* Whether this host ever opened a connection from this port: no other packet can be a reply. */
+static __always_inline int may_be_opened(const struct packet *packet)
+{
+	return port_is_set(packet->protocol == IPPROTO_TCP ? GUARD_PORTS_TCP : GUARD_PORTS_UDP, packet->key);
+}
+
+/* ---- Flows */
+
+static __always_inline __u64 flow_timeout(const struct guard_flow_key *key, __u8 state)
+{
+	if (key->protocol == IPPROTO_TCP)
+		return state == GUARD_FLOW_ESTABLISHED ? 5 * 24 * 3600 * SECOND_NS : 30 * SECOND_NS;
+	if (key->protocol == IPPROTO_UDP)
+		return state == GUARD_FLOW_ESTABLISHED ? 120 * SECOND_NS : 30 * SECOND_NS;
+	return 30 * SECOND_NS;
+}
+
+/* The coarse clock may be read a moment before what another CPU stored. */
+static __always_inline int lasts(__u64 since, __u64 now, __u64 timeout)
+{
+	return now < since || now - since < timeout;
+}
+
+static __always_inline struct guard_flow *alive(struct guard_flow *flow, const struct guard_flow_key *key,
+                                                __u64 now)
+{
+	return flow && lasts(flow->seen_ns, now, flow_timeout(key, flow->state)) ? flow : 0;
+}
+
+/* The live connection of a key. It stands in one of the tables. */
+static __always_inline struct guard_flow *find_flow(const struct guard_flow_key *key, __u64 now)
+{
+	struct guard_flow *flow = alive(bpf_map_lookup_elem(&guard_flows, key), key, now);
+
+	return flow ? flow : alive(bpf_map_lookup_elem(&guard_half_open, key), key, now);
+}
+
+static __always_inline struct guard_flow_totals *flow_totals(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&guard_flow_totals, &zero);
+}
+
+static __always_inline void count_flow(struct guard_flow *flow, const struct packet *packet)
+{
+	flow->packets++;
+	flow->bytes += packet->length;
+}
+
+/* Stores what stands in room->flow among the half-open ones, instead of what was known of the key. */
+static __always_inline void begin_flow(struct guard_scratch *room)
+{
+	struct guard_flow_totals *totals = flow_totals();
+
+	if (bpf_map_update_elem(&guard_half_open, &room->flow_key, &room->flow, BPF_ANY)) {
+		if (totals)
+			__sync_fetch_and_add(&totals->failed, 1);
+		return;
+	}
+	bpf_map_delete_elem(&guard_flows, &room->flow_key);
+	if (!totals)
+		return;
+	if (room->flow.opener == GUARD_OPENED_HERE)
+		__sync_fetch_and_add(&totals->opened, 1);
+	else
+		__sync_fetch_and_add(&totals->accepted, 1);
+}
+
+/* A connection that was answered moves to the others; where it gets no place there it stays. */
+static __always_inline void promote(struct guard_scratch *room, struct guard_flow *flow)
+{
+	struct guard_flow_totals *totals;
+
+	room->flow = *flow;
+	if (!bpf_map_update_elem(&guard_flows, &room->flow_key, &room->flow, BPF_ANY)) {
+		bpf_map_delete_elem(&guard_half_open, &room->flow_key);
+		return;
+	}
+	totals = flow_totals();
+	if (totals)
+		__sync_fetch_and_add(&totals->failed, 1);
+}
+
+/* A further packet of it; `state` is at least what it was. */
+static __always_inline void refresh_flow(struct guard_scratch *room, struct guard_flow *flow, __u8 state,
+                                         __u64 now)
+{
+	__u8 was = flow->state;
+
+	flow->state = state;
+	flow->seen_ns = now;
+	if (was == GUARD_FLOW_HALF_OPEN && state == GUARD_FLOW_ESTABLISHED)
+		promote(room, flow);
+}
+
+/* The state behind a segment of an established or closing connection. */
+static __always_inline __u8 state_after(__u8 state, __u8 tcp_flags)
+{
+	return tcp_flags & (TCP_FIN | TCP_RST) ? GUARD_FLOW_CLOSING : state;
+}
+
+/* ---- Marks */
+
+/* A place of a line. */
+struct mark {
+	struct guard_mark_line *line; /* NULL: none was found */
+	__u64 tag; /* as stored */
+	__u32 way;
+	__u32 padding;
+};
+
+/* Never 0, and without the lowest bit, which says that this host answered. */
+static __always_inline __u64 mark_tag(__u64 hash)
+{
+	return (hash | 2) & ~1ULL;
+}
+
+static __always_inline struct guard_mark_line *mark_line(__u64 hash)
+{
+	__u32 index = hash >> 48;
+
+	return bpf_map_lookup_elem(&guard_flow_marks, &index);
+}
+
+static __always_inline __u64 mark_timeout(const struct guard_flow_key *key, __u64 tag)
+{
+	return key->protocol == IPPROTO_UDP && tag & 1 ? 120 * SECOND_NS : 30 * SECOND_NS;
+}
+
+/* The live mark of a key. */
+static __always_inline void find_mark(const struct guard_flow_key *key, __u64 now, struct mark *mark)
+{
+	__u64 hash = flow_hash(key);
+	struct guard_mark_line *line = mark_line(hash);
+
+	mark->line = 0;
+	if (!line)
+		return;
+#pragma unroll
+	for (int i = 0; i < GUARD_MARK_WAYS; i++) {
+		__u64 tag = line->tags[i];
+
+		if ((tag & ~1ULL) != mark_tag(hash) || !lasts(line->times[i], now, mark_timeout(key, tag)))
+			continue;
+		mark->line = line;
+		mark->tag = tag;
+		mark->way = i;
+		return;
+	}
+}
+
+/* A mark that still counts gives way: for a while the missing ones of ports that are spoken to prove nothing.
+ */
+static __always_inline void note_lost_mark(__u64 now)
+{
+	struct guard_flow_totals *totals = flow_totals();
+
+	if (totals && (!totals->mark_lost_ns || now - totals->mark_lost_ns > SECOND_NS))
+		totals->mark_lost_ns = now;
+}
+
+/* Notes that the other side began and was let in. The key's own place, else the oldest; the time is written
+ * first, so that no moment shows a mark that has run out. */
+static __always_inline void leave_mark(const struct guard_flow_key *key, __u64 now)
+{
+	__u64 hash = flow_hash(key), tag, oldest = ~0ULL;
+	struct guard_mark_line *line = mark_line(hash);
+	__u32 way = 0;
+
+	if (!line)
+		return;
+#pragma unroll
+	for (int i = 0; i < GUARD_MARK_WAYS; i++) {
+		tag = line->tags[i];
+		if ((tag & ~1ULL) == mark_tag(hash)) {
+			int answered = tag & 1 && lasts(line->times[i], now, mark_timeout(key, tag));
+
+			line->times[i] = now;
+			if (tag & 1 && !answered)
+				line->tags[i] = mark_tag(hash);
+			return;
+		}
+		if ((tag ? line->times[i] : 0) < oldest) {
+			oldest = tag ? line->times[i] : 0;
+			way = i;
+		}
+	}
+	way &= GUARD_MARK_WAYS - 1;
+	if (line->tags[way] && lasts(oldest, now, 120 * SECOND_NS))
+		note_lost_mark(now);
+	line->times[way] = now;
+	line->tags[way] = mark_tag(hash);
+}
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What this host sends, as the egress program sees it: connections are learnt here alone, so that nobody else
+ * can fill their tables. No packet is changed or dropped. */
+#ifndef GUARD_OUTBOUND_BPF_H
+#define GUARD_OUTBOUND_BPF_H
+
+#include "stages/flows.bpf.h"
+#include "stages/tunnel.bpf.h"
+
+/* A TCP header's numbers, at byte 4. */
+struct tcp_sequence {
+	__be32 sequence;
+	__be32 acknowledged;
+};
+
+static __always_inline void new_flow(struct guard_scratch *room, const struct packet *packet, __u8 opener,
+                                     __u64 now)
+{
+	__builtin_memset(&room->flow, 0, sizeof(room->flow));
+	room->flow.opened_ns = now;
+	room->flow.seen_ns = now;
+	room->flow.opener = opener;
+	count_flow(&room->flow, packet);
+}
+
+/* A SYN begins anew, whatever was known. */
+static __always_inline void open_tcp(struct guard_scratch *room, const struct packet *packet, __u64 now)
+{
+	set_port(GUARD_PORTS_TCP, packet->source_port);
+	new_flow(room, packet, GUARD_OPENED_HERE, now);
+	begin_flow(room);
+}
+
+/* A SYN+ACK answers the other side's SYN; on a half-open connection of this host's both sides opened it. */
+static __always_inline void accept_tcp(struct xdp_md *ctx, struct guard_scratch *room,
+                                       const struct packet *packet, __u64 now)
+{
+	struct guard_flow *flow = find_flow(&room->flow_key, now);
+	struct tcp_sequence numbers;
+
+	if (packet_load(ctx, packet->transport + 4, &numbers))
+		return;
+	if (flow && flow->opener == GUARD_OPENED_HERE && flow->state == GUARD_FLOW_HALF_OPEN) {
+		count_flow(flow, packet);
+		flow->seen_ns = now;
+		return;
+	}
+	new_flow(room, packet, GUARD_OPENED_THERE, now);
+	room->flow.sequence = bpf_ntohl(numbers.sequence);
+	room->flow.acknowledged = bpf_ntohl(numbers.acknowledged);
+	begin_flow(room);
+}
+
+/* Whether a segment shows that the handshake is over: a stack also sends bare acknowledgements and resets
+ * before, to anyone (RFC 9293 3.10.7.4). */
+static __always_inline int shows_handshake(struct xdp_md *ctx, const struct packet *packet,
+                                           const struct guard_flow *flow)
+{
+	struct tcp_sequence numbers;
+
+	if (packet->tcp_flags & TCP_RST || packet_load(ctx, packet->transport + 4, &numbers))
+		return 0;
+	if (packet->tcp_flags & TCP_FIN ||
+	    (packet->read & PACKET_PAYLOAD && packet->payload < packet->payload_end))
+		return 1;
+	return packet->tcp_flags & TCP_ACK && flow->acknowledged != bpf_ntohl(numbers.acknowledged);
+}
+
+/* A segment without SYN on a connection that is not among the answered ones. Of an accepted one its first
+ * sign of a finished handshake counts however late it comes: nobody else tells. */
+static __always_inline void continue_half_open(struct xdp_md *ctx, struct guard_scratch *room,
+                                               const struct packet *packet, __u64 now)
+{
+	struct guard_flow *flow = bpf_map_lookup_elem(&guard_half_open, &room->flow_key);
+	__u8 state;
+
+	if (!flow)
+		return;
+	state = flow->state;
+	if (state == GUARD_FLOW_HALF_OPEN) {
+		if (packet->tcp_flags & TCP_RST)
+			return;
+		if (flow->opener == GUARD_OPENED_THERE) {
+			if (!shows_handshake(ctx, packet, flow))
+				return;
+		} else if (!alive(flow, &room->flow_key, now)) {
+			return;
+		}
+		state = GUARD_FLOW_ESTABLISHED;
+	} else if (!alive(flow, &room->flow_key, now)) {
+		return;
+	}
+	count_flow(flow, packet);
+	refresh_flow(room, flow, state_after(state, packet->tcp_flags), now);
+}
+
+static __always_inline void send_tcp(struct xdp_md *ctx, struct guard_scratch *room,
+                                     const struct packet *packet)
+{
+	struct guard_flow *flow;
+	__u64 now;
+
+	flow_key(ctx, packet, 1, &room->flow_key);
+	now = clock_ns();
+	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		return open_tcp(room, packet, now);
+	if (packet->tcp_flags & TCP_SYN)
+		return accept_tcp(ctx, room, packet, now);
+	flow = alive(bpf_map_lookup_elem(&guard_flows, &room->flow_key), &room->flow_key, now);
+	if (!flow)
+		return continue_half_open(ctx, room, packet, now);
+	count_flow(flow, packet);
+	refresh_flow(room, flow, state_after(flow->state, packet->tcp_flags), now);
+}
+
+/* An answer to what the other side began: 1 where it was that. */
+static __always_inline int answer_mark(const struct guard_flow_key *key, __u64 now)
+{
+	struct mark mark;
+	__u32 way;
+
+	find_mark(key, now, &mark);
+	if (!mark.line)
+		return 0;
+	way = mark.way & (GUARD_MARK_WAYS - 1);
+	mark.line->times[way] = now;
+	if (!(mark.tag & 1))
+		__sync_val_compare_and_swap(&mark.line->tags[way], mark.tag, mark.tag | 1);
+	return 1;
+}
+
+/* Whether a mark may have been lost that would say that the other side began. */
+static __always_inline int may_be_served(const struct packet *packet, __u64 now)
+{
+	const struct guard_flow_totals *totals = flow_totals();
+
+	return totals && totals->mark_lost_ns && lasts(totals->mark_lost_ns, now, 120 * SECOND_NS) &&
+	       port_is_set(GUARD_PORTS_SERVED, packet->source_port);
+}
+
+/* A packet of a connection without a handshake, which it begins where there is none. */
+static __always_inline void open_datagrams(struct guard_scratch *room, const struct packet *packet, __u64 now)
+{
+	struct guard_flow *flow = find_flow(&room->flow_key, now);
+
+	if (flow) {
+		count_flow(flow, packet);
+		flow->seen_ns = now;
+		return;
+	}
+	new_flow(room, packet, GUARD_OPENED_HERE, now);
+	begin_flow(room);
+}
+
+static __always_inline void send_udp(struct xdp_md *ctx, struct guard_scratch *room,
+                                     const struct packet *packet)
+{
+	__u64 now = clock_ns();
+
+	flow_key(ctx, packet, 1, &room->flow_key);
+	if (answer_mark(&room->flow_key, now) || may_be_served(packet, now))
+		return;
+	set_port(GUARD_PORTS_UDP, packet->source_port);
+	open_datagrams(room, packet, now);
+}
+
+static __always_inline void send_icmp(struct xdp_md *ctx, struct guard_scratch *room,
+                                      const struct packet *packet)
+{
+	enum echo echo = echo_of(packet->protocol, packet->key);
+
+	if (echo == NO_ECHO)
+		return;
+	flow_key(ctx, packet, 1, &room->flow_key);
+	if (echo == ECHO_REPLY)
+		answer_mark(&room->flow_key, clock_ns());
+	else
+		open_datagrams(room, packet, clock_ns());
+}
+
+/* Learns from a packet. A global function, verified by itself. */
+__noinline int note_sent(struct xdp_md *ctx, const struct packet *packet)
+{
+	struct guard_scratch *room = scratch();
+
+	if (!packet || !room)
+		return 0;
+	switch (packet->protocol) {
+	case IPPROTO_TCP: send_tcp(ctx, room, packet); break;
+	case IPPROTO_UDP: send_udp(ctx, room, packet); break;
+	default: send_icmp(ctx, room, packet);
+	}
+	return 0;
+}
+
+/* Reads a packet that this host sends. What is faulty is read as far as it can be. */
+static __always_inline void follow_outbound(struct xdp_md *ctx)
+{
+	struct guard_scratch *room = scratch();
+	struct packet *packet;
+
+	if (!room)
+		return;
+	packet = &room->packet;
+	packet_clear(packet);
+	parse(ctx, packet);
+	asm volatile("" : : : "memory");
+	if (guard_config.decapsulate && tunnel_of(packet))
+		decapsulate(ctx, packet);
+	if (packet->read & PACKET_L4)
+		note_sent(ctx, packet);
+}
+
+#endif
