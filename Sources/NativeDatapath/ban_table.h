@@ -3,7 +3,7 @@
 #ifndef NATIVE_BAN_TABLE_H
 #define NATIVE_BAN_TABLE_H
 
-static __always_inline long put_ban(const void *key, const void *value, __u64 flags)
+static __always_inline long store_ban(const void *key, const void *value, __u64 flags)
 {
 	if (flags == BPF_NOEXIST && native_bans_find(&current->bans, key))
 		return -EEXIST;

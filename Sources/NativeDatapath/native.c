@@ -155,7 +155,7 @@ static __always_inline long bpf_map_update_elem(const void *map, const void *key
                                                 __u64 flags)
 {
 	if (map == &guard_bans)
-		return put_ban(key, value, flags);
+		return store_ban(key, value, flags);
 	return native_flows_put(flow_table(map), key, value);
 }
 
