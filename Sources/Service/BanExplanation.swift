@@ -29,12 +29,12 @@ extension BanService {
         var explanation = BanExplanation(
             address: address, bans: try list(covering: address), isNeverBanned: false, sets: [],
             failsafe: [], file: info?.header.file ?? "the policy")
-        guard let memory = try addresses() else { return explanation }
-        let head = memory.sourceHead(of: address)
-        explanation.isNeverBanned = head & neverBanBit != 0
-        explanation.failsafe = (info?.header.failsafe ?? []).filter { head >> UInt64($0.bit & 63) & 1 == 1 }
-            .map(\.place)
-        if explanation.isNeverBanned, let editor = try? AddressEditor(memory) {
+        try withAddresses { memory in
+            let head = memory.sourceHead(of: address)
+            explanation.isNeverBanned = head & neverBanBit != 0
+            explanation.failsafe = (info?.header.failsafe ?? [])
+                .filter { head >> UInt64($0.bit & 63) & 1 == 1 }.map(\.place)
+            guard explanation.isNeverBanned, let editor = try? AddressEditor(memory) else { return }
             explanation.sets = editor.sets.map(\.name).filter { name in
                 (try? editor.members(of: name).contains(address)) ?? false
             }

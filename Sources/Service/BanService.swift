@@ -97,16 +97,18 @@ public struct BanService {
     /// Whether some address of a prefix is in the running policy's `never-ban`, where a ban does not hold: as
     /// the named sets are now.
     public func touchesNeverBan(_ prefix: Prefix) throws -> Bool {
-        try addresses()?.neverBan.touches(prefix) ?? false
+        try withAddresses { $0.neverBan.touches(prefix) } ?? false
     }
 
-    /// The running tables of addresses.
-    func addresses() throws -> AddressMemory? {
+    /// Reads the running tables of addresses, which are mapped for as long as that takes.
+    func withAddresses<Result>(_ read: (AddressMemory) throws -> Result) throws -> Result? {
         guard let map = try datapath.addresses()?.current, let base = map.value.baseAddress else {
             return nil
         }
         let used = Int(map.value.loadUnaligned(as: guard_addresses_header.self).used)
-        return AddressMemory(base, used: used, capacity: map.size)
+        return try withExtendedLifetime(map) {
+            try read(AddressMemory(base, used: used, capacity: map.size))
+        }
     }
 
     private func locked<Result>(_ change: () throws -> Result) throws -> Result {

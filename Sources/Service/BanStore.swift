@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file that bans survive a reboot in: entries in and out, by wall clock. It never decides whether a policy
-// is applied.
+// The file that bans survive a reboot in: entries in and out, by wall clock. It never decides whether a
+// policy is applied.
 import Dataplane
 import Foundation
 import JSONOutput
@@ -197,8 +197,8 @@ extension BanStore {
     }
 }
 
-/// The bans of before the boot, where a first apply finds their file. Whatever is wrong with it, the policy is
-/// applied.
+/// The bans of before the boot, where a first apply finds their file. Whatever is wrong with it, the policy
+/// is applied.
 func restoreBans(_ state: SharedState, _ warn: (String) -> Void) {
     guard let store = BanStore.kept() else { return }
     do {

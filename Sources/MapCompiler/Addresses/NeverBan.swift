@@ -42,7 +42,7 @@ extension AddressMemory {
     }
 }
 
-/// Which bits of the head word say that an address is a source of a failsafe entry: one for each entry, in the
+/// Which bits of the head word say that an address is a source of a failsafe entry: one for each, in the
 /// policy's order. The others are those of replies.
 public func failsafeSourceBits(_ policy: CheckedPolicy) -> [Int] {
     var bits: [Int] = []
