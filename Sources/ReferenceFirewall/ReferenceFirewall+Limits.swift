@@ -16,24 +16,6 @@ struct KeptCharge {
     var bucket: UInt64
 }
 
-<<<<<<< HEAD
-=======
-/// Nanoseconds that went by from packet to packet; where time goes back, none did.
-struct ElapsedClock {
-    private(set) var now: UInt64 = 0
-    private var last: UInt64?
-
-    mutating func advance(to nanoseconds: Int64) {
-        let date = UInt64(max(0, nanoseconds))
-        defer { last = date }
-        guard let last else { return now = date }
-        let (time, isBeyond) = now.addingReportingOverflow(date > last ? date - last : 0)
-        // A capture's times can be any numbers: the clock stops at its end.
-        now = isBeyond ? .max : time
-    }
-}
-
->>>>>>> d38f88a04c6709a1690965036254bcf6468f9555
 extension ReferenceFirewall {
     /// Charges a packet that a rule with this limit matches.
     mutating func isOver(_ limit: Limit, _ packet: inout Packet) -> Bool {
