@@ -16,6 +16,8 @@ public struct ApplyRequest: Sendable {
     public var dryRun = false
     /// Apply even a policy that would cut the SSH session it is applied from.
     public var force = false
+    /// Places for answered connections, where the tables are made now; nil: as many as usual.
+    public var flowCount: UInt32?
     /// SSH_CONNECTION's text; nil outside of an SSH session.
     public var sshConnection: String?
     public init(policyPath: String) { self.policyPath = policyPath }
@@ -76,7 +78,7 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     warnOfHiddenTags(policy, interfaces, warn)
     let datapath = try Datapath()
     let build = { (slots: CounterSlots) throws -> GenerationImage in
-        try generation(policy, request.policyPath, slots, interfaces)
+        try generation(policy, request, slots, interfaces)
     }
     let names = CountedNames(rules: policy.rules.map(\.name), sets: policy.sets.map(\.name))
     if request.dryRun {
@@ -129,9 +131,10 @@ private func guardSession(_ policy: CheckedPolicy, _ request: ApplyRequest, _ in
 }
 
 private func generation(
-    _ policy: CheckedPolicy, _ path: String, _ slots: CounterSlots, _ interfaces: [NetworkInterface]
+    _ policy: CheckedPolicy, _ request: ApplyRequest, _ slots: CounterSlots, _ interfaces: [NetworkInterface]
 ) throws -> GenerationImage {
     var target = CompileTarget()
+    if let count = request.flowCount { target.flowCount = count }
     target.interfaces = interfaces.map { .init(name: $0.name, index: $0.index) }
     target.ownAddresses = try hostAddresses()
     target.slots = slots.rules
@@ -143,7 +146,7 @@ private func generation(
     for set in policy.sets.indices { policy.sets[set].file = policy.sets[set].file.map(absolutePath) }
     let image = try compile(policy, for: target)
     var header = GenerationInfo.Header(
-        policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue,
+        policy: policy.name, file: absolutePath(request.policyPath), mode: policy.mode.rawValue,
         appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
         tableBytes: UInt64(image.tables.count + image.addresses.count))
     header.classifiers = image.classifiers.map(GenerationInfo.Classifier.init)

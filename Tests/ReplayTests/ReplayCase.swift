@@ -4,8 +4,8 @@
 //
 // frames.txt, line by line: `# comment`; `--host`, `--ban`, `--dev` with a value, as on the command line, and
 // `--own ADDRESS`, one of the host's own; `at SECONDS`, the capture's clock from here on; `on NAME`, the
-// interface of frames in bytes from here on (`-`: none); `hex BYTES`, a frame as it is, `sent BYTES`, one that
-// this host sends; else a packet in
+// interface of frames in bytes from here on (`-`: none); `hex BYTES`, a frame as it is, `sent BYTES`, one
+// that this host sends; else a packet in
 // text, which changes behind `|` may break: `tag CONTROL [ETHERTYPE]` (an outermost tag), `options BYTES` (of
 // IPv4), `byte OFFSET VALUE` (offset decimal, the rest hexadecimal), `cut LENGTH`.
 import Capture

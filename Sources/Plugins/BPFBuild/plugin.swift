@@ -11,6 +11,7 @@ struct BPFBuild: BuildToolPlugin {
         let names = [
             "guard.bpf.c", "egress.bpf.c", "entry.bpf.c", "dispatcher.bpf.c", "maps.bpf.h", "config.bpf.h",
             "abi/guard_abi.h", "abi/guard_addresses.h", "abi/guard_classifier.h", "abi/guard_words.h",
+            "abi/guard_flows.h",
             "stages/addresses.bpf.h", "stages/bans.bpf.h", "stages/classify.bpf.h",
             "stages/count.bpf.h", "stages/essential.bpf.h", "stages/fragments.bpf.h",
             "stages/packet.bpf.h", "stages/parse.bpf.h", "stages/rows.bpf.h", "stages/rules.bpf.h",

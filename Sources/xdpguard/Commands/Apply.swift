@@ -23,6 +23,13 @@ struct Apply: ParsableCommand {
     @Flag(name: .long, help: "Do everything but change what runs.") var dryRun = false
     @Flag(name: .long, help: "Apply even a policy that would cut the SSH session this runs in.") var force =
         false
+    @Option(
+        name: .long,
+        help: """
+            Places for answered connections, where the policy follows them: 1024 to 16777216. They keep \
+            their number until nothing is attached any more.
+            """)
+    var flows: UInt32?
     @Option(name: .long, help: .hidden) var confirm: String?
     @OptionGroup var format: OutputOption
 
@@ -30,6 +37,9 @@ struct Apply: ParsableCommand {
         try reporting { output in
             if confirm != nil {
                 throw ServiceError(.unavailable, "--confirm is not supported by this version")
+            }
+            if let flows, !(1024...16_777_216).contains(flows) {
+                throw ServiceError(.usage, "--flows is '\(flows)'; write a number from 1024 to 16777216")
             }
             let outcome = try Service.apply(request()) { StandardError.write($0) }
             for remark in outcome.remarks { StandardError.write("xdpguard: note: \(printable(remark))\n") }
@@ -46,6 +56,7 @@ struct Apply: ParsableCommand {
         request.attach = attach
         request.dryRun = dryRun
         request.force = force
+        request.flowCount = flows
         request.sshConnection = getenv("SSH_CONNECTION").map { String(cString: $0) }
         return request
     }
