@@ -116,6 +116,7 @@ public struct Datapath {
                 return image
             }
             let news = try pinOptionalMaps(of: generation)
+            if news.contains(.flows) { generation.seedConnections(now: programClock()) }
             var applied: AppliedGeneration
             do {
                 applied = try bring(generation, to: interfaces, attach: attach)
