@@ -12,6 +12,8 @@ public struct Attachment: Sendable {
     public var interface: NetworkInterface
     public var programID: UInt32
     public var mode: AttachMode
+    /// How the egress program is attached; nil where the policy needs none.
+    public var egress: EgressMode?
 }
 
 /// What an apply did, for the user.
@@ -86,12 +88,15 @@ public struct Datapath {
                 found.append(Attachment(interface: interface, programID: program, mode: .shared))
             }
         }
+        for index in found.indices {
+            found[index].egress = try EgressLink.pinned(found[index].interface, in: pins)?.mode
+        }
         return found
     }
 
     /// Loads a generation and lets it go again: the verifier's word without a change.
     public static func verify(_ image: GenerationImage) throws(KernelError) {
-        _ = try GuardObject(image, reusing: [:])
+        _ = try EgressObject.beside(GuardObject(image, reusing: [:]))
     }
 
     /// Loads a generation and makes it the one on all `interfaces`, or changes nothing.
@@ -123,6 +128,7 @@ public struct Datapath {
             let bans = try BanMove(from: pins, to: generation)
             if isFirst, let state = try SharedState.open(pins) { beforeFirstPacket(state) }
             let news = try pinOptionalMaps(of: generation)
+            if news.contains(.flows) { generation.seedConnections(now: programClock()) }
             var applied: AppliedGeneration
             do {
                 applied = try bring(generation, to: interfaces, attach: attach)
@@ -164,13 +170,17 @@ public struct Datapath {
         _ generation: GuardObject, to interfaces: [NetworkInterface], attach: AttachRequest
     ) throws -> AppliedGeneration {
         var change = GenerationChange(generation: generation, pins: pins)
+        var egress = try EgressChange(generation, pins)
         do {
             for interface in interfaces { try change.bring(interface, attach: attach) }
+            try egress.bring(to: interfaces)
             try change.commit()
         } catch {
             change.undo()
+            egress.undo()
             throw error
         }
+        egress.finish(on: interfaces)
         let kept = Set(interfaces.map(\.index))
         let dropped = try attachments().filter { !kept.contains($0.interface.index) }
         for attachment in dropped { try remove(attachment) }
@@ -244,6 +254,7 @@ public struct Datapath {
         if attachment.mode == .shared { try SharedEntry.pinned(attachment.interface, in: pins)?.detach() }
         let path = attachment.mode == .shared ? pins.entry(index) : pins.link(index)
         if unlink(path) != 0 { throw KernelError("remove \(path)") }
+        EgressChange.removeLinks(pins) { $0 == index }
     }
 
     /// The kernel drops an unpinned link's last reference a moment later: asks until the program is gone.
@@ -271,6 +282,7 @@ public struct Datapath {
             unlink(pins.entry(index))
             SharedEntry.clean(after: index)
         }
+        EgressChange.removeLinks(pins) { !alive.contains($0) }
         if pins.entryIndexes().isEmpty { unlink(pins.current) }
     }
 

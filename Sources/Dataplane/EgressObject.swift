@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The program that learns connections from what this host sends: loaded over the maps of the generation that it
-// belongs to. In: a loaded generation. Out: a program to attach at the egress of its interfaces.
+// The program that learns connections from what this host sends: loaded over the maps of the generation that
+// it belongs to. In: a loaded generation. Out: a program to attach at the egress of its interfaces.
 import CBPF
 import Foundation
 import Glibc
@@ -19,10 +19,10 @@ final class EgressObject {
     /// The generation's maps that both programs use.
     private static let shared = [
         "guard_flows", "guard_half_open", "guard_flow_marks", "guard_flow_ports", "guard_flow_totals",
-        "guard_tables", "guard_trace",
+        "guard_trace",
     ]
     /// Maps of its own.
-    private static let own = ["guard_scratch", ".rodata.config"]
+    private static let own = ["guard_scratch", "guard_tables", ".rodata.config"]
 
     private let object: OpaquePointer
     private(set) var program: Int32 = -1

@@ -6,7 +6,7 @@ import GuardABI
 
 /// /sys/fs/bpf/xdpguard/net-COOKIE-abiN: COOKIE is the network namespace's (SO_NETNS_COOKIE, unique until
 /// the next boot, as its inode is not), N the layout's version. Holds the shared maps, the running program
-/// with its description, and `link-IFINDEX` or `entry-IFINDEX` pins.
+/// with its description, and `link-IFINDEX`, `entry-IFINDEX` and `egress-IFINDEX` pins.
 public struct PinDirectory: Sendable {
     public static let bpffs = "/sys/fs/bpf"
     static let root = bpffs + "/xdpguard"
@@ -44,6 +44,12 @@ public struct PinDirectory: Sendable {
     /// The program array through which entries find the running generation.
     var current: String { path + "/guard_current" }
 
+    /// What holds the egress program on an interface: a tcx link, or the program of a filter.
+    func egressLink(_ index: UInt32) -> String { path + "/egress-\(index)" }
+    func egressFilter(_ index: UInt32) -> String { path + "/egress-filter-\(index)" }
+    /// The egress program of the running generation; not there where it follows no connections.
+    var egressProgram: String { path + "/egress-program" }
+
     public var exists: Bool { access(path, F_OK) == 0 }
 
     /// Makes the folder on a mounted bpffs.
@@ -63,6 +69,9 @@ public struct PinDirectory: Sendable {
     func linkIndexes() -> [UInt32] { indexes(after: "link-") }
     /// Interfaces whose dispatcher has an entry of ours.
     func entryIndexes() -> [UInt32] { indexes(after: "entry-") }
+
+    /// Interfaces that have an egress program of ours.
+    func egressIndexes() -> [UInt32] { indexes(after: "egress-") + indexes(after: "egress-filter-") }
 
     private func indexes(after prefix: String) -> [UInt32] {
         entries().filter { $0.hasPrefix(prefix) }.compactMap { UInt32($0.dropFirst(prefix.count)) }.sorted()

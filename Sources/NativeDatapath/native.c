@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include "bans.h"
-#include "flows.h"
 
 #pragma GCC visibility push(hidden)
 #include "guard.bpf.c"
@@ -17,6 +16,7 @@
 #pragma GCC visibility pop
 
 #undef guard_config
+#include "connections.h"
 
 #include "limits.h"
 
@@ -38,11 +38,7 @@ struct native_datapath {
 	struct guard_ban_lengths ban_lengths;
 	struct guard_ban_upkeep ban_upkeep;
 	struct native_bans bans;
-	struct native_flows flows;
-	struct native_flows half_open;
-	struct guard_mark_line *marks; /* NULL: no policy follows connections */
-	__u64 flow_ports[GUARD_PORT_WORDS];
-	struct guard_flow_totals flow_totals;
+	struct native_connections connections;
 	struct guard_fragment_group fragments[1 << GUARD_FRAGMENT_GROUPS_BITS];
 	struct guard_limited_group limited[GUARD_LIMITED_GROUPS];
 	struct native_limits limits;
@@ -128,27 +124,11 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 		               key);
 	if (map == &guard_scratch)
 		return &datapath->scratch;
-	if (map == &guard_flows)
-		return native_flows_find(&datapath->flows, key);
-	if (map == &guard_half_open)
-		return native_flows_find(&datapath->half_open, key);
-	if (map == &guard_flow_marks)
-		return element(datapath->marks, datapath->marks ? GUARD_MARK_LINES : 0,
-		               sizeof(struct guard_mark_line), key);
-	if (map == &guard_flow_ports)
-		return element(datapath->flow_ports, GUARD_PORT_WORDS, sizeof(__u64), key);
-	if (map == &guard_flow_totals)
-		return &datapath->flow_totals;
 	if (map == &guard_talkers)
 		return &datapath->talkers;
 	if (map == &guard_lost)
 		return &datapath->lost;
-	return NULL;
-}
-
-static __always_inline struct native_flows *flow_table(const void *map)
-{
-	return map == &guard_flows ? &current->flows : &current->half_open;
+	return connection_element(&datapath->connections, map, key);
 }
 
 static __always_inline long bpf_map_update_elem(const void *map, const void *key, const void *value,
@@ -156,14 +136,14 @@ static __always_inline long bpf_map_update_elem(const void *map, const void *key
 {
 	if (map == &guard_bans)
 		return store_ban(key, value, flags);
-	return native_flows_put(flow_table(map), key, value);
+	return native_flows_put(flow_table(&current->connections, map), key, value);
 }
 
 static __always_inline long bpf_map_delete_elem(const void *map, const void *key)
 {
 	if (map == &guard_bans)
 		return native_bans_remove(&current->bans, key);
-	return native_flows_remove(flow_table(map), key);
+	return native_flows_remove(flow_table(&current->connections, map), key);
 }
 
 static __always_inline long bpf_loop(__u32 count, long (*step)(__u32, void *), void *context, __u64 flags)
@@ -256,19 +236,6 @@ static void *copied(const void *bytes, __u64 size, __u64 room)
 	return copy ? memcpy(copy, bytes, size) : NULL;
 }
 
-/* Tables of connections keep the size that they have. */
-static int prepare_flows(struct native_datapath *datapath, const struct guard_config *config)
-{
-	if (!(config->flags & (GUARD_CFG_OPENED | GUARD_CFG_STATE)) || datapath->marks)
-		return 0;
-	if (!config->flow_count || config->flow_count & (config->flow_count - 1))
-		return -EINVAL;
-	datapath->flows.capacity = config->flow_count;
-	datapath->half_open.capacity = GUARD_HALF_OPEN;
-	datapath->marks = calloc(GUARD_MARK_LINES, sizeof(*datapath->marks));
-	return datapath->marks ? 0 : -ENOMEM;
-}
-
 int native_datapath_load(struct native_datapath *datapath, const struct native_image *image)
 {
 	const struct guard_config *config = image->config;
@@ -279,7 +246,7 @@ int native_datapath_load(struct native_datapath *datapath, const struct native_i
 	    image->tables_size < TABLES_MIN || config->addresses_size < image->addresses_size ||
 	    image->addresses_size < ADDRESSES_MIN)
 		return -EINVAL;
-	error = prepare_flows(datapath, config);
+	error = prepare_connections(&datapath->connections, config);
 	if (error)
 		return error;
 	tables = copied(image->tables, image->tables_size, image->tables_size);
@@ -335,9 +302,7 @@ void native_datapath_destroy(struct native_datapath *datapath)
 		free(datapath->rules[page]);
 	free(datapath->bans.places);
 	native_limits_free(&datapath->limits);
-	native_flows_free(&datapath->flows);
-	native_flows_free(&datapath->half_open);
-	free(datapath->marks);
+	free_connections(&datapath->connections);
 	free(datapath->tables);
 	free(datapath->addresses);
 	free(datapath);
@@ -441,15 +406,8 @@ const struct guard_event *native_datapath_logged(const struct native_datapath *d
 	return datapath->events ? &datapath->event : NULL;
 }
 
-struct guard_flow_totals native_datapath_flow_totals(const struct native_datapath *datapath)
-{
-	return datapath->flow_totals;
-}
-
 const struct guard_flow *native_datapath_find_flow(struct native_datapath *datapath,
                                                    const struct guard_flow_key *key)
 {
-	const struct guard_flow *flow = native_flows_find(&datapath->flows, key);
-
-	return flow ? flow : native_flows_find(&datapath->half_open, key);
+	return find_connection(&datapath->connections, key);
 }

@@ -18,6 +18,8 @@ public struct ApplyRequest: Sendable {
     public var force = false
     /// Room for so many bans; nil: as many as there are, or 65,536.
     public var maxBans: UInt32?
+    /// Places for answered connections, where the tables are made now; nil: as many as usual.
+    public var flowCount: UInt32?
     /// SSH_CONNECTION's text; nil outside of an SSH session.
     public var sshConnection: String?
     public init(policyPath: String) { self.policyPath = policyPath }
@@ -79,7 +81,7 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     var datapath = try Datapath()
     datapath.maxBans = request.maxBans
     let build = { (slots: CounterSlots) throws -> GenerationImage in
-        var image = try generation(policy, request.policyPath, slots, interfaces)
+        var image = try generation(policy, request, slots, interfaces)
         image.maxBans = request.maxBans
         return image
     }
@@ -139,9 +141,10 @@ private func guardSession(_ policy: CheckedPolicy, _ request: ApplyRequest, _ in
 }
 
 private func generation(
-    _ policy: CheckedPolicy, _ path: String, _ slots: CounterSlots, _ interfaces: [NetworkInterface]
+    _ policy: CheckedPolicy, _ request: ApplyRequest, _ slots: CounterSlots, _ interfaces: [NetworkInterface]
 ) throws -> GenerationImage {
     var target = CompileTarget()
+    if let count = request.flowCount { target.flowCount = count }
     target.interfaces = interfaces.map { .init(name: $0.name, index: $0.index) }
     target.ownAddresses = try hostAddresses()
     target.slots = slots.rules
@@ -154,7 +157,7 @@ private func generation(
     for set in policy.sets.indices { policy.sets[set].file = policy.sets[set].file.map(absolutePath) }
     let image = try compile(policy, for: target)
     var header = GenerationInfo.Header(
-        policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue,
+        policy: policy.name, file: absolutePath(request.policyPath), mode: policy.mode.rawValue,
         appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
         tableBytes: UInt64(image.tables.count + image.addresses.count))
     header.limits = zip(policy.limits, image.limits).map(GenerationInfo.LimitInfo.init)

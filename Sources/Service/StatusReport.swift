@@ -10,6 +10,9 @@ public struct StatusReport: Sendable {
         public var index: UInt32
         public var mode: AttachMode
         public var programID: UInt32
+        /// How the program that learns connections is attached to the interface's egress; nil where there is
+        /// none.
+        public var egress: EgressMode?
         /// Of the program, over the measuring time; nil where no packet came.
         public var nanosecondsPerPacket: Double?
     }
@@ -53,7 +56,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
     report.interfaces = attachments.map { attachment in
         .init(
             name: attachment.interface.name, index: attachment.interface.index, mode: attachment.mode,
-            programID: attachment.programID, nanosecondsPerPacket: cost)
+            programID: attachment.programID, egress: attachment.egress, nanosecondsPerPacket: cost)
     }
     report.tableBytes = report.policy?.header.tableBytes ?? 0
     guard let state = try SharedState.open(datapath.pins) else { return report }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Connections in the one layout: what both programs keep of them, and the controller lists. */
+/* The layout of the tables of connections. Written by the egress program and the XDP program, read by the
+ * controller. Integers are in host order. */
 #ifndef GUARD_FLOWS_H
 #define GUARD_FLOWS_H
-
-#include <linux/types.h>
 
 #include "guard_addresses.h"
 

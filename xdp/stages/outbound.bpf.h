@@ -130,12 +130,11 @@ static __always_inline int answer_mark(const struct guard_flow_key *key, __u64 n
 }
 
 /* Whether a mark may have been lost that would say that the other side began. */
-static __always_inline int may_be_served(const struct packet *packet, __u64 now)
+static __always_inline int mark_may_be_lost(__u64 now)
 {
 	const struct guard_flow_totals *totals = flow_totals();
 
-	return totals && totals->mark_lost_ns && lasts(totals->mark_lost_ns, now, 120 * SECOND_NS) &&
-	       port_is_set(GUARD_PORTS_SERVED, packet->source_port);
+	return totals && totals->mark_lost_ns && lasts(totals->mark_lost_ns, now, 120 * SECOND_NS);
 }
 
 /* A packet of a connection without a handshake, which it begins where there is none. */
@@ -158,7 +157,9 @@ static __always_inline void send_udp(struct xdp_md *ctx, struct guard_scratch *r
 	__u64 now = clock_ns();
 
 	flow_key(ctx, packet, 1, &room->flow_key);
-	if (answer_mark(&room->flow_key, now) || may_be_served(packet, now))
+	/* There are marks for ports alone that were spoken to. */
+	if (port_is_set(GUARD_PORTS_SERVED, packet->source_port) &&
+	    (answer_mark(&room->flow_key, now) || mark_may_be_lost(now)))
 		return;
 	set_port(GUARD_PORTS_UDP, packet->source_port);
 	open_datagrams(room, packet, now);

@@ -54,9 +54,6 @@ void native_datapath_send(struct native_datapath *datapath, const struct native_
 const struct guard_flow *native_datapath_find_flow(struct native_datapath *datapath,
                                                    const struct guard_flow_key *key);
 
-/* What happened to the tables of connections. */
-struct guard_flow_totals native_datapath_flow_totals(const struct native_datapath *datapath);
-
 /* Adds a ban or replaces it. 0, or the negative errno: EINVAL for a prefix that cannot be, E2BIG where
  * GUARD_BANS_MAX prefixes are banned, ENOMEM. */
 int native_datapath_ban(struct native_datapath *datapath, const struct guard_ban_key *prefix,

@@ -30,6 +30,13 @@ struct Apply: ParsableCommand {
             stay.
             """)
     var maxBans: UInt32?
+    @Option(
+        name: .long,
+        help: """
+            Places for answered connections, where the policy follows them: 1024 to 16777216. They keep \
+            their number until nothing is attached any more.
+            """)
+    var flows: UInt32?
     @Option(name: .long, help: .hidden) var confirm: String?
     @OptionGroup var format: OutputOption
 
@@ -40,6 +47,9 @@ struct Apply: ParsableCommand {
             }
             guard maxBans.map({ (1...1 << 20).contains($0) }) ?? true else {
                 throw ServiceError(.usage, "--max-bans is a number from 1 to 1048576")
+            }
+            if let flows, !(1024...16_777_216).contains(flows) {
+                throw ServiceError(.usage, "--flows is '\(flows)'; write a number from 1024 to 16777216")
             }
             let outcome = try Service.apply(request()) { StandardError.write($0) }
             for remark in outcome.remarks { StandardError.write("xdpguard: note: \(printable(remark))\n") }
@@ -57,6 +67,7 @@ struct Apply: ParsableCommand {
         request.dryRun = dryRun
         request.force = force
         request.maxBans = maxBans
+        request.flowCount = flows
         request.sshConnection = getenv("SSH_CONNECTION").map { String(cString: $0) }
         return request
     }

@@ -42,8 +42,10 @@ extension StatusReport {
             let cost =
                 interface.nanosecondsPerPacket.map { "\(Int($0.rounded())) ns a packet" }
                 ?? "no packets measured"
+            let egress = interface.egress.map { ", egress by \($0.rawValue)" } ?? ""
             lines.append(
-                "\(interface.name): \(interface.mode.rawValue), program \(interface.programID), \(cost)")
+                "\(interface.name): \(interface.mode.rawValue)\(egress), program \(interface.programID), "
+                    + "\(cost)")
         }
         lines.append(
             "\(totals.total.packets) packets seen: \(totals.pass.packets) passed, "
@@ -80,6 +82,7 @@ extension StatusReport {
                         .object([
                             ("name", .string(interface.name)), ("index", .integer(Int64(interface.index))),
                             ("mode", .string(interface.mode.rawValue)),
+                            ("egress", interface.egress.map { .string($0.rawValue) } ?? .null),
                             ("program_id", .integer(Int64(interface.programID))),
                             ("ns_per_packet", interface.nanosecondsPerPacket.map(JSONValue.number) ?? .null),
                         ])

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bringing the egress program of a generation to its interfaces: all of them, or none. It comes before the
+// XDP program, so that no reply comes in to what was not learnt, and goes after it.
+import CBPF
+import Glibc
+
+struct EgressChange {
+    /// Nil where the policy follows no connections.
+    private let object: EgressObject?
+    private let pins: PinDirectory
+    private var created: [EgressLink] = []
+    private var replaced: [EgressLink] = []
+    /// The program that was replaced.
+    private var old: FileDescriptor?
+
+    init(_ generation: GuardObject, _ pins: PinDirectory) throws(KernelError) {
+        object = try EgressObject.beside(generation)
+        self.pins = pins
+    }
+
+    mutating func bring(to interfaces: [NetworkInterface]) throws(KernelError) {
+        guard let object else { return }
+        old = try FileDescriptor.pinned(pins.egressProgram)
+        for interface in interfaces {
+            if let link = try EgressLink.pinned(interface, in: pins) {
+                try link.replace(with: object.program, in: pins)
+                replaced.append(link)
+            } else {
+                created.append(try .attach(object.program, to: interface, in: pins))
+            }
+        }
+        unlink(Self.next(pins.egressProgram))
+        try check(
+            bpf_obj_pin(object.program, Self.next(pins.egressProgram)), "pin the egress program")
+    }
+
+    /// Once the XDP program is everywhere: what was the old policy's goes.
+    func finish(on interfaces: [NetworkInterface]) {
+        if object != nil {
+            rename(Self.next(pins.egressProgram), pins.egressProgram)
+        } else {
+            unlink(pins.egressProgram)
+        }
+        let kept = object == nil ? [] : Set(interfaces.map(\.index))
+        Self.removeLinks(pins) { !kept.contains($0) }
+    }
+
+    /// Puts everything back.
+    func undo() {
+        for link in created { link.remove(pins) }
+        if let old { for link in replaced { try? link.replace(with: old.raw, in: pins) } }
+        unlink(Self.next(pins.egressProgram))
+    }
+
+    /// Takes the program off the interfaces that are chosen by index, and the pins of those that are gone.
+    static func removeLinks(_ pins: PinDirectory, where isChosen: (UInt32) -> Bool) {
+        let interfaces = (try? NetworkInterface.all()) ?? []
+        for index in pins.egressIndexes() where isChosen(index) {
+            if let interface = interfaces.first(where: { $0.index == index }),
+                let link = try? EgressLink.pinned(interface, in: pins)
+            {
+                link.remove(pins)
+            }
+            unlink(pins.egressLink(index))
+            unlink(pins.egressFilter(index))
+        }
+    }
+
+    private static func next(_ path: String) -> String { path + "-next" }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of connections as they are now: one value for each live connection, and how full they are.
+import CBPF
+import Glibc
+import GuardABI
+import NetworkTypes
+
+/// A live connection as this host sees it.
+public struct Flow: Sendable, Hashable {
+    public enum State: String, Sendable { case halfOpen = "half-open", established, closing }
+
+    public var proto: IPProtocol
+    public var local: IPAddress
+    public var remote: IPAddress
+    /// ICMP echo: its identifier, in both.
+    public var localPort: UInt16
+    public var remotePort: UInt16
+    public var isOpenedHere: Bool
+    public var state: State
+    /// Nanoseconds since it was opened, and until it is over without a further packet.
+    public var age: UInt64
+    public var expiresIn: UInt64
+    /// Of both directions, as far as the programs looked them up; bytes of IP packets.
+    public var packets: UInt64
+    public var bytes: UInt64
+}
+
+/// All live connections and the tables that they stand in.
+public struct FlowTables: Sendable {
+    public var flows: [Flow] = []
+    /// Connections in each table, those included whose time is over, and its places.
+    public var answered = (used: 0, places: 0)
+    public var halfOpen = (used: 0, places: 0)
+    /// Conversations without a handshake that the other side began.
+    public var marks = (used: 0, places: 0)
+    /// Ever opened by this host, and accepted; how often no place could be had.
+    public var opened: UInt64 = 0
+    public var accepted: UInt64 = 0
+    public var failed: UInt64 = 0
+}
+
+extension SharedState {
+    /// Nil where the running policy follows no connections.
+    /// - Parameter now: `programClock()`.
+    public func flows(now: UInt64) throws(KernelError) -> FlowTables? {
+        guard maps[.flows] != nil else { return nil }
+        var tables = FlowTables()
+        tables.answered = try read(.flows, now, into: &tables.flows)
+        tables.halfOpen = try read(.halfOpen, now, into: &tables.flows)
+        tables.marks = try countMarks(now)
+        var (zero, totals) = (UInt32(0), guard_flow_totals())
+        try check(
+            bpf_map_lookup_elem(descriptor(.flowTotals), &zero, &totals), "read the connections' totals")
+        (tables.opened, tables.accepted, tables.failed) = (totals.opened, totals.accepted, totals.failed)
+        return tables
+    }
+
+    private func read(
+        _ table: SharedMap, _ now: UInt64, into flows: inout [Flow]
+    ) throws(KernelError) -> (used: Int, places: Int) {
+        let map = try descriptor(table)
+        let places = Int(try entries(ofMap: map))
+        var seen: Set<FlowIdentity> = []
+        for var key in try mapKeys(map, room: places, from: guard_flow_key()) {
+            var flow = guard_flow()
+            guard bpf_map_lookup_elem(map, &key, &flow) == 0, seen.insert(FlowIdentity(key)).inserted else {
+                continue
+            }
+            if let live = Flow(key, flow, now: now) { flows.append(live) }
+        }
+        return (seen.count, places)
+    }
+
+    private func countMarks(_ now: UInt64) throws(KernelError) -> (used: Int, places: Int) {
+        let map = try descriptor(.flowMarks)
+        let lines = try entries(ofMap: map)
+        var used = 0
+        for index in 0..<lines {
+            var (key, line) = (index, guard_mark_line())
+            try check(bpf_map_lookup_elem(map, &key, &line), "read the conversations' marks")
+            let tags = [line.tags.0, line.tags.1, line.tags.2, line.tags.3]
+            let times = [line.times.0, line.times.1, line.times.2, line.times.3]
+            used += zip(tags, times).count { tag, time in
+                tag != 0 && (now < time || now - time < (tag & 1 == 1 ? 120 : 30) * 1_000_000_000)
+            }
+        }
+        return (used, Int(lines) * Int(GUARD_MARK_WAYS))
+    }
+}
+
+/// A key's fields, to tell keys apart that a walk gives twice.
+private struct FlowIdentity: Hashable {
+    private let words: [UInt64]
+
+    init(_ key: guard_flow_key) {
+        let ports = UInt64(key.local_port) << 16 | UInt64(key.remote_port)
+        words = [
+            key.local.high, key.local.low, key.remote.high, key.remote.low,
+            ports << 16 | UInt64(key.family) << 8 | UInt64(key.protocol),
+        ]
+    }
+}
+
+extension Flow {
+    /// Nil where its time is over.
+    fileprivate init?(_ key: guard_flow_key, _ flow: guard_flow, now: UInt64) {
+        let family: AddressFamily = key.family == 4 ? .ipv4 : .ipv6
+        proto = IPProtocol(rawValue: key.protocol)
+        local = IPAddress(family: family, bits: UInt128(key.local.high) << 64 | UInt128(key.local.low))
+        remote = IPAddress(family: family, bits: UInt128(key.remote.high) << 64 | UInt128(key.remote.low))
+        (localPort, remotePort) = (key.local_port, key.remote_port)
+        isOpenedHere = UInt32(flow.opener) == GUARD_OPENED_HERE.rawValue
+        switch UInt32(flow.state) {
+        case GUARD_FLOW_HALF_OPEN.rawValue: state = .halfOpen
+        case GUARD_FLOW_CLOSING.rawValue: state = .closing
+        default: state = .established
+        }
+        let seconds: UInt64
+        switch (proto, state) {
+        case (.tcp, .established): seconds = 5 * 24 * 3600
+        case (.udp, .established): seconds = 120
+        default: seconds = 30
+        }
+        let since = now > flow.seen_ns ? now - flow.seen_ns : 0
+        guard since < seconds * 1_000_000_000 else { return nil }
+        expiresIn = seconds * 1_000_000_000 - since
+        age = now > flow.opened_ns ? now - flow.opened_ns : 0
+        (packets, bytes) = (flow.packets, flow.bytes)
+    }
+}

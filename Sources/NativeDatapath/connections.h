@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of connections of one engine, which native.c includes behind the maps that they stand for. */
+#ifndef NATIVE_CONNECTIONS_H
+#define NATIVE_CONNECTIONS_H
+
+#include "flows.h"
+
+struct native_connections {
+	struct native_flows flows;
+	struct native_flows half_open;
+	struct guard_mark_line *marks; /* NULL: no policy follows connections */
+	__u64 ports[GUARD_PORT_WORDS];
+	struct guard_flow_totals totals;
+};
+
+static __always_inline struct native_flows *flow_table(struct native_connections *connections,
+                                                       const void *map)
+{
+	return map == &guard_flows ? &connections->flows : &connections->half_open;
+}
+
+/* What bpf_map_lookup_elem finds in one of these maps; NULL for any other. */
+static __always_inline void *connection_element(struct native_connections *connections, const void *map,
+                                                const void *key)
+{
+	__u32 index;
+
+	if (map == &guard_flows || map == &guard_half_open)
+		return native_flows_find(flow_table(connections, map), key);
+	index = *(const __u32 *)key;
+	if (map == &guard_flow_marks)
+		return connections->marks && index < GUARD_MARK_LINES ? &connections->marks[index] : NULL;
+	if (map == &guard_flow_ports)
+		return index < GUARD_PORT_WORDS ? &connections->ports[index] : NULL;
+	return map == &guard_flow_totals ? &connections->totals : NULL;
+}
+
+/* Tables keep the size that they have. 0, or the negative errno. */
+static int prepare_connections(struct native_connections *connections, const struct guard_config *config)
+{
+	if (!(config->flags & (GUARD_CFG_OPENED | GUARD_CFG_STATE)) || connections->marks)
+		return 0;
+	if (!config->flow_count || config->flow_count & (config->flow_count - 1))
+		return -EINVAL;
+	connections->flows.capacity = config->flow_count;
+	connections->half_open.capacity = GUARD_HALF_OPEN;
+	connections->marks = calloc(GUARD_MARK_LINES, sizeof(*connections->marks));
+	return connections->marks ? 0 : -ENOMEM;
+}
+
+static void free_connections(struct native_connections *connections)
+{
+	native_flows_free(&connections->flows);
+	native_flows_free(&connections->half_open);
+	free(connections->marks);
+}
+
+static const struct guard_flow *find_connection(struct native_connections *connections,
+                                                const struct guard_flow_key *key)
+{
+	const struct guard_flow *flow = native_flows_find(&connections->flows, key);
+
+	return flow ? flow : native_flows_find(&connections->half_open, key);
+}
+
+#endif
