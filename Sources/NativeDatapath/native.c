@@ -12,7 +12,6 @@
 
 #pragma GCC visibility push(hidden)
 #include "guard.bpf.c"
-#include "stages/limited.bpf.h"
 #pragma GCC visibility pop
 
 #undef guard_config
@@ -343,7 +342,8 @@ void native_datapath_note_limited(struct native_datapath *datapath, const struct
 	current = datapath;
 	native_config = &datapath->config;
 	datapath->trace = (struct guard_trace){.now_ns = clock_ns, .clock_ns = clock_ns};
-	note_limited(&packet, &excess->limit, excess->tag, excess->bytes);
+	note_excess(&packet, &excess->limit,
+	            &(struct excess){.tag = excess->tag, .now_ns = clock_ns, .bytes = excess->bytes});
 }
 
 const struct guard_limited_group *native_datapath_limited(const struct native_datapath *datapath)

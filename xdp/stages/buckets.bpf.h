@@ -26,12 +26,6 @@ struct charge {
 	__u32 result; /* enum charge_result */
 };
 
-static __always_inline __u64 mix(__u64 hash, __u64 word)
-{
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 32;
-}
-
 /* ---- One bucket */
 
 static __always_inline __u64 read_once(const __u64 *word)

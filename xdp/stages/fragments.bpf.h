@@ -28,9 +28,9 @@ static __always_inline __u64 fragment_hash(const struct packet_layer *key)
 	__u64 last = key->fragment_id | (__u64)key->fragment_protocol << 32, hash = guard_config.seed;
 
 	if (key->family == 4)
-		return mix(mix(hash, key->source.low << 32 | key->destination.low), last);
-	hash = mix(mix(hash, key->source.high), key->source.low);
-	return mix(mix(mix(hash, key->destination.high), key->destination.low), last);
+		return guard_mix(guard_mix(hash, key->source.low << 32 | key->destination.low), last);
+	hash = guard_mix(guard_mix(hash, key->source.high), key->source.low);
+	return guard_mix(guard_mix(guard_mix(hash, key->destination.high), key->destination.low), last);
 }
 
 static __always_inline int is_place_of(const struct guard_fragment *place, const struct packet_layer *key)

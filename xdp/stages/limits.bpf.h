@@ -5,6 +5,7 @@
 #define GUARD_LIMITS_BPF_H
 
 #include "stages/buckets.bpf.h"
+#include "stages/limited.bpf.h"
 
 static __always_inline void ban_client(const struct packet *packet, const struct guard_limit *limit);
 
@@ -17,10 +18,10 @@ static __always_inline __u64 hash_address(__u64 hash, const struct guard_address
 	__u64 high, low;
 
 	if (!six)
-		return mix(hash, address->low >> (32 - (prefix & 63)) << (32 - (prefix & 63)));
+		return guard_mix(hash, address->low >> (32 - (prefix & 63)) << (32 - (prefix & 63)));
 	high = prefix < 64 ? address->high >> (64 - prefix) << (64 - prefix) : address->high;
 	low = prefix > 64 ? address->low >> (128 - prefix) << (128 - prefix) : 0;
-	return mix(mix(hash, high), low);
+	return guard_mix(guard_mix(hash, high), low);
 }
 
 /* Protocol and destination port or type, and with `both` the source port; zeros where they were not read. */
@@ -38,13 +39,13 @@ static __always_inline __u64 service_word(const struct packet *packet, int both)
 /* Names the bucket that a packet is charged to; never 0. */
 static __always_inline __u64 bucket_tag(const struct guard_limit *limit, const struct packet *packet)
 {
-	__u64 hash = mix(guard_config.seed, limit->seed);
+	__u64 hash = guard_mix(guard_config.seed, limit->seed);
 	int six = packet->family == 6;
 
 	/* Without an IP header there is but one bucket. */
 	if (!(packet->read & PACKET_IP) || limit->key == GUARD_LIMIT_RULE)
 		return hash ? hash : 1;
-	hash = mix(hash, packet->family);
+	hash = guard_mix(hash, packet->family);
 	if (limit->key != GUARD_LIMIT_DESTINATION) {
 		int whole = limit->key == GUARD_LIMIT_CONNECTION;
 
@@ -54,7 +55,7 @@ static __always_inline __u64 bucket_tag(const struct guard_limit *limit, const s
 	if (limit->key == GUARD_LIMIT_DESTINATION || limit->key == GUARD_LIMIT_CONNECTION)
 		hash = hash_address(hash, &packet->destination, six, six ? 128 : 32);
 	if (limit->key == GUARD_LIMIT_SOURCE_SERVICE || limit->key == GUARD_LIMIT_CONNECTION)
-		hash = mix(hash, service_word(packet, limit->key == GUARD_LIMIT_CONNECTION));
+		hash = guard_mix(hash, service_word(packet, limit->key == GUARD_LIMIT_CONNECTION));
 	return hash ? hash : 1;
 }
 
@@ -81,12 +82,12 @@ static __always_inline __u64 packet_cost(const struct guard_limit *limit, const 
 	return (length * limit->cost + ((1ULL << (limit->cost_shift & 63)) >> 1)) >> (limit->cost_shift & 63);
 }
 
-/* The clock in bucket time. The coarse one ticks every few milliseconds. */
-static __always_inline __u64 bucket_now(const struct guard_limit *limit)
+/* The limit's clock. The coarse one ticks every few milliseconds. */
+static __always_inline __u64 limit_clock_ns(const struct guard_limit *limit)
 {
 	if (limit->flags & GUARD_LIMIT_EXACT_CLOCK && !(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK))
-		return bpf_ktime_get_ns() << GUARD_BUCKET_TIME_SHIFT;
-	return clock_ns() << GUARD_BUCKET_TIME_SHIFT;
+		return bpf_ktime_get_ns();
+	return clock_ns();
 }
 
 /* ---- What follows */
@@ -107,9 +108,8 @@ static __always_inline void count_limited(struct guard_counter *counter, __u32 b
 	counter->bytes += bytes;
 }
 
-/* A packet that a limit drops: the one place where who is limited could be noted. */
-static __always_inline void limit_dropped(const struct packet *packet, const struct guard_limit *limit,
-                                          __u64 tag)
+/* A packet that a limit drops. */
+static __always_inline void limit_dropped(const struct packet *packet, const struct guard_limit *limit)
 {
 	if (limit->flags & GUARD_LIMIT_BAN && packet->read & PACKET_IP)
 		ban_client(packet, limit);
@@ -117,7 +117,7 @@ static __always_inline void limit_dropped(const struct packet *packet, const str
 
 /* 1 where a packet over a limit's rate is dropped; what is only watched goes on. */
 static __always_inline int judge_excess(struct guard_scratch *room, const struct guard_limit *limit,
-                                        __u64 tag)
+                                        const struct excess *excess)
 {
 	struct guard_limit_counters *counters = bpf_map_lookup_elem(&guard_limits, &limit->slot);
 	int watches = limit->flags & GUARD_LIMIT_MONITOR;
@@ -125,7 +125,8 @@ static __always_inline int judge_excess(struct guard_scratch *room, const struct
 	if (counters)
 		count_limited(watches || guard_config.flags & GUARD_CFG_MONITOR ? &counters->would_drop
 		                                                                : &counters->dropped,
-		              room->search.bytes);
+		              excess->bytes);
+	note_excess(&room->packet, limit, excess);
 	if (watches) {
 		if (room->search.would_drop_slot == GUARD_NO_SLOT)
 			room->search.would_drop_slot = GUARD_SLOT_OF_LIMIT | limit->slot;
@@ -133,7 +134,7 @@ static __always_inline int judge_excess(struct guard_scratch *room, const struct
 	}
 	room->search.limit_slot = limit->slot;
 	if (!(guard_config.flags & GUARD_CFG_MONITOR))
-		limit_dropped(&room->packet, limit, tag);
+		limit_dropped(&room->packet, limit);
 	return 1;
 }
 
@@ -142,17 +143,17 @@ static __always_inline int charge_packet(struct guard_scratch *room, const struc
                                          __u64 tag)
 {
 	struct guard_limit_counters *counters;
+	struct excess excess = {.tag = tag, .now_ns = limit_clock_ns(limit), .bytes = room->search.bytes};
 	struct charge charge = {
 	        .tag = tag,
-	        .now = bucket_now(limit),
+	        .now = excess.now_ns << GUARD_BUCKET_TIME_SHIFT,
 	        .cost = packet_cost(limit, room),
 	        .tolerance = limit->tolerance,
-	        /* Upper bits: a product's depend on all of its factor's. */
-	        .line = tag >> 32 & (guard_config.bucket_lines - 1),
+	        .line = guard_bucket_line_of(tag, guard_config.bucket_lines),
 	};
 
 	if (is_over(&charge))
-		return judge_excess(room, limit, tag);
+		return judge_excess(room, limit, &excess);
 	counters = bpf_map_lookup_elem(&guard_limits, &limit->slot);
 	if (counters)
 		count_limited(&counters->passed, room->search.bytes);
