@@ -26,6 +26,8 @@ public struct StatusReport: Sendable {
     public var interfaces: [Interface]
     public var tableBytes: UInt64
     public var fills: [Fill]
+    /// The buckets of limits; nil where no policy had any.
+    public var buckets: BucketFill?
     public var lostEvents: UInt64
     /// Total packets since the pins were made: passed, dropped, rejected.
     public var totals: ReasonCount
@@ -57,6 +59,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
         .init(name: "bans", used: try state.bans().count, capacity: Int(GUARD_BANS_MAX)),
         .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
     ]
+    report.buckets = try state.bucketFill(now: programClock())
     report.lostEvents = try state.lostEvents()
     report.totals = try state.reasonCounts().flatMap(\.values).reduce(ReasonCount(), +)
     return report

@@ -51,6 +51,7 @@ extension StatusReport {
         lines += header.classifiers.map(\.line)
         lines.append("tables: \(tableBytes) bytes")
         for fill in fills { lines.append("\(fill.name): \(fill.used) of \(fill.capacity)") }
+        if let buckets { lines.append(buckets.line) }
         if lostEvents > 0 { lines.append("log: \(lostEvents) packets were not logged, as nobody read") }
         return lines
     }
@@ -95,7 +96,7 @@ extension StatusReport {
                             ("capacity", .integer(Int64(fill.capacity))),
                         ])
                     })
-            ), ("events_lost", .unsigned(lostEvents)),
+            ), ("buckets", buckets?.json ?? .null), ("events_lost", .unsigned(lostEvents)),
         ])
     }
 }
