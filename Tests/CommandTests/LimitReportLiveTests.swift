@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension LiveTests {
-    @Suite struct LimitTests {
+    @Suite struct LimitReportLiveTests {
         let net: TwoHosts
 
         /// Rates of a packet a minute: what is over the burst stays over it while a test runs.
