@@ -282,6 +282,7 @@ struct {
  * gives way when it is the fullest of its line. A policy without limits has one line. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* its values begin at a page: a line is one cache line */
 	__type(key, __u32);
 	__type(value, struct guard_bucket_line);
 	__uint(max_entries, 1);

@@ -364,31 +364,7 @@ struct guard_rule_counters native_datapath_rule(const struct native_datapath *da
 	return page ? page[slot % GUARD_PAGE_SLOTS] : (struct guard_rule_counters){};
 }
 
-void native_datapath_note_limited(struct native_datapath *datapath, const struct native_excess *excess,
-                                  __u64 clock_ns)
-{
-	struct packet packet = {
-	        .family = excess->client.family,
-	        .protocol = excess->client.protocol,
-	        .source = excess->client.source,
-	        .destination = excess->client.destination,
-	        .source_port = excess->client.source_port,
-	        .key = excess->client.port,
-	        .read = excess->client.family ? PACKET_IP | PACKET_PROTOCOL | PACKET_L4 : 0,
-	};
-
-	if (packet.family && !excess->client.fields)
-		packet.read = PACKET_IP;
-	current = datapath;
-	native_config = &datapath->config;
-	datapath->trace = (struct guard_trace){.now_ns = clock_ns, .clock_ns = clock_ns};
-	note_limited(&packet, &excess->limit, excess->tag, excess->bytes);
-}
-
-const struct guard_limited_group *native_datapath_limited(const struct native_datapath *datapath)
-{
-	return datapath->limited;
-}
+#include "limited.h"
 
 const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath)
 {

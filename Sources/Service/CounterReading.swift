@@ -10,6 +10,16 @@ public struct CounterReading: Sendable {
         public var wouldDrop: Count
     }
 
+    public struct LimitReading: Sendable {
+        public var name: String
+        public var count: LimitCount
+
+        public init(name: String, count: LimitCount) {
+            self.name = name
+            self.count = count
+        }
+    }
+
     /// CLOCK_MONOTONIC.
     public var nanoseconds: UInt64
     public var policy: String
@@ -17,6 +27,8 @@ public struct CounterReading: Sendable {
     public var cpus: [[String: ReasonCount]]
     /// In the policy's order.
     public var rules: [RuleReading]
+    /// In the policy's order.
+    public var limits: [LimitReading] = []
     /// By CPU: how many sources were noted so far, and the last ones.
     public var noted: [(cursor: UInt64, packets: [NotedPacket])]
     /// What the program sent by itself, and what it withheld.
@@ -60,6 +72,9 @@ public struct CounterReader {
             rules: rules,
             noted: try state.notedPackets())
         reading.answers = try state.answerCounts()
+        reading.limits = try (info?.header.limits ?? []).map {
+            .init(name: $0.name, count: try state.limitCount(slot: $0.slot))
+        }
         return reading
     }
 }

@@ -29,6 +29,8 @@ public struct StatusReport: Sendable {
     public var interfaces: [Interface]
     public var tableBytes: UInt64
     public var fills: [Fill]
+    /// The buckets of limits; nil where no policy had any.
+    public var buckets: BucketFill?
     public var lostEvents: UInt64
     /// Bans that found no room.
     public var lostBans: UInt64 = 0
@@ -66,6 +68,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
         .init(name: "bans", used: bans.used, capacity: bans.capacity),
         .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
     ]
+    report.buckets = try state.bucketFill(now: programClock())
     report.lostEvents = try state.lostEvents()
     report.answers = try state.answerCounts()
     report.totals = try state.reasonCounts().flatMap(\.values).reduce(ReasonCount(), +)

@@ -20,6 +20,14 @@ public struct TopReport: Sendable {
         public var bitsPerSecond: Double
     }
 
+    /// Packets that a limit was asked for, and those of them that it dropped.
+    public struct LimitRow: Sendable {
+        public var name: String
+        public var total: LimitCount
+        public var packetsPerSecond: Double
+        public var dropsPerSecond: Double
+    }
+
     public struct Rates: Sendable {
         public var packets: Double
         public var bits: Double
@@ -40,6 +48,8 @@ public struct TopReport: Sendable {
     public var all: Row
     public var reasons: [Row]
     public var rules: [RuleRow]
+    /// In the policy's order.
+    public var limits: [LimitRow]
     public var cpus: [Row]
     public var sources: [SourceRow]
     /// Totals since the pins were made.
@@ -76,6 +86,7 @@ public struct TopReport: Sendable {
                 Self.sum(now.cpus[cpu].values))
         }
         rules = Self.rules(before.rules, now.rules, interval)
+        limits = Self.limits(before.limits, now.limits, interval)
         sources = Self.sources(before, now, packetsPerSecond: all.perSecond.packets, limit: sourceLimit)
     }
 
@@ -97,6 +108,23 @@ public struct TopReport: Sendable {
                 name: rule.name, total: rule.decided, wouldDrop: rule.wouldDrop,
                 packetsPerSecond: Double(growth.packets) / interval,
                 bitsPerSecond: Double(growth.bytes) * 8 / interval)
+        }
+    }
+
+    private static func limits(
+        _ before: [CounterReading.LimitReading], _ now: [CounterReading.LimitReading], _ interval: Double
+    ) -> [LimitRow] {
+        let old = Dictionary(before.map { ($0.name, $0.count) }, uniquingKeysWith: { first, _ in first })
+        return now.map { limit in
+            let earlier = old[limit.name] ?? limit.count
+            let dropped = limit.count.dropped.since(earlier.dropped).packets
+            let other =
+                limit.count.passed.since(earlier.passed).packets
+                + limit.count.wouldDrop.since(earlier.wouldDrop).packets
+            return LimitRow(
+                name: limit.name, total: limit.count,
+                packetsPerSecond: Double(other + dropped) / interval,
+                dropsPerSecond: Double(dropped) / interval)
         }
     }
 

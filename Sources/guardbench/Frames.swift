@@ -16,6 +16,17 @@ func mixedFrames(_ count: Int) -> [[UInt8]] {
     }
 }
 
+/// UDP from that many IPv4 sources.
+func sourceFrames(_ count: Int) -> [[UInt8]] {
+    (0..<count).map { number in
+        var packet = PacketDescription(
+            proto: .udp, source: source(UInt32(truncatingIfNeeded: number) &* 0x9e37_79b1, isV6: false),
+            destination: destination(isV6: false))
+        (packet.sourcePort, packet.destinationPort) = (5000, 53)
+        return packet.frame()
+    }
+}
+
 /// Trains of two: the first fragment of a UDP datagram, then its last, each train with addresses and an
 /// identification of its own; every eighth is IPv6.
 func fragmentFrames(_ count: Int) -> [[UInt8]] {

@@ -16,18 +16,36 @@ private struct Stage {
 
 private let bare = "default: pass\nstateful: false\nessential: []\n"
 
+/// A rule for all packets, with a limit that none of them is over, or whose clients all are, or without one.
+private func ruled(_ rate: String?) -> String {
+    let limit = rate.map { "limits:\n  each: { rate: \($0), per: source }\n" } ?? ""
+    let key = rate == nil ? "" : ", limit: each"
+    return bare + limit + "rules:\n  - { name: all\(key), action: pass }\n"
+}
+
 private func stages() -> [Stage] {
+    let sources = sourceFrames(64), under = "1000000 pps", over = "1/m, burst: 1"
+    let unlimited = ruled(nil)
     let mixed = mixedFrames(4096), fragments = fragmentFrames(4096)
     let tracked = ("filter", bare + "fragments: track\n"), untracked = ("filter", bare + "fragments: pass\n")
     return [
         Stage(name: "parse and sanity", frames: mixed, with: ("headers", bare), without: ("nothing", bare)),
         Stage(name: "fragments: track, no fragments", frames: mixed, with: tracked, without: untracked),
         Stage(name: "fragments: track, fragments", frames: fragments, with: tracked, without: untracked),
+        Stage(
+            name: "limit, 64 sources under it", frames: sources, with: ("filter", ruled(under)),
+            without: ("filter", unlimited)),
+        Stage(
+            name: "limit, 64 sources over it", frames: sources, with: ("filter", ruled(over)),
+            without: ("filter", unlimited)),
+        Stage(
+            name: "limit, flood of 10,000,000 sources", frames: sources, with: ("flood", ruled(over)),
+            without: ("flood", unlimited)),
     ]
 }
 
 /// Prints a line for each stage: the median over rounds of the difference.
-/// - Parameter folder: has the compiled programs nothing.o, headers.o and filter.o.
+/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o and flood.o.
 func measureStages(_ folder: String, rounds: Int) throws {
     for stage in stages() {
         let timers = try [stage.with, stage.without].map { try timer($0, folder, stage.frames) }

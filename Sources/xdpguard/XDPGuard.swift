@@ -14,7 +14,8 @@ struct XDPGuard: ParsableCommand {
         subcommands: [
             Check.self, Apply.self, Detach.self, StatusCommand.self, Top.self, Events.self,
             ReplayCommand.self,
-            BanCommand.self, Unban.self, Bans.self, SetCommand.self, Refresh.self, FlowsCommand.self,
+            BanCommand.self, Unban.self, Bans.self, SetCommand.self, Refresh.self, LimitsCommand.self,
+            FlowsCommand.self,
             VersionCommand.self,
         ])
 }

@@ -8,7 +8,9 @@ import Testing
         ["ban"], ["ban", "nonsense"], ["ban", "192.0.2.1/33"], ["ban", "192.0.2.7/24"],
         ["ban", "192.0.2.1", "--for", "soon"], ["ban", "192.0.2.1", "--for", "0s"],
         ["ban", "192.0.2.1", "--reason", String(repeating: "x", count: 64)], ["unban"],
-        ["unban", "--all", "192.0.2.1"], ["top", "--interval", "0"], ["status", "--output", "xml"],
+        ["unban", "--all", "192.0.2.1"], ["top", "--interval", "0"],
+        ["limits", "show"], ["limits", "show", "192.0.2.0/24"], ["limits", "show", "host"],
+        ["limits", "top", "--count", "0"], ["limits", "sideways"], ["status", "--output", "xml"],
     ]
 
     @Test(arguments: UsageTests.wrong)
@@ -34,7 +36,7 @@ import Testing
 
     @Test(arguments: [
         ["status"], ["top", "--once"], ["detach"], ["ban", "192.0.2.1"], ["unban", "--all"], ["bans"],
-        ["events"],
+        ["events"], ["limits"], ["limits", "top"], ["limits", "show", "192.0.2.1"],
     ])
     func `a command that is not permitted exits 77 and names what is missing`(_ words: [String]) throws {
         let outcome = try Product.runUnprivileged(words)

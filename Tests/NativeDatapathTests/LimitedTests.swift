@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is limited, as the XDP program notes it: which record a client has, what it tells, when it gives way.
+import Dataplane
 import GuardABI
 import MapCompiler
 import NativeDatapath
+import NetworkTypes
 import Testing
 
 private let millisecond: UInt64 = 1_000_000
@@ -214,4 +216,31 @@ func `a record has what is part of the limit's key`(
         let fields = try #require(limiter.noted.first?.client.fields)
         #expect((fields & UInt8(GUARD_LIMITED_WATCHED) != 0) == expected)
     }
+}
+
+@Test func `the controller reads what the program noted`() throws {
+    let limiter = try Limiter()
+    for number in 1...3 as ClosedRange<UInt64> {
+        limiter.drop(tag(1), at: number * second, limit(GUARD_LIMIT_CONNECTION))
+    }
+    limiter.drop(tag(2), at: second, limit(GUARD_LIMIT_SOURCE, prefix4: 24))
+    limiter.drop(tag(3), at: second, limit(GUARD_LIMIT_DESTINATION), of: packet6())
+    limiter.drop(tag(4), at: second, limit(GUARD_LIMIT_RULE))
+    let read = LimitedClient.all(in: UnsafeRawBufferPointer(limiter.groups))
+    #expect(read.map(\.tag) == [1, 2, 3, 4].map(tag) && read.map(\.slot) == [3, 3, 3, 3])
+    #expect(read.map(\.source) == [IPAddress("192.0.2.77"), IPAddress("192.0.2.0"), nil, nil])
+    #expect(read.map(\.destination) == [IPAddress("198.51.100.1"), nil, IPAddress("2001:db8::1"), nil])
+    let first = try #require(read.first)
+    #expect(first.ipProtocol == .tcp && first.sourcePort == 40000 && first.port == 443)
+    #expect(first.dropped == Count(packets: 3, bytes: 300) && !first.isWatched)
+    #expect(first.sinceNanoseconds == second && first.lastNanoseconds == 3 * second)
+}
+
+@Test func `a record that is being written is not read`() throws {
+    let limiter = try Limiter()
+    limiter.drop(tag(1), at: second)
+    var group = try #require(limiter.groups.first { $0.tags.0 == tag(1) })
+    #expect(withUnsafeBytes(of: group) { LimitedClient.all(in: $0).count } == 1)
+    group.clients.0.version += 1
+    #expect(withUnsafeBytes(of: group) { LimitedClient.all(in: $0).isEmpty })
 }

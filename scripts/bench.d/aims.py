@@ -43,9 +43,12 @@ def live_aims(results):
             ("10,000 rules", "rules", 10_000, 4.5),
             ("100,000 prefixes, members", "set", 100_000, 5),
             ("1,000,000 prefixes, members", "set", 1_000_000, 7),
-            ("1,000,000 prefixes, other sources", "miss", 1_000_000, 3)):
+            ("1,000,000 prefixes, other sources", "miss", 1_000_000, 3),
+            ("a limit on 10,000 known sources", "limit", 10_000, 3.5),
+            ("a limit on 1,000,000 known sources", "limit", 1_000_000, 12),
+            ("a limit, every source new", "spoofed", 1_000_000, 5)):
         yield what, live(results, "xdpguard", kind, n), most, "x"
-        if n == 10_000:
+        if (kind, n) == ("rules", 10_000):
             yield "10,000 rules to 1,000", growth(results), 1.3, "times"
 
 
@@ -76,7 +79,7 @@ def apply_aims(results):
 
 
 def other_aims(results):
-    for row, most in zip(results["stages"], (8, 2, 60)):
+    for row, most in zip(results["stages"], (8, 2, 60, 12, 12, 70)):
         yield f"stage: {row['stage']}", row["ns"], most, "ns"
     yield "`xdpguard version`", results.get("start_ms"), 20, "ms"
     slowest = min((x["mpps"] for x in results["native"]), default=None)

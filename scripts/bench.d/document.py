@@ -6,7 +6,8 @@ import datetime, re
 import aims, machine
 
 COMPARED = ("xdpguard", "xdp-filter", "nft", "iptables", "ipset", "LPM trie")
-KINDS = {"set": "members", "miss": "other sources", "miss16": "others, of one /16"}
+KINDS = {"set": "members", "miss": "other sources", "miss16": "others, of one /16",
+         "limit": "known sources", "spoofed": "every source new"}
 
 
 def table(heads, rows):
@@ -132,6 +133,8 @@ def sections(results):
         "rules, two CPUs": live_table(results, ["rules"], "x2"),
         "sets": live_table(results, ["set", "miss", "miss16"]),
         "sets, two CPUs": live_table(results, ["set", "miss", "miss16"], "x2"),
+        "limits": live_table(results, ["limit", "spoofed"]),
+        "limits, two CPUs": live_table(results, ["limit", "spoofed"], "x2"),
         "sets6": sets6_table(results),
         "classbench": classbench_table(results),
         "apply": apply_table(results),

@@ -50,6 +50,15 @@ def set_policy(folder, file, name, default):
                  + "rules:\n  - { name: listed, source: $listed, action: drop }\n")
 
 
+def limit_policy(folder):
+    """A packet a second from each source, as the kit's peers have it, and behind that nothing either."""
+    key = "service: udp/9999"
+    return write(f"{folder}/limit.conf", HEAD.format(default="drop")
+                 + "limits:\n  each: { rate: 1 pps, burst: 1, per: source }\n"
+                 + f"rules:\n  - {{ name: limited, {key}, limit: each, action: continue }}\n"
+                 + f"  - {{ name: all, {key}, action: drop }}\n")
+
+
 def mix32(x):
     """The kit's hash: member i of its sets."""
     x ^= x >> 16

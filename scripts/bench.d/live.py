@@ -22,6 +22,11 @@ def cases(options):
         yield "ipset", "set", n
         if n < 1_000_000 or not options.quick:      # 38 s to apply
             yield "nft", "set", n
+    for n in options.limit_sizes:
+        for peer in ("xdpguard", "nft", "iptables"):
+            yield peer, "limit", n
+    for peer in ("xdpguard", "nft", "iptables"):
+        yield peer, "spoofed", options.limit_sizes[-1]
     for n in sets:
         if n >= 100_000:
             yield "xdpguard", "miss", n
@@ -45,6 +50,8 @@ def policy_of(folder, kind, n):
     where they are what is measured."""
     if kind == "rules":
         return inputs.rules_policy(folder, n)
+    if kind in ("limit", "spoofed"):
+        return inputs.limit_policy(folder)
     default = "pass" if kind == "set" else "drop"
     return inputs.set_policy(folder, f"set-{n}.netset", f"{kind}-{n}", default)
 

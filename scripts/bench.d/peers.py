@@ -10,7 +10,9 @@ ANY_SOURCE = ["-s", "0"]
 
 def traffic(case):
     """The last rule drops every source; sets meet their members, or sources that are not in them."""
-    kinds = {"set": B.T_SET(case["n"]), "miss": ANY_SOURCE, "miss16": B.T_RANDOM16}
+    known = ["-s", str(case["n"]), "-b", "10.1.0.0"]
+    kinds = {"set": B.T_SET(case["n"]), "miss": ANY_SOURCE, "miss16": B.T_RANDOM16,
+             "limit": known, "spoofed": ANY_SOURCE}
     return kinds.get(case["kind"], B.T_RANDOM16)
 
 
@@ -20,8 +22,16 @@ def xdpguard(case):
                 down=lambda: B.fw(binary, "detach"), traffic=traffic(case), kind="xdp")
 
 
+def limited(case):
+    """The kit's peers with a packet a second for each source, and room for twice as many sources."""
+    made = B.nft_meter(case["n"]) if case["peer"] == "nft" else B.hashlimit(case["n"])
+    return made | {"traffic": traffic(case)}
+
+
 def peer(case):
     n, is_set = case["n"], case["kind"] != "rules"
+    if case["kind"] in ("limit", "spoofed") and case["peer"] != "xdpguard":
+        return limited(case)
     return {
         "empty": lambda: B.raw_xdp("x_drop"),
         "xdp-filter": lambda: B.xdpfilter(n, "ipv4"),

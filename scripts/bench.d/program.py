@@ -50,7 +50,7 @@ class Program:
 
     def stages(self):
         """Nanoseconds of single stages."""
-        for mode in ("nothing", "headers", "filter"):
+        for mode in ("nothing", "headers", "filter", "flood"):
             self.build(mode, "stage")
         lines = self.run("stages", self.folder, str(3 * self.rounds)).splitlines()
         return [json.loads(line) for line in lines]

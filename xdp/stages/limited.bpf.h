@@ -158,13 +158,4 @@ static __always_inline void note_excess(const struct packet *packet, const struc
 	group->bytes[way] += excess->bytes;
 }
 
-/* The same for a caller that has not read the clock; `tag` is the bucket's. */
-static __always_inline void note_limited(const struct packet *packet, const struct guard_limit *limit,
-                                         __u64 tag, __u32 bytes)
-{
-	struct excess excess = {.tag = tag, .now_ns = clock_ns(), .bytes = bytes};
-
-	note_excess(packet, limit, &excess);
-}
-
 #endif

@@ -79,12 +79,12 @@ static __always_inline __u64 packet_cost(const struct guard_limit *limit, const 
 	return (length * limit->cost + ((1ULL << (limit->cost_shift & 63)) >> 1)) >> (limit->cost_shift & 63);
 }
 
-/* The clock in bucket time. The coarse one ticks every few milliseconds. */
-static __always_inline __u64 bucket_now(const struct guard_limit *limit)
+/* The limit's clock. The coarse one ticks every few milliseconds. */
+static __always_inline __u64 limit_clock_ns(const struct guard_limit *limit)
 {
 	if (limit->flags & GUARD_LIMIT_EXACT_CLOCK && !(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK))
-		return bpf_ktime_get_ns() << GUARD_BUCKET_TIME_SHIFT;
-	return clock_ns() << GUARD_BUCKET_TIME_SHIFT;
+		return bpf_ktime_get_ns();
+	return clock_ns();
 }
 
 /* ---- What follows */
@@ -114,7 +114,7 @@ static __always_inline void limit_dropped(const struct packet *packet, const str
 
 /* 1 where a packet over a limit's rate is dropped; what is only watched goes on. */
 static __always_inline int judge_excess(struct guard_scratch *room, const struct guard_limit *limit,
-                                        __u64 tag)
+                                        const struct excess *excess)
 {
 	struct guard_limit_counters *counters = bpf_map_lookup_elem(&guard_limits, &limit->slot);
 	int watches = limit->flags & GUARD_LIMIT_MONITOR;
@@ -122,8 +122,8 @@ static __always_inline int judge_excess(struct guard_scratch *room, const struct
 	if (counters)
 		count_limited(watches || guard_config.flags & GUARD_CFG_MONITOR ? &counters->would_drop
 		                                                                : &counters->dropped,
-		              room->search.bytes);
-	note_limited(&room->packet, limit, tag, room->search.bytes);
+		              excess->bytes);
+	note_excess(&room->packet, limit, excess);
 	if (watches) {
 		if (room->search.would_drop_slot == GUARD_NO_SLOT)
 			room->search.would_drop_slot = GUARD_SLOT_OF_LIMIT | limit->slot;
@@ -140,16 +140,17 @@ static __always_inline int charge_packet(struct guard_scratch *room, const struc
                                          __u64 tag)
 {
 	struct guard_limit_counters *counters;
+	struct excess excess = {.tag = tag, .now_ns = limit_clock_ns(limit), .bytes = room->search.bytes};
 	struct charge charge = {
 	        .tag = tag,
-	        .now = bucket_now(limit),
+	        .now = excess.now_ns << GUARD_BUCKET_TIME_SHIFT,
 	        .cost = packet_cost(limit, room),
 	        .tolerance = limit->tolerance,
 	        .line = guard_bucket_line_of(tag, guard_config.bucket_lines),
 	};
 
 	if (is_over(&charge))
-		return judge_excess(room, limit, tag);
+		return judge_excess(room, limit, &excess);
 	counters = bpf_map_lookup_elem(&guard_limits, &limit->slot);
 	if (counters)
 		count_limited(&counters->passed, room->search.bytes);

@@ -23,6 +23,10 @@ extension TopReport {
             + table([Self.header("REASON")] + sorted(reasons, order).map(Self.columns) + [Self.columns(all)])
         let head = ["RULE", "packets", "bytes", "would drop", "packets/s", "bit/s"]
         lines += [""] + table([head] + sortedRules(order).prefix(limit).map(Self.columns))
+        if !limits.isEmpty {
+            let head = ["LIMIT", "passed", "dropped", "would drop", "packets/s", "drops/s"]
+            lines += [""] + table([head] + limits.prefix(limit).map(Self.columns))
+        }
         if !sources.isEmpty {
             let head = ["SOURCE (estimated)", "packets/s", "bit/s", "drops/s"]
             lines += [""] + table([head] + sortedSources(order).prefix(limit).map(Self.columns))
@@ -82,6 +86,13 @@ extension TopReport {
         ]
     }
 
+    private static func columns(_ row: LimitRow) -> [String] {
+        [
+            printable(row.name), String(row.total.passed.packets), String(row.total.dropped.packets),
+            String(row.total.wouldDrop.packets), short(row.packetsPerSecond), short(row.dropsPerSecond),
+        ]
+    }
+
     private static func columns(_ row: SourceRow) -> [String] {
         [
             row.source.description, short(row.packetsPerSecond), short(row.bitsPerSecond),
@@ -90,7 +101,8 @@ extension TopReport {
     }
 }
 
-private func oneDigit(_ value: Double) -> String {
+/// As in "12.3".
+func oneDigit(_ value: Double) -> String {
     let tenths = Int((value * 10).rounded())
     return "\(tenths / 10).\(tenths % 10)"
 }
@@ -112,6 +124,21 @@ extension TopReport {
                                 ("would_drop", .unsigned(rule.wouldDrop.packets)),
                                 ("packets_per_second", .number(rule.packetsPerSecond)),
                                 ("bits_per_second", .number(rule.bitsPerSecond)),
+                            ])
+                        )
+                    })
+            ),
+            (
+                "limits",
+                .object(
+                    limits.map { limit in
+                        (
+                            limit.name,
+                            .object([
+                                ("passed", limit.total.passed.json), ("dropped", limit.total.dropped.json),
+                                ("would_drop", limit.total.wouldDrop.json),
+                                ("packets_per_second", .number(limit.packetsPerSecond)),
+                                ("drops_per_second", .number(limit.dropsPerSecond)),
                             ])
                         )
                     })
