@@ -26,14 +26,14 @@ private func packet(_ source: String, at seconds: Int64) throws -> ReferenceFram
 
 @Suite struct LimitTests {
     @Test func `the clock takes any times that a capture may have, and none back`() {
-        var clock = ElapsedClock()
+        var clock = ReferenceClock()
         for (time, now) in [
             (-5, 0), (7, 7), (3, 7), (4, 8), (Int64.max, 8 + UInt64(Int64.max) - 4),
             (0, UInt64(Int64.max) + 4),
             (Int64.max, UInt64.max), (0, .max), (Int64.max, .max), (Int64.min, .max),
         ] as [(Int64, UInt64)] {
             clock.advance(to: time)
-            #expect(clock.now == now)
+            #expect(clock.nanoseconds == now)
         }
     }
 

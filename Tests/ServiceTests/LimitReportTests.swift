@@ -163,7 +163,7 @@ private func row(_ change: (inout LimitedClient) -> Void, prefix4: Int = 32) thr
 }
 
 private func entry(_ prefix: Prefix) -> BanEntry {
-    BanEntry(prefix: prefix, sinceNanoseconds: 0, endsNanoseconds: nil, reason: "", dropped: Count())
+    BanEntry(prefix: prefix, sinceNanoseconds: 0, endsNanoseconds: nil, reason: "")
 }
 
 @Test func `top shows a limit's packets and drops a second`() {

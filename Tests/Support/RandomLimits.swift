@@ -29,6 +29,9 @@ extension SeededGenerator {
         }
         if chance(30) { parts.append("ipv6-prefix: \(pick([1, 32, 63, 64, 65, 127, 128]))") }
         if chance(15) { parts.append("mode: monitor") }
+        if chance(25), key != "destination", key != "rule" {
+            parts.append("over: ban \(pick(["1s", "10s", "500ms", "1h"]))")
+        }
         return "{ " + parts.joined(separator: ", ") + " }"
     }
 
