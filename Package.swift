@@ -121,8 +121,8 @@ let package = Package(
         tests(
             "DataplaneTests",
             [
-                "Dataplane", "MapCompiler", "NativeDatapath", "GuardABI", "PolicyLanguage", "Diagnostics",
-                "NetworkTypes",
+                "CBPF", "Dataplane", "MapCompiler", "NativeDatapath", "GuardABI", "PolicyLanguage",
+                "Diagnostics", "NetworkTypes",
             ]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),

@@ -7,7 +7,7 @@
  *   3 failsafe        the way back in, above everything that drops
  *   4 bans            by prefix, in every layer, ended by the clock
  *   5 fragments, essential
- *   6 rules           bit vectors or tuple space, by family; the first match decides
+ *   6 rules           bit vectors or tuple space, by family; the first match decides, and its limit
  *   7 default
  * One exit, finish(), counts every packet exactly once. */
 #include <linux/bpf.h>
@@ -26,6 +26,7 @@
 #include "stages/count.bpf.h"
 #include "stages/essential.bpf.h"
 #include "stages/fragments.bpf.h"
+#include "stages/limits.bpf.h"
 #include "stages/spoofed.bpf.h"
 #include "stages/tunnel.bpf.h"
 
@@ -105,6 +106,12 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 	return 1;
 }
 
+static __always_inline void decide_limited(const struct search *search, struct decision *decision)
+{
+	decision->limit_slot = search->limit_slot;
+	decide(decision, GUARD_REASON_LIMIT, GUARD_DROP);
+}
+
 /* Stages 5 to 7, for a packet that nothing above the rules decided. */
 static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *view,
                                         struct guard_scratch *room, struct decision *decision)
@@ -126,6 +133,10 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *v
 		classify(ctx, view, 0, room);
 	decision->log = search->log;
 	decision->monitor_slot = search->would_drop_slot;
+	if (search->limit_slot != GUARD_NO_SLOT) {
+		decision->slot = search->slot;
+		return decide_limited(search, decision);
+	}
 	if (search->slot == GUARD_NO_SLOT)
 		return decide(decision, GUARD_REASON_DEFAULT,
 		              guard_config.flags & GUARD_CFG_DEFAULT_DROP ? GUARD_DROP : GUARD_PASS);
@@ -142,17 +153,30 @@ static __always_inline void follow(struct decision *decision, const struct recal
 	decide(decision, GUARD_REASON_FRAGMENT, found->verdict);
 }
 
+/* Charges a later fragment to its first's limits. */
+static __always_inline void charge_later(struct search *search, struct decision *decision)
+{
+	if (!(guard_config.flags & GUARD_CFG_LIMITS) || decision->verdict != GUARD_PASS)
+		return;
+	search->would_drop_slot = decision->monitor_slot;
+	if (over_kept_limits())
+		decide_limited(search, decision);
+	decision->monitor_slot = search->would_drop_slot;
+}
+
 /* 1 where the packet is decided by being a fragment. */
 static __always_inline int judge_fragment(const struct packet *packet, const struct recalled *found,
-                                          struct decision *decision)
+                                          struct search *search, struct decision *decision)
 {
 	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK) {
 		if (packet->fragment != FRAGMENT_LATER)
 			return 0;
-		if (found->is_found)
-			follow(decision, found);
-		else
+		if (!found->is_found) {
 			decide(decision, GUARD_REASON_FRAGMENT, GUARD_DROP);
+			return 1;
+		}
+		follow(decision, found);
+		charge_later(search, decision);
 		return 1;
 	}
 	if (guard_config.flags & GUARD_CFG_FRAGMENTS_PASS ||
@@ -192,6 +216,8 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const struct view *
 	__u64 head = 0;
 
 	search_clear(search);
+	if (guard_config.flags & GUARD_CFG_LIMITS)
+		search->bytes = packet_bytes(ctx, packet);
 	if (guard_config.flags & GUARD_CFG_NEVER_BAN) {
 		find_source(view, packet, search);
 		head = address_u64(view->addresses, search->source);
@@ -205,7 +231,7 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const struct view *
 	}
 	if (packet->family && banned(ctx, packet, !(head & GUARD_HEAD_NEVER_BAN)))
 		return decide(decision, GUARD_REASON_BAN, GUARD_DROP);
-	if (judge_fragment(packet, found, decision))
+	if (judge_fragment(packet, found, search, decision))
 		return;
 	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
 		family_rows(ctx, view, packet, search);
@@ -229,6 +255,7 @@ static __always_inline int is_kept(const struct decision *decision, const struct
 	case GUARD_REASON_FAILSAFE:
 	case GUARD_REASON_ESSENTIAL:
 	case GUARD_REASON_RULE:
+	case GUARD_REASON_LIMIT:
 	case GUARD_REASON_DEFAULT: return 1;
 	case GUARD_REASON_FRAGMENT: return found->is_found;
 	default: return 0;
@@ -268,7 +295,9 @@ static __always_inline void apply_mode(struct decision *decision)
 	if (guard_config.flags & GUARD_CFG_MONITOR && decision->verdict != GUARD_PASS) {
 		decision->verdict = GUARD_PASS;
 		decision->would_drop = 1;
-		decision->would_drop_slot = decision->slot;
+		decision->would_drop_slot = decision->reason == GUARD_REASON_LIMIT
+		                                    ? GUARD_SLOT_OF_LIMIT | decision->limit_slot
+		                                    : decision->slot;
 	} else if (decision->monitor_slot != GUARD_NO_SLOT) {
 		decision->would_drop = 1;
 		decision->would_drop_slot = decision->monitor_slot;
@@ -289,6 +318,7 @@ static __always_inline int filter(struct xdp_md *ctx)
 	if (!room)
 		return XDP_DROP;
 	packet_clear(&room->packet);
+	room->charge_count = 0;
 	judge(ctx, room, &decision);
 	apply_mode(&decision);
 	decision.detail = room->packet.detail;

@@ -80,6 +80,9 @@ struct guard_scratch {
 	struct packet_layer layers[GUARD_TUNNELS_MAX]; /* around the judged header, the outer first */
 	struct packet_layer key; /* of the judged header, for the fragment table */
 	struct search search;
+	/* of the packet, or of its first fragment */
+	struct guard_fragment_charge charges[GUARD_FRAGMENT_CHARGES];
+	__u32 charge_count;
 };
 
 struct {
@@ -238,6 +241,18 @@ struct {
 	__type(value, struct guard_answer_state);
 	__uint(max_entries, 1);
 } guard_answer_state SEC(".maps");
+/* What the first fragments in guard_fragments were charged to, group by group: written and read with them,
+ * by the program alone. A policy without limits, or that does not track fragments, has one group. */
+struct guard_fragment_charges {
+	struct guard_fragment_charge charges[GUARD_FRAGMENT_PLACES][GUARD_FRAGMENT_CHARGES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_fragment_charges);
+	__uint(max_entries, 1);
+} guard_fragment_charges SEC(".maps");
 
 /* The seed of guard_fragments' hash, for the generations to come: the controller's. */
 struct {

@@ -29,9 +29,11 @@ public struct AppliedGeneration: Sendable {
 public struct CountedNames: Sendable {
     public var rules: [String]
     public var sets: [String]
-    public init(rules: [String], sets: [String]) {
+    public var limits: [String]
+    public init(rules: [String], sets: [String], limits: [String]) {
         self.rules = rules
         self.sets = sets
+        self.limits = limits
     }
 }
 
@@ -39,15 +41,18 @@ public struct CountedNames: Sendable {
 public struct CounterSlots: Sendable {
     public var rules: [String: UInt32]
     public var sets: [String: UInt32]
-    public init(rules: [String: UInt32], sets: [String: UInt32]) {
+    public var limits: [String: UInt32]
+    public init(rules: [String: UInt32], sets: [String: UInt32], limits: [String: UInt32]) {
         self.rules = rules
         self.sets = sets
+        self.limits = limits
     }
 
     /// Where there are no counters yet.
     public init(first names: CountedNames) {
         rules = Dictionary(zip(names.rules, UInt32(0)...), uniquingKeysWith: { first, _ in first })
         sets = Dictionary(zip(names.sets, UInt32(0)...), uniquingKeysWith: { first, _ in first })
+        limits = Dictionary(zip(names.limits, UInt32(0)...), uniquingKeysWith: { first, _ in first })
     }
 }
 
@@ -173,7 +178,8 @@ public struct Datapath {
         if let state = try SharedState.open(pins) {
             let slots = CounterSlots(
                 rules: try state.assignSlots(to: names.rules, running: running),
-                sets: try state.assignSetSlots(to: names.sets))
+                sets: try state.assignSetSlots(to: names.sets),
+                limits: try state.assignLimitSlots(to: names.limits))
             var image = try build(slots)
             image.config.seed = try state.seed()
             return try GuardObject(image, reusing: state.maps)
@@ -191,6 +197,7 @@ public struct Datapath {
         try state.setSeed(image.config.seed)
         _ = try state.assignSlots(to: names.rules, running: [])
         _ = try state.assignSetSlots(to: names.sets)
+        _ = try state.assignLimitSlots(to: names.limits)
         return generation
     }
 

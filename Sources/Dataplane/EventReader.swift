@@ -15,9 +15,12 @@ public struct LoggedPacket: Sendable {
     public var verdict: String
     public var reason: String
     public var detail: String
-    /// Whether monitor mode let it pass, and the rule that would have dropped it; nil for no rule.
+    /// Whether monitor mode let it pass, and the rule that would have dropped it; nil: no rule, or a limit.
     public var wouldDrop: Bool
     public var wouldDropSlot: UInt32?
+    /// With reason `limit`, the limit's slot; the slot of a limit in monitor mode that would have dropped it.
+    public var limitSlot: UInt32?
+    public var wouldDropLimit: UInt32?
     /// Nil where no IP header was read.
     public var packet: PacketDescription?
 }
@@ -64,7 +67,9 @@ extension LoggedPacket {
         reason = String(cString: guard_reason_name(guard_reason(rawValue: UInt32(event.reason))))
         detail = String(cString: guard_detail_name(guard_detail(rawValue: UInt32(event.detail))))
         wouldDrop = event.would_drop != 0
-        wouldDropSlot = event.would_drop_slot == GUARD_NO_SLOT ? nil : event.would_drop_slot
+        (wouldDropSlot, wouldDropLimit) = slots(ofWouldDrop: event.would_drop_slot)
+        let isLimited = event.reason == UInt8(GUARD_REASON_LIMIT.rawValue)
+        limitSlot = isLimited && event.limit_slot != GUARD_NO_SLOT ? event.limit_slot : nil
         packet = PacketDescription(event)
     }
 }

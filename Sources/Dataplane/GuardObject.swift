@@ -16,6 +16,7 @@ enum SharedMap: String, CaseIterable {
     case bans = "guard_bans"
     case banLengths = "guard_ban_lengths"
     case fragments = "guard_fragments"
+    case fragmentCharges = "guard_fragment_charges"
     case seed = "guard_seed"
     case answers = "guard_answers"
     case answerState = "guard_answer_state"
@@ -32,6 +33,9 @@ enum SharedMap: String, CaseIterable {
         func has(_ flag: guard_config_flags) -> Bool { config.flags & UInt32(flag.rawValue) != 0 }
         switch self {
         case .buckets: return has(GUARD_CFG_LIMITS) ? config.bucket_lines : 0
+        case .fragmentCharges:
+            let isNeeded = has(GUARD_CFG_LIMITS) && has(GUARD_CFG_FRAGMENTS_TRACK)
+            return isNeeded ? 1 << UInt32(GUARD_FRAGMENT_GROUPS_BITS) : 0
         default: return nil
         }
     }

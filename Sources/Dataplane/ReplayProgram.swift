@@ -12,6 +12,9 @@ public struct ProgramAnswer: Sendable {
     /// Rule slots; nil where there is none.
     public var ruleSlot: UInt32?
     public var wouldDropSlot: UInt32?
+    /// A limit's slot: of the one that dropped it, and of one in monitor mode that would have.
+    public var limitSlot: UInt32?
+    public var wouldDropLimit: UInt32?
     public var wouldDrop: Bool
 
     /// The answer as the program left it.
@@ -20,9 +23,17 @@ public struct ProgramAnswer: Sendable {
         reason = guard_reason(rawValue: UInt32(trace.reason))
         detail = guard_detail(rawValue: UInt32(trace.detail))
         ruleSlot = trace.rule_slot == GUARD_NO_SLOT ? nil : trace.rule_slot
-        wouldDropSlot = trace.would_drop_slot == GUARD_NO_SLOT ? nil : trace.would_drop_slot
+        (wouldDropSlot, wouldDropLimit) = slots(ofWouldDrop: trace.would_drop_slot)
+        limitSlot = trace.limit_slot == GUARD_NO_SLOT ? nil : trace.limit_slot
         wouldDrop = trace.would_drop != 0
     }
+}
+
+/// The slot of a rule, or of a limit, that would have dropped a packet.
+func slots(ofWouldDrop slot: UInt32) -> (rule: UInt32?, limit: UInt32?) {
+    if slot == GUARD_NO_SLOT { return (nil, nil) }
+    if slot & GUARD_SLOT_OF_LIMIT != 0 { return (nil, slot & ~GUARD_SLOT_OF_LIMIT) }
+    return (slot, nil)
 }
 
 /// A generation loaded for replay, with state of its own.

@@ -14,6 +14,8 @@ public struct MapImage: Sendable {
     public var addresses: [UInt8]
     /// What searches the rules: IPv4's classifier, then IPv6's.
     public var classifiers: [ClassifierSummary]
+    /// The policy's limits in its order, as they stand in the tables.
+    public var limits: [guard_limit]
 }
 
 /// What finds a packet's rule.
@@ -67,6 +69,10 @@ public struct CompileTarget: Sendable {
     public var slots: [String: UInt32] = [:]
     /// Hit counters of the sets, by name; without one the set's position.
     public var setSlots: [String: UInt32] = [:]
+    /// Counters of the limits, by name; without one the limit's position.
+    public var limitSlots: [String: UInt32] = [:]
+    /// Lines of buckets where a policy has limits; a power of two.
+    public var bucketLines = UInt32(GUARD_BUCKET_LINES)
     /// Time and interface come from guard_trace, and the answer goes there.
     public var isReplay = false
     /// What to subtract from nanoseconds since 1970 to get the program's clock; 0 in a replay.

@@ -21,6 +21,8 @@ struct PolicyCompiler {
     var addresses: [UInt8] = []
     /// The rules', by number.
     private(set) var records: [guard_rule] = []
+    /// What `guard_rule.limit` and `guard_rule.cookies` are positions in: the policy's limits come first.
+    var limitRecords: [guard_limit] = []
     var problems: [Diagnostic] = []
 
     init(_ policy: CheckedPolicy, _ target: CompileTarget) {
@@ -35,7 +37,11 @@ struct PolicyCompiler {
         config.flags = flags
         config.decapsulate = decapsulate
         config.rule_count = UInt32(policy.rules.count)
+        limitRecords = policy.limits.enumerated().map { position, limit in
+            guard_limit(limit, slot: target.limitSlots[limit.name] ?? UInt32(position))
+        }
         writeRules()
+        writeLimits()
         writeServiceBases()
         let plans = [AddressFamily.ipv4, .ipv6].map { FamilyClassifier($0, of: policy, target.classifier) }
         let classifiers = plans.map { writeClassifier($0) }
@@ -45,7 +51,8 @@ struct PolicyCompiler {
         config.tables_size = UInt32(writer.bytes.count)
         guard problems.isEmpty else { throw CompileError(diagnostics: problems) }
         return MapImage(
-            config: config, tables: writer.bytes, addresses: addresses, classifiers: classifiers)
+            config: config, tables: writer.bytes, addresses: addresses, classifiers: classifiers,
+            limits: Array(limitRecords.prefix(policy.limits.count)))
     }
 
     /// Writes what searches one family's rules.
@@ -130,6 +137,12 @@ struct PolicyCompiler {
                     "rule '\(rule.name)' has \(rule.match.payload?.count ?? 0) payload patterns",
                     "at most \(GUARD_PATTERNS_MAX) are possible", at: rule.range))
         }
+        if policy.limits.count > Int(GUARD_LIMITS) {
+            problems.append(
+                limit(
+                    "the policy has \(policy.limits.count) limits", "at most \(GUARD_LIMITS) are possible",
+                    at: policy.limits[Int(GUARD_LIMITS)].range))
+        }
         if target.interfaces.count > Int(GUARD_INTERFACES_MAX) {
             problems.append(
                 limit(
@@ -165,6 +178,7 @@ struct PolicyCompiler {
         set(GUARD_CFG_FAILSAFE, !policy.failsafe.isEmpty)
         set(GUARD_CFG_NEVER_BAN, policy.hasNeverBan)
         set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty)
+        set(GUARD_CFG_LIMITS, policy.usesLimits)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
         set(GUARD_CFG_REJECT, policy.rules.contains { $0.action == .reject })
         return flags
@@ -174,12 +188,21 @@ struct PolicyCompiler {
         policy.decapsulate.reduce(0) { $0 | $1.abi.rawValue }
     }
 
+    private mutating func writeLimits() {
+        config.limit_count = UInt32(limitRecords.count)
+        config.limits = writer.append(limitRecords)
+        if policy.usesLimits { config.bucket_lines = target.bucketLines }
+    }
+
     private mutating func writeRules() {
+        let limits = Dictionary(
+            policy.limits.enumerated().map { ($0.element.name, UInt16(clamping: $0.offset)) },
+            uniquingKeysWith: { first, _ in first })
         var rules: [guard_rule] = []
         var patterns: [guard_pattern] = []
         for rule in policy.rules {
             var entry = guard_rule()
-            entry.limit = UInt16(GUARD_NO_LIMIT)
+            entry.limit = rule.limit.flatMap { limits[$0] } ?? UInt16(GUARD_NO_LIMIT)
             entry.cookies = UInt16(GUARD_NO_LIMIT)
             entry.slot = target.slots[rule.name] ?? GUARD_NO_SLOT
             entry.log_every = rule.logEvery ?? 0
@@ -231,6 +254,11 @@ struct PolicyCompiler {
         }
         config.loopback = target.interfaces.first { $0.name == "lo" }?.index ?? 0
     }
+}
+
+extension CheckedPolicy {
+    /// Some rule charges packets: buckets are needed.
+    fileprivate var usesLimits: Bool { rules.contains { $0.limit != nil } }
 }
 
 extension RuleAction {

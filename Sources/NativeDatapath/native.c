@@ -16,6 +16,8 @@
 
 #undef guard_config
 
+#include "limits.h"
+
 /* The largest piece that the stages read at once: below it the bounds checks of
  * tables.bpf.h would wrap. */
 #define TABLES_MIN sizeof(struct guard_pattern)
@@ -34,6 +36,7 @@ struct native_datapath {
 	struct guard_ban_lengths ban_lengths;
 	struct native_bans bans;
 	struct guard_fragment_group fragments[1 << GUARD_FRAGMENT_GROUPS_BITS];
+	struct native_limits limits;
 	struct guard_talkers talkers;
 	struct guard_event event; /* the last one */
 	__u64 events;
@@ -98,6 +101,15 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 	if (map == &guard_fragments)
 		return element(datapath->fragments, 1 << GUARD_FRAGMENT_GROUPS_BITS,
 		               sizeof(struct guard_fragment_group), key);
+	if (map == &guard_buckets)
+		return element(datapath->limits.lines, datapath->limits.line_count,
+		               sizeof(struct guard_bucket_line), key);
+	if (map == &guard_fragment_charges)
+		return element(datapath->limits.charges, datapath->limits.charge_groups,
+		               sizeof(struct guard_fragment_charges), key);
+	if (map == &guard_limits)
+		return element(datapath->limits.counters, GUARD_LIMITS, sizeof(struct guard_limit_counters),
+		               key);
 	if (map == &guard_scratch)
 		return &datapath->scratch;
 	if (map == &guard_talkers)
@@ -135,6 +147,14 @@ static __always_inline __u64 bpf_ktime_get_coarse_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (__u64)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static __always_inline __u64 bpf_ktime_get_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (__u64)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
@@ -200,7 +220,7 @@ int native_datapath_load(struct native_datapath *datapath, const struct native_i
 		return -EINVAL;
 	tables = copied(image->tables, image->tables_size, image->tables_size);
 	addresses = copied(image->addresses, image->addresses_size, config->addresses_size);
-	if (!tables || !addresses) {
+	if (!tables || !addresses || native_limits_make(&datapath->limits, config)) {
 		free(tables);
 		free(addresses);
 		return -ENOMEM;
@@ -210,6 +230,8 @@ int native_datapath_load(struct native_datapath *datapath, const struct native_i
 	datapath->tables = tables;
 	datapath->addresses = addresses;
 	datapath->config = *config;
+	if (datapath->limits.line_count)
+		datapath->config.bucket_lines = datapath->limits.line_count;
 	return 0;
 }
 
@@ -248,6 +270,7 @@ void native_datapath_destroy(struct native_datapath *datapath)
 	for (__u32 page = 0; page < GUARD_PAGES; page++)
 		free(datapath->rules[page]);
 	free(datapath->bans.places);
+	native_limits_free(&datapath->limits);
 	free(datapath->tables);
 	free(datapath->addresses);
 	free(datapath);
@@ -321,6 +344,11 @@ struct guard_rule_counters native_datapath_rule(const struct native_datapath *da
 const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath)
 {
 	return datapath->sets;
+}
+
+const struct guard_limit_counters *native_datapath_limits(const struct native_datapath *datapath)
+{
+	return datapath->limits.counters;
 }
 
 const struct guard_event *native_datapath_logged(const struct native_datapath *datapath, __u64 *count)

@@ -35,7 +35,7 @@ private func rulesThatRestateTheDefault(_ policy: CheckedPolicy, _ spaces: [Rule
     var restating: Set<Int> = []
     var others: [Int] = []
     for (index, rule) in policy.rules.enumerated().reversed() where !spaces[index].isEmpty {
-        if rule.action != verdict || rule.monitor || rule.logEvery != nil {
+        if rule.action != verdict || rule.monitor || rule.logEvery != nil || rule.limit != nil {
             others.append(index)
         } else if !others.contains(where: { spaces[$0].overlaps(spaces[index]) }) {
             restating.insert(index)

@@ -19,6 +19,8 @@ struct FirstFragment {
     /// Bytes of the datagram that it has.
     var end: Int
     var passedByFailsafe: Bool
+    /// What its later ones are charged to.
+    var charges: [KeptCharge] = []
 }
 
 struct FragmentMemory {

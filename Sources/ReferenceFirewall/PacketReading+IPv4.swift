@@ -36,6 +36,7 @@ extension PacketReading {
         ttl = header.byte(8)
         dscp = header.byte(1) >> 2
         length = header.number(2)
+        wholeLength = Int(header.number(2))
         proto = IPProtocol(rawValue: header.byte(9))
     }
 

@@ -54,7 +54,8 @@ extension PacketReading {
         destination = header.address(24, .ipv6)
         ttl = header.byte(7)
         dscp = UInt8(truncatingIfNeeded: header.number(0) >> 6) & 0x3f
-        length = UInt16(clamping: fixedHeaderLength + Int(header.number(4)))
+        wholeLength = fixedHeaderLength + Int(header.number(4))
+        length = wholeLength.map(UInt16.init(clamping:))
     }
 
     /// - Returns: what follows the chain; nil where the reading ends in it or with it.

@@ -60,6 +60,8 @@ struct PacketReading {
     var dscp: UInt8?
     /// Bytes: IPv4's total length, 40 + IPv6's payload length. The largest IPv6 packets count as 65535.
     var length: UInt16?
+    /// The same, also of those.
+    var wholeLength: Int?
     var proto: IPProtocol?
     var ipOptions: Bool?
     var fragment: FragmentKind?

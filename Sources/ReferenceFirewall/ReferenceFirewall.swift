@@ -5,17 +5,30 @@ import NetworkTypes
 import PolicyLanguage
 
 /// Judges frames as the policy language says. From frame to frame it keeps what was decided for first
-/// fragments.
+/// fragments, and what is left in token buckets.
 public struct ReferenceFirewall: Sendable {
-    private let policy: CheckedPolicy
+    let policy: CheckedPolicy
     private let bans: [ReferenceBan]
+    let limits: [String: Limit]
+    var buckets: TokenBuckets
+    var clock = ElapsedClock()
+    /// Those that limits made; their ends are the clock's.
+    var bansOfLimits: [ReferenceBan] = []
     private let ownAddresses: Set<IPAddress>
     private var firstFragments = FragmentMemory()
 
     /// A firewall for one policy, with the bans in force.
-    /// - Parameter ownAddresses: this host's addresses on a live interface; empty in a replay.
-    public init(policy: CheckedPolicy, bans: [ReferenceBan] = [], ownAddresses: Set<IPAddress> = []) {
+    /// - Parameters:
+    ///   - ownAddresses: this host's addresses on a live interface; empty in a replay.
+    ///   - bucketLines: lines of four token buckets, a power of two.
+    public init(
+        policy: CheckedPolicy, bans: [ReferenceBan] = [], ownAddresses: Set<IPAddress> = [],
+        bucketLines: Int = 1 << 18
+    ) {
         self.policy = policy
+        limits = Dictionary(
+            policy.limits.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        buckets = TokenBuckets(lineCount: bucketLines)
         self.bans = bans
         self.ownAddresses = ownAddresses
     }
@@ -23,8 +36,9 @@ public struct ReferenceFirewall: Sendable {
     /// What happens to the frame, and why.
     public mutating func judge(_ frame: ReferenceFrame) -> Judgement {
         var packet = Packet(frame, policy, ownAddresses)
+        clock.advance(to: frame.timeNanoseconds)
         if policy.fragments == .track { recall(&packet) }
-        var judgement = decide(packet)
+        var judgement = decide(&packet)
         if policy.fragments == .track { keep(judgement, packet) }
         // A packet that `malformed: pass` or `spoofed: pass` let on says so, whatever decided later.
         if judgement.detail.isEmpty { judgement.detail = packet.malformed ?? packet.spoofed ?? "" }
@@ -32,25 +46,24 @@ public struct ReferenceFirewall: Sendable {
     }
 
     /// The steps in their order; the first that decides does.
-    private func decide(_ packet: Packet) -> Judgement {
-        malformed(packet)
-            ?? nonIP(packet)
-            ?? spoofed(packet)
-            ?? failsafe(packet)
-            ?? laterThanFailsafe(packet)
-            ?? ban(packet)
-            ?? fragment(packet)
-            ?? essential(packet)
-            ?? rulesAndDefault(packet)
+    private mutating func decide(_ packet: inout Packet) -> Judgement {
+        let beforeFragments =
+            malformed(packet) ?? nonIP(packet) ?? spoofed(packet) ?? failsafe(packet)
+            ?? laterThanFailsafe(packet) ?? ban(packet)
+        if let beforeFragments { return beforeFragments }
+        if let judgement = fragment(packet) { return judgement }
+        return essential(packet) ?? rulesAndDefault(&packet)
     }
 
     /// A frame, what could be read of it, and the checks that it failed.
-    private struct Packet {
+    struct Packet {
         let frame: ReferenceFrame
         var layers: Layers
         let spoofed: String?
         /// What was kept for a later fragment.
         var first: FirstFragment?
+        /// What it, or its first, was charged to.
+        var charges: [KeptCharge] = []
 
         var read: PacketReading { layers.judged }
         var malformed: String? { layers.malformed?.rawValue }
@@ -74,13 +87,14 @@ extension ReferenceFirewall {
             let key = packet.read.fragmentKey
         else { return }
         packet.first = firstFragments.find(key, at: packet.frame.timeNanoseconds)
+        packet.charges = packet.first?.charges ?? []
         if let first = packet.first, place.offset < first.end { packet.layers.fail(.overlappingFragment) }
     }
 
     /// Keeps what was decided, for every layer that is a first fragment.
     private mutating func keep(_ judgement: Judgement, _ packet: Packet) {
         switch judgement.reason {
-        case .failsafe, .essential, .rule, .default: break
+        case .failsafe, .essential, .rule, .limit, .default: break
         case .fragment where packet.first != nil: break
         default: return
         }
@@ -88,7 +102,8 @@ extension ReferenceFirewall {
             guard let key = layer.fragmentKey, let place = layer.fragmentPlace else { continue }
             let first = FirstFragment(
                 judgement: judgement, end: place.count,
-                passedByFailsafe: judgement.reason == .failsafe || packet.first?.passedByFailsafe == true)
+                passedByFailsafe: judgement.reason == .failsafe || packet.first?.passedByFailsafe == true,
+                charges: packet.charges)
             firstFragments.keep(first, for: key, at: packet.frame.timeNanoseconds)
         }
     }
@@ -136,7 +151,7 @@ extension ReferenceFirewall {
     }
 
     private func ban(_ packet: Packet) -> Judgement? {
-        guard !bans.isEmpty else { return nil }
+        guard !bans.isEmpty || !bansOfLimits.isEmpty else { return nil }
         var sources = packet.layers.around.compactMap(\.source)
         if let source = packet.read.source, !policy.neverBan.contains(source) { sources.append(source) }
         sources += packet.layers.sourcesBelow
@@ -144,10 +159,10 @@ extension ReferenceFirewall {
             let hasEnded = ban.endsNanoseconds.map { packet.frame.timeNanoseconds >= $0 } ?? false
             return !hasEnded && sources.contains { ban.prefix.contains($0) }
         }
-        return isBanned ? Judgement(.drop, .ban) : nil
+        return isBanned || isBannedByLimit(sources) ? Judgement(.drop, .ban) : nil
     }
 
-    private func fragment(_ packet: Packet) -> Judgement? {
+    private mutating func fragment(_ packet: Packet) -> Judgement? {
         switch policy.fragments {
         case .pass: return nil
         case .drop:
@@ -155,7 +170,8 @@ extension ReferenceFirewall {
             return kinds.allSatisfy { $0 == .none } ? nil : Judgement(.drop, .fragment)
         case .track:
             guard packet.read.fragment == .later else { return nil }
-            return packet.first.map(follow) ?? Judgement(.drop, .fragment)
+            guard let first = packet.first else { return Judgement(.drop, .fragment) }
+            return charged(follow(first), packet)
         }
     }
 
@@ -168,9 +184,16 @@ extension ReferenceFirewall {
         return found.map { Judgement(.pass, .essential, detail: check ?? $0.rawValue) }
     }
 
-    private func rulesAndDefault(_ packet: Packet) -> Judgement {
+    private mutating func rulesAndDefault(_ packet: inout Packet) -> Judgement {
         var watching: String?
         for rule in policy.rules where isMatch(rule, packet) {
+            if let limit = limits[rule.limit ?? ""], isOver(limit, &packet) {
+                if !limit.monitor {
+                    return Judgement(
+                        .drop, .limit, detail: limit.name, rule: rule.name, wouldDrop: watching)
+                }
+                watching = watching ?? limit.name
+            }
             if rule.onlyWatches {
                 if watching == nil { watching = rule.name }
             } else if rule.action != .continue {
@@ -197,7 +220,9 @@ extension ReferenceFirewall {
     private func onlyReported(_ judgement: Judgement) -> Judgement {
         var reported = judgement
         reported.verdict = .pass
-        if judgement.verdict != .pass { reported.wouldDrop = judgement.rule ?? judgement.reason.rawValue }
+        guard judgement.verdict != .pass else { return reported }
+        reported.wouldDrop = judgement.rule ?? judgement.reason.rawValue
+        if judgement.reason == .limit { reported.wouldDrop = judgement.detail }
         return reported
     }
 }

@@ -9,6 +9,9 @@ public struct EngineOptions: Sendable {
     /// What searches the rules.
     public var classifier: ClassifierChoice
 
+    /// Lines of token buckets, a power of two: what a small table forgets, all engines forget.
+    public var bucketLines = CompileTarget().bucketLines
+
     public init(linearBytes: UInt32 = .max, classifier: ClassifierChoice = .automatic) {
         self.linearBytes = linearBytes
         self.classifier = classifier

@@ -24,13 +24,13 @@ public struct KernelReplayEngine: ReplayEngine {
         options: EngineOptions = EngineOptions()
     ) throws {
         let generation = ReplayGeneration(
-            policy: policy, ownAddresses: ownAddresses, classifier: options.classifier)
+            policy: policy, ownAddresses: ownAddresses, options: options)
         try self.init(generation, bans: bans) { try ReplayProgram($0, continuing: $1) }
     }
 
     init(policy: CheckedPolicy, bans: [Prefix], loadProgram: @escaping ProgramLoader) throws {
         try self.init(
-            ReplayGeneration(policy: policy, ownAddresses: [], classifier: .automatic), bans: bans,
+            ReplayGeneration(policy: policy, ownAddresses: [], options: EngineOptions()), bans: bans,
             loadProgram: loadProgram)
     }
 
@@ -59,7 +59,9 @@ public struct KernelReplayEngine: ReplayEngine {
             try program.run($0, date: time.date, clock: time.clock, interface: interface)
         }
         var result = generation.judgement(answer)
-        result.detail = String(cString: guard_detail_name(GUARD_DETAIL_TRUNCATED_ETHERNET))
+        if answer.limitSlot == nil {
+            result.detail = String(cString: guard_detail_name(GUARD_DETAIL_TRUNCATED_ETHERNET))
+        }
         return result
     }
 

@@ -11,9 +11,14 @@ public struct ModelReplayEngine: ReplayEngine {
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
     ///   - ownAddresses: spoofed as sources; on a live interface this host's, in a replay none.
-    public init(policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = []) {
+    public init(
+        policy: CheckedPolicy, bans: [Prefix], ownAddresses: [IPAddress] = [],
+        options: EngineOptions = EngineOptions()
+    ) {
         let bans = bans.map { ReferenceBan(prefix: $0, endsNanoseconds: nil) }
-        firewall = ReferenceFirewall(policy: policy, bans: bans, ownAddresses: Set(ownAddresses))
+        firewall = ReferenceFirewall(
+            policy: policy, bans: bans, ownAddresses: Set(ownAddresses),
+            bucketLines: Int(options.bucketLines))
     }
 
     public mutating func judge(_ frame: CapturedFrame) -> Judgement {

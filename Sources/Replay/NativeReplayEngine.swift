@@ -23,7 +23,7 @@ public struct NativeReplayEngine: ReplayEngine {
         options: EngineOptions = EngineOptions()
     ) throws {
         generation = ReplayGeneration(
-            policy: policy, ownAddresses: ownAddresses, classifier: options.classifier)
+            policy: policy, ownAddresses: ownAddresses, options: options)
         datapath = try NativeProgram(try generation.image(), options.linearBytes)
         for prefix in bans { try datapath.ban(prefix) }
     }

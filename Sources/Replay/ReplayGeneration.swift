@@ -9,6 +9,7 @@ import PolicyLanguage
 
 struct ReplayGeneration {
     private let ruleNames: [String]
+    private let limitNames: [String]
     private let policy: CheckedPolicy
     private var target = CompileTarget()
     /// The index given to each name met so far, and to each kind of name.
@@ -16,10 +17,12 @@ struct ReplayGeneration {
     private var kinds: [InterfaceKind: UInt32] = [:]
 
     /// - Parameter ownAddresses: spoofed as sources.
-    init(policy: CheckedPolicy, ownAddresses: [IPAddress], classifier: ClassifierChoice) {
+    init(policy: CheckedPolicy, ownAddresses: [IPAddress], options: EngineOptions) {
         self.policy = policy
-        target.classifier = classifier
+        target.classifier = options.classifier
+        target.bucketLines = options.bucketLines
         ruleNames = policy.rules.map(\.name)
+        limitNames = policy.limits.map(\.name)
         target.isReplay = true
         target.ownAddresses = ownAddresses
         target.slots = Dictionary(
@@ -53,8 +56,10 @@ struct ReplayGeneration {
         var result = Judgement(Verdict(answer.verdict), Words.reason(answer.reason))
         result.detail = Words.detail(answer.detail)
         result.rule = answer.ruleSlot.map(ruleName)
+        if let limit = answer.limitSlot { result.detail = limitName(limit) }
         if answer.wouldDrop {
-            result.wouldDrop = answer.wouldDropSlot.map(ruleName) ?? result.reason.rawValue
+            let name = answer.wouldDropSlot.map(ruleName) ?? answer.wouldDropLimit.map(limitName)
+            result.wouldDrop = name ?? result.reason.rawValue
         }
         return result
     }
@@ -62,6 +67,13 @@ struct ReplayGeneration {
     /// In a replay a rule's slot is its position.
     private func ruleName(_ slot: UInt32) -> String {
         ruleNames.indices.contains(Int(slot)) ? ruleNames[Int(slot)] : "slot \(slot)"
+    }
+}
+
+extension ReplayGeneration {
+    /// In a replay a limit's slot is its position.
+    private func limitName(_ slot: UInt32) -> String {
+        limitNames.indices.contains(Int(slot)) ? limitNames[Int(slot)] : "slot \(slot)"
     }
 }
 

@@ -48,6 +48,8 @@ public struct GenerationInfo: Sendable {
         public var tableBytes: UInt64
         /// What searches the rules, for IPv4 and for IPv6.
         public var classifiers: [Classifier] = []
+        /// In the policy's order.
+        public var limits: [LimitInfo] = []
 
         public init(
             policy: String, file: String, mode: String, appliedNanoseconds: Int64, user: UInt32,

@@ -11,7 +11,7 @@ public struct LogEntry: Sendable {
     public var wallNanoseconds: Int64
     public var interface: String
     public var rule: String?
-    /// What monitor mode kept from dropping the packet: the rule, or without one the reason.
+    /// What monitor mode kept from dropping the packet: the rule or limit, or without one the reason.
     public var wouldDrop: String?
     public var logged: LoggedPacket
 
@@ -86,6 +86,7 @@ public struct PacketLog {
         var program: UInt32?
         var reader: EventReader
         var rules: [UInt32: String]
+        var limits: [UInt32: String]
         var interfaces: [UInt32: String]
 
         init(_ datapath: Datapath) throws {
@@ -96,6 +97,8 @@ public struct PacketLog {
             reader = try EventReader(state)
             rules = Dictionary(
                 try state.slots().map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
+            limits = Dictionary(
+                try state.limitSlots().map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
             interfaces = Dictionary(
                 try NetworkInterface.all().map { ($0.index, $0.name) },
                 uniquingKeysWith: { first, _ in first })
@@ -115,7 +118,9 @@ public struct PacketLog {
         let packets = try source.reader.next(milliseconds: milliseconds)
         // An apply brings new names before its first packet, a detach and apply another log.
         let slots = packets.flatMap { [$0.ruleSlot, $0.wouldDropSlot] }.compactMap { $0 }
-        let isKnown = slots.allSatisfy { source.rules[$0] != nil }
+        let limits = packets.flatMap { [$0.limitSlot, $0.wouldDropLimit] }.compactMap { $0 }
+        let isKnown =
+            slots.allSatisfy { source.rules[$0] != nil } && limits.allSatisfy { source.limits[$0] != nil }
         if try !isKnown || datapath.runningProgramID() != source.program {
             source = try Source(datapath)
         }
@@ -124,11 +129,15 @@ public struct PacketLog {
 
     private func entry(_ logged: LoggedPacket, _ offset: Int64) -> LogEntry {
         func name(_ slot: UInt32) -> String { source.rules[slot] ?? "slot \(slot)" }
+        func limit(_ slot: UInt32) -> String { source.limits[slot] ?? "slot \(slot)" }
+        var logged = logged
+        if let slot = logged.limitSlot { logged.detail = limit(slot) }
+        let suspect = logged.wouldDropSlot.map(name) ?? logged.wouldDropLimit.map(limit)
         return LogEntry(
             wallNanoseconds: Int64(clamping: logged.nanoseconds) &+ offset,
             interface: source.interfaces[logged.interfaceIndex] ?? String(logged.interfaceIndex),
             rule: logged.ruleSlot.map(name),
-            wouldDrop: logged.wouldDrop ? logged.wouldDropSlot.map(name) ?? logged.reason : nil,
+            wouldDrop: logged.wouldDrop ? suspect ?? logged.reason : nil,
             logged: logged)
     }
 }

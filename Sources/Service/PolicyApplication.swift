@@ -78,7 +78,8 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     let build = { (slots: CounterSlots) throws -> GenerationImage in
         try generation(policy, request.policyPath, slots, interfaces)
     }
-    let names = CountedNames(rules: policy.rules.map(\.name), sets: policy.sets.map(\.name))
+    let names = CountedNames(
+        rules: policy.rules.map(\.name), sets: policy.sets.map(\.name), limits: policy.limits.map(\.name))
     if request.dryRun {
         try datapath.preflight(interfaces, attach: request.attach)
         let image = try build(CounterSlots(first: names))
@@ -136,6 +137,7 @@ private func generation(
     target.ownAddresses = try hostAddresses()
     target.slots = slots.rules
     target.setSlots = slots.sets
+    target.limitSlots = slots.limits
     let now = wallClock()
     target.clockOffsetNanoseconds = now - Int64(clamping: programClock())
     var policy = policy
@@ -146,6 +148,7 @@ private func generation(
         policy: policy.name, file: absolutePath(path), mode: policy.mode.rawValue,
         appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
         tableBytes: UInt64(image.tables.count + image.addresses.count))
+    header.limits = zip(policy.limits, image.limits).map(GenerationInfo.LimitInfo.init)
     header.classifiers = image.classifiers.map(GenerationInfo.Classifier.init)
     let info = GenerationInfo(
         header: header,

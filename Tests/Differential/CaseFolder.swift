@@ -33,6 +33,7 @@ struct CaseFolder {
     /// Options, then frames, with the clock and the interface where they change.
     private static func frames(_ situation: RandomSituation) -> String {
         var lines = situation.bans.map { "--ban \($0)" } + situation.ownAddresses.map { "--own \($0)" }
+        if situation.bucketLines != 1 << 18 { lines.append("--bucket-lines \(situation.bucketLines)") }
         var (time, interface): (Int64, String?) = (0, nil)
         for frame in situation.frames {
             if frame.timeNanoseconds != time { lines.append("at " + seconds(frame.timeNanoseconds)) }
@@ -45,8 +46,11 @@ struct CaseFolder {
 
     /// What the model prints.
     private static func expected(_ situation: RandomSituation) throws -> String {
+        var options = EngineOptions()
+        options.bucketLines = situation.bucketLines
         let engine = ModelReplayEngine(
-            policy: try situation.draft.load(), bans: situation.bans, ownAddresses: situation.ownAddresses)
+            policy: try situation.draft.load(), bans: situation.bans, ownAddresses: situation.ownAddresses,
+            options: options)
         var run = ReplayRun(engine: engine)
         var lines = ""
         for (index, frame) in situation.frames.enumerated() {

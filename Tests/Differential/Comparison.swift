@@ -28,6 +28,7 @@ enum EngineChoice: Hashable, Sendable {
     func engine(_ policy: CheckedPolicy, _ situation: RandomSituation) throws -> any ReplayEngine {
         let (bans, own) = (situation.bans, situation.ownAddresses)
         var options = EngineOptions()
+        options.bucketLines = situation.bucketLines
         var choice = self
         while case .forced(let inner, let classifier) = choice {
             options.classifier = classifier
@@ -40,7 +41,7 @@ enum EngineChoice: Hashable, Sendable {
         case .kernel:
             return try KernelReplayEngine(policy: policy, bans: bans, ownAddresses: own, options: options)
         default:
-            return ModelReplayEngine(policy: policy, bans: bans, ownAddresses: own)
+            return ModelReplayEngine(policy: policy, bans: bans, ownAddresses: own, options: options)
         }
     }
 

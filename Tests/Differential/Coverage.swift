@@ -18,7 +18,10 @@ struct Coverage: Sendable {
     }
 
     /// Reasons that need keys which the language does not take yet, or a host's own packets.
-    static let laterReasons: Set<Reason> = [.limit, .established, .flow, .synCookie, .outbound]
+    static let laterReasons: Set<Reason> = [.established, .flow, .synCookie, .outbound]
+
+    /// Random limits by their names: with reason `limit` the name is the detail.
+    static let allLimits = SeededGenerator.limitKinds.keys.sorted()
 
     static let allKeys = [
         "source", "destination", "service", "source-port", "tcp-flags", "family", "interface", "vlan",
@@ -28,7 +31,8 @@ struct Coverage: Sendable {
     /// What the run has not met.
     var missing: [String] {
         Reason.allCases.filter { reasons[$0] == nil && !Self.laterReasons.contains($0) }.map(\.rawValue)
-            + Self.allDetails.filter { details[$0] == nil } + Self.allKeys.filter { keys[$0] == nil }
+            + (Self.allDetails + Self.allLimits).filter { details[$0] == nil }
+            + Self.allKeys.filter { keys[$0] == nil }
     }
 
     mutating func add(_ other: Coverage) {
@@ -48,6 +52,7 @@ struct Coverage: Sendable {
                 "reasons",
                 Reason.allCases.compactMap { reason in reasons[reason].map { (reason.rawValue, $0) } }),
             line("details", Self.allDetails.map { ($0, details[$0, default: 0]) }),
+            line("limits", Self.allLimits.map { ($0, details[$0, default: 0]) }),
             line("keys of rules that decided", Self.allKeys.map { ($0, keys[$0, default: 0]) }),
         ].joined(separator: "\n")
     }

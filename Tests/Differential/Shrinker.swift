@@ -92,6 +92,7 @@ struct Shrinker {
         shrinkBlock(\.draft.header)
         shrinkBlock(\.draft.sets)
         shrinkBlock(\.draft.services)
+        shrinkBlock(\.draft.limits)
     }
 
     /// Keys, then values of the keys that are left. What the language cannot do without does not load.

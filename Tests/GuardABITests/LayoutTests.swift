@@ -33,6 +33,16 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
         "guard_rule_counters", MemoryLayout<guard_rule_counters>.size,
         MemoryLayout<guard_rule_counters>.stride, 32
     ),
+    ("guard_limit", MemoryLayout<guard_limit>.size, MemoryLayout<guard_limit>.stride, 48),
+    (
+        "guard_limit_counters", MemoryLayout<guard_limit_counters>.size,
+        MemoryLayout<guard_limit_counters>.stride, 48
+    ),
+    ("guard_bucket_line", MemoryLayout<guard_bucket_line>.size, MemoryLayout<guard_bucket_line>.stride, 64),
+    (
+        "guard_fragment_charge", MemoryLayout<guard_fragment_charge>.size,
+        MemoryLayout<guard_fragment_charge>.stride, 16
+    ),
     ("guard_rule_name", MemoryLayout<guard_rule_name>.size, MemoryLayout<guard_rule_name>.stride, 128),
     ("guard_ban_key", MemoryLayout<guard_ban_key>.size, MemoryLayout<guard_ban_key>.stride, 24),
     ("guard_ban", MemoryLayout<guard_ban>.size, MemoryLayout<guard_ban>.stride, 104),
@@ -91,6 +101,10 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<guard_event>.offset(of: \.length) == 56)
     #expect(MemoryLayout<guard_event>.offset(of: \.verdict) == 64)
     #expect(MemoryLayout<guard_event>.offset(of: \.would_drop) == 70)
+    #expect(MemoryLayout<guard_event>.offset(of: \.limit_slot) == 76)
+    #expect(MemoryLayout<guard_limit>.offset(of: \.slot) == 32)
+    #expect(MemoryLayout<guard_limit>.offset(of: \.cost_shift) == 40)
+    #expect(MemoryLayout<guard_bucket_line>.offset(of: \.times) == 32)
     #expect(MemoryLayout<guard_trace>.offset(of: \.rule_slot) == 20)
     #expect(MemoryLayout<guard_trace>.offset(of: \.verdict) == 32)
     #expect(MemoryLayout<guard_trace>.offset(of: \.would_drop) == 35)
@@ -99,5 +113,6 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
 @Test func `per-CPU values have strides that the kernel rounds to as well`() {
     #expect(MemoryLayout<guard_counter>.stride % 8 == 0)
     #expect(MemoryLayout<guard_rule_counters>.stride % 8 == 0)
+    #expect(MemoryLayout<guard_limit_counters>.stride % 8 == 0)
     #expect(MemoryLayout<guard_talkers>.stride % 8 == 0)
 }

@@ -138,7 +138,7 @@ struct ImageInterpreter {
     }
 
     func rule(_ number: Int) -> guard_rule {
-        read(guard_rule.self, image.config.rules + UInt32(number) * 24, or: guard_rule())
+        read(guard_rule.self, image.config.rules + UInt32(number) * 32, or: guard_rule())
     }
 
     /// What the rows cannot say: end time and payload.

@@ -2,11 +2,12 @@
 // A replay case: a folder with a policy, frames in text and the lines that `replay --output json` must print.
 // In: the folder. Out: the policy, frames and options; and what an engine prints for them.
 //
-// frames.txt, line by line: `# comment`; `--host`, `--ban`, `--dev` with a value, as on the command line, and
-// `--own ADDRESS`, one of the host's own; `at SECONDS`, the capture's clock from here on; `on NAME`, the
-// interface of frames in bytes from here on (`-`: none); `hex BYTES`, a frame as it is; else a packet in
-// text, which changes behind `|` may break: `tag CONTROL [ETHERTYPE]` (an outermost tag), `options BYTES` (of
-// IPv4), `byte OFFSET VALUE` (offset decimal, the rest hexadecimal), `cut LENGTH`.
+// frames.txt, line by line: `# comment`; `--host`, `--ban`, `--dev` with a value, as on the command line,
+// `--own ADDRESS`, one of the host's own, and `--bucket-lines N` of token buckets; `at SECONDS`, the
+// capture's clock from here on; `on NAME`, the interface of frames in bytes from here on (`-`: none);
+// `hex BYTES`, a frame as it is; else a packet in text, with `N x` before it so many, which changes behind
+// `|` may break: `tag CONTROL [ETHERTYPE]` (an outermost tag), `options BYTES` (of IPv4), `byte OFFSET VALUE`
+// (offset decimal, the rest hexadecimal), `cut LENGTH`.
 import Capture
 import Foundation
 import JSONOutput
@@ -32,6 +33,7 @@ struct ReplayCase {
     private(set) var bans: [Prefix] = []
     private(set) var ownAddresses: [IPAddress] = []
     private(set) var device: String?
+    private(set) var options = EngineOptions()
     let expectedFile: URL
     private var clock: Int64 = 0
     private var interface: String?
@@ -87,12 +89,18 @@ extension ReplayCase {
         case "--own":
             guard let address = IPAddress(words.last ?? "") else { throw Mistake(description: "no address") }
             ownAddresses.append(address)
+        case "--bucket-lines":
+            options.bucketLines = UInt32(clamping: try Self.number(words.last ?? "", radix: 10))
         case "at": clock = try Self.nanoseconds(words.last ?? "")
         case "on": interface = words.last == "-" ? nil : words.last.map(String.init)
         case "hex":
             let bytes = try Self.bytes(words.dropFirst().joined())
             frames.append(Frame(bytes: bytes, timeNanoseconds: clock, interface: interface))
-        default: frames.append(try frame(line))
+        default:
+            let isMany = words.count > 2 && words[1] == "x"
+            let count = isMany ? Int(try Self.number(first, radix: 10)) : 1
+            let one = try frame(isMany ? words.dropFirst(2).joined(separator: " ")[...] : line)
+            frames += [Frame](repeating: one, count: count)
         }
     }
 

@@ -9,13 +9,14 @@ import Testing
 private let isRecording = ProcessInfo.processInfo.environment["XDPGUARD_TEST_RECORD"] == "1"
 
 @Suite struct ReplayCaseTests {
-    @Test func `there are cases`() { #expect(ReplayCase.names.count >= 18) }
+    @Test func `there are cases`() { #expect(ReplayCase.names.count >= 27) }
 
     @Test(arguments: ReplayCase.names)
     func `the model prints a case's lines`(name: String) throws {
         let replayed = try ReplayCase(name)
         let engine = ModelReplayEngine(
-            policy: replayed.policy, bans: replayed.bans, ownAddresses: replayed.ownAddresses)
+            policy: replayed.policy, bans: replayed.bans, ownAddresses: replayed.ownAddresses,
+            options: replayed.options)
         let output = try replayed.output(of: engine)
         if isRecording { try output.write(to: replayed.expectedFile, atomically: true, encoding: .utf8) }
         try expectLines(output, of: replayed)
@@ -25,7 +26,8 @@ private let isRecording = ProcessInfo.processInfo.environment["XDPGUARD_TEST_REC
     func `the native engine prints a case's lines`(name: String) throws {
         let replayed = try ReplayCase(name)
         let engine = try NativeReplayEngine(
-            policy: replayed.policy, bans: replayed.bans, ownAddresses: replayed.ownAddresses)
+            policy: replayed.policy, bans: replayed.bans, ownAddresses: replayed.ownAddresses,
+            options: replayed.options)
         try expectLines(try replayed.output(of: engine), of: replayed)
     }
 
@@ -33,7 +35,8 @@ private let isRecording = ProcessInfo.processInfo.environment["XDPGUARD_TEST_REC
     func `the XDP program prints a case's lines`(name: String) throws {
         let replayed = try ReplayCase(name)
         let engine = try KernelReplayEngine(
-            policy: replayed.policy, bans: replayed.bans, ownAddresses: replayed.ownAddresses)
+            policy: replayed.policy, bans: replayed.bans, ownAddresses: replayed.ownAddresses,
+            options: replayed.options)
         try expectLines(try replayed.output(of: engine), of: replayed)
     }
 

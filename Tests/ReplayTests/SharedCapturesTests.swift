@@ -68,7 +68,8 @@ struct SharedCapturesTests {
         #expect(sums.packets > 60_000)
         #expect(sums.verdicts.values.reduce(0, +) == sums.packets)
         #expect(sums.reasons.values.reduce(0, +) == sums.packets)
-        let ruled = sums.rules.values.reduce(0, +) - sums.reasons[.rule, default: 0]
+        let byRules = sums.reasons[.rule, default: 0] + sums.reasons[.limit, default: 0]
+        let ruled = sums.rules.values.reduce(0, +) - byRules
         #expect((0...sums.reasons[.fragment, default: 0]).contains(ruled), "later fragments have a rule too")
         #expect((sums.reasons[.ban] ?? 0 > 0) == !bans.isEmpty, "bans hold, where there are any")
         #expect((sums.reasons[.outbound] ?? 0 > 0) == !hosts.isEmpty)

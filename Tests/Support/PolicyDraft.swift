@@ -28,6 +28,7 @@ public struct PolicyDraft: Sendable, Hashable {
     public var header: [Entry] = []
     public var sets: [Entry] = []
     public var services: [Entry] = []
+    public var limits: [Entry] = []
     public var failsafe: [[Entry]] = []
     /// Each with `name` first and `action` last.
     public var rules: [[Entry]] = []
@@ -37,7 +38,8 @@ public struct PolicyDraft: Sendable, Hashable {
     /// The policy's document.
     public var text: String {
         var lines = header.map(\.text)
-        for (name, entries) in [("sets", sets), ("services", services)] where !entries.isEmpty {
+        for (name, entries) in [("sets", sets), ("services", services), ("limits", limits)]
+        where !entries.isEmpty {
             lines.append("\(name):")
             lines += entries.map { "  " + $0.text }
         }

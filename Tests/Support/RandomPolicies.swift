@@ -32,7 +32,9 @@ extension SeededGenerator {
         ]
         draft.services = [.init("served", serviceList(named: false), isList: true)]
         if chance(30) { draft.failsafe = (0...below(2)).map { _ in failsafeEntry() } }
-        draft.rules = (0..<rules).map { rule($0, laterFragments: fragments == "pass") }
+        draft.limits = limits()
+        let names = draft.limits.map(\.key)
+        draft.rules = (0..<rules).map { rule($0, limits: names, laterFragments: fragments == "pass") }
         return draft
     }
 

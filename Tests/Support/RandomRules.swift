@@ -5,16 +5,29 @@ import NetworkTypes
 extension SeededGenerator {
     typealias Entry = PolicyDraft.Entry
 
-    mutating func rule(_ number: Int, laterFragments: Bool) -> [Entry] {
+    mutating func rule(_ number: Int, limits: [String], laterFragments: Bool) -> [Entry] {
         var rule = [Entry("name", "r\(number)")]
         addMatch(to: &rule, laterFragments: laterFragments)
-        let action = chance(12) ? "continue" : pick(Vocabulary.actions)
+        let action = chance(limits.isEmpty ? 12 : 25) ? "continue" : pick(Vocabulary.actions)
+        if !limits.isEmpty, action == "pass" || action == "continue", chance(70) {
+            let possible = limits.filter { Self.canUse($0, rule) }
+            if !possible.isEmpty { rule.append(Entry("limit", pick(possible))) }
+        }
         if chance(5) { rule.append(Entry("log", pick(["true", "1/4"]))) }
         if action == "drop" || action == "reject", chance(20) { rule.append(Entry("mode", "monitor")) }
         if chance(10) {
             rule.append(Entry("expires", timestamp(pick([0, 999, 1000, 1001, 1030, 1500, 2000]))))
         }
         return rule + [Entry("action", action)]
+    }
+
+    /// The language refuses limits that count ports beside services that have none.
+    private static func canUse(_ limit: String, _ rule: [Entry]) -> Bool {
+        guard let service = rule.first(where: { $0.key == "service" }) else { return true }
+        let withPorts = ["\"tcp", "\"udp", "\"sctp", "\"icmp"]
+        return !["by-connection", "by-service"].contains(limit)
+            || !service.values.contains { $0.hasPrefix("\"!") }
+                && service.values.contains { value in withPorts.contains { value.hasPrefix($0) } }
     }
 
     /// Few keys in each rule, so that each key decides often.

@@ -9,6 +9,8 @@ public struct RandomSituation: Sendable {
     public var bans: [Prefix]
     public var ownAddresses: [IPAddress]
     public var frames: [RandomFrame]
+    /// Lines of token buckets.
+    public var bucketLines: UInt32 = 1 << 18
 
     public init(draft: PolicyDraft, bans: [Prefix], ownAddresses: [IPAddress], frames: [RandomFrame]) {
         (self.draft, self.bans, self.ownAddresses, self.frames) = (draft, bans, ownAddresses, frames)
@@ -19,6 +21,7 @@ public struct RandomSituation: Sendable {
     public init(seed: UInt64, frames count: Int, captured: [[UInt8]] = []) {
         var random = SeededGenerator(seed: seed)
         draft = random.draft(rules: random.pick([0, 1, 2, 3, 5, 8, 10, 10, 15, 20, 20, 30, 70, 140]))
+        bucketLines = random.bucketLines()
         bans = (0..<random.pick([0, 0, 1, 3])).map { _ in random.prefix() }
         let all = World.v4.map(IPAddress.init(v4:)) + World.v6.map(IPAddress.init(v6:))
         ownAddresses = random.chance(50) ? [] : all.filter { _ in random.chance(20) }

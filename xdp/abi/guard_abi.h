@@ -11,6 +11,7 @@
 #include "guard_addresses.h"
 #include "guard_answers.h"
 #include "guard_classifier.h"
+#include "guard_limits.h"
 #include "guard_words.h"
 
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */
@@ -125,40 +126,6 @@ struct guard_rule {
 	__u32 padding;
 };
 
-/* What shares one bucket of a limit. */
-enum guard_limit_key {
-	GUARD_LIMIT_SOURCE = 0, /* by its prefix */
-	GUARD_LIMIT_DESTINATION,
-	GUARD_LIMIT_SOURCE_SERVICE, /* the source's prefix, protocol and destination port or type */
-	GUARD_LIMIT_CONNECTION, /* the five-tuple */
-	GUARD_LIMIT_RULE, /* all packets */
-};
-
-#define GUARD_LIMIT_BYTES 1 /* the cost is per byte of the IP packet, not per packet */
-#define GUARD_LIMIT_BAN 2 /* over the rate the source's prefix is banned */
-#define GUARD_LIMIT_MONITOR 4 /* what it would drop goes on as if under the rate */
-#define GUARD_LIMIT_EXACT_CLOCK 8 /* the burst is gone within a few ticks of the coarse clock */
-
-/* Times of buckets are in 1/256 ns, modulo 2^64. */
-#define GUARD_BUCKET_TIME_SHIFT 8
-
-/* A token bucket as the generic cell rate algorithm has it (ITU-T I.371, appendix A): the theoretical arrival
- * time says all. */
-struct guard_limit {
-	__u64 seed; /* of its keys' hashes: the limit's name and definition, so that a changed one begins anew
-	             */
-	__u64 cost; /* bucket time a packet; with BYTES, a byte, in 2^-cost_shift of it */
-	__u64 tolerance; /* bucket time: the burst's */
-	__u64 ban_ns;
-	__u32 slot; /* of its counters and name */
-	__u8 key; /* enum guard_limit_key */
-	__u8 flags; /* GUARD_LIMIT_* */
-	__u8 prefix4; /* leading bits of a source that are one client */
-	__u8 prefix6;
-	__u8 cost_shift;
-	__u8 padding[7];
-};
-
 /* Bytes at an offset of the L4 payload, as two words in memory order; bytes behind `length` are zero in both.
  */
 struct guard_pattern {
@@ -207,16 +174,6 @@ struct guard_limit_counters {
 	struct guard_counter passed;
 	struct guard_counter dropped;
 	struct guard_counter would_drop;
-};
-
-/* Buckets that a key can stand in: one cache line. A tag is a keyed hash of limit and key, 0 for none; the
- * time is the bucket's theoretical arrival time. */
-#define GUARD_BUCKET_WAYS 4
-#define GUARD_BUCKET_LINES (1 << 18) /* by default: 16 MiB */
-
-struct guard_bucket_line {
-	__u64 tags[GUARD_BUCKET_WAYS];
-	__u64 times[GUARD_BUCKET_WAYS];
 };
 
 struct guard_rule_name {
@@ -306,7 +263,8 @@ struct guard_event {
 	__u8 dscp;
 	__u8 would_drop; /* it would have been dropped but for monitor mode */
 	__u8 padding;
-	__u32 would_drop_slot; /* the rule that would have; GUARD_NO_SLOT: none, or no rule */
+	__u32 would_drop_slot; /* the rule or limit that would have; GUARD_NO_SLOT: none of them */
+	__u32 limit_slot; /* with GUARD_REASON_LIMIT: which */
 };
 
 #define GUARD_EVENTS_BYTES (1 << 20)
@@ -327,9 +285,7 @@ struct guard_trace {
 };
 
 _Static_assert(sizeof(struct guard_rule) == 32, "layout");
-_Static_assert(sizeof(struct guard_limit) == 48, "layout");
 _Static_assert(sizeof(struct guard_pattern) == 40, "layout");
-_Static_assert(sizeof(struct guard_bucket_line) == 64, "layout");
 _Static_assert(sizeof(struct guard_ban_key) == 24, "layout");
 _Static_assert(sizeof(struct guard_ban) == 104, "layout");
 _Static_assert(sizeof(struct guard_talker) == 24, "layout");

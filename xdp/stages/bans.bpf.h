@@ -150,6 +150,11 @@ __noinline int banned_around(struct xdp_md *ctx, const struct packet *packet)
 	return 0;
 }
 
+/* Bans the source's prefix of a limit, from a packet that went over it. */
+static __always_inline void ban_client(const struct packet *packet, const struct guard_limit *limit)
+{
+}
+
 static __always_inline int any_bans(void)
 {
 	struct guard_ban_lengths *lengths;

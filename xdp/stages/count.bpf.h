@@ -79,8 +79,12 @@ static __always_inline struct guard_rule_counters *rule_counters(__u32 slot)
 
 static __always_inline void count_would_drop(__u32 slot, __u32 bytes)
 {
-	struct guard_rule_counters *counters = rule_counters(slot);
+	struct guard_rule_counters *counters;
 
+	/* A limit has counted it already. */
+	if (slot & GUARD_SLOT_OF_LIMIT)
+		return;
+	counters = rule_counters(slot);
 	if (counters)
 		count(&counters->would_drop, bytes);
 }
@@ -169,6 +173,7 @@ static __always_inline void log_packet(struct xdp_md *ctx, const struct packet *
 	event->detail = decision->detail;
 	event->would_drop = decision->would_drop;
 	event->would_drop_slot = decision->would_drop_slot;
+	event->limit_slot = decision->limit_slot;
 	bpf_ringbuf_submit(event, 0);
 }
 

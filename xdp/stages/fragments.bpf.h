@@ -23,12 +23,6 @@ struct recalled {
 	__u8 padding;
 };
 
-static __always_inline __u64 mix(__u64 hash, __u64 word)
-{
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 32;
-}
-
 static __always_inline __u64 fragment_hash(const struct packet_layer *key)
 {
 	__u64 last = key->fragment_id | (__u64)key->fragment_protocol << 32, hash = guard_config.seed;
@@ -52,6 +46,39 @@ static __always_inline struct guard_fragment_group *fragment_group(__u64 hash)
 	__u32 index = hash >> (64 - GUARD_FRAGMENT_GROUPS_BITS);
 
 	return bpf_map_lookup_elem(&guard_fragments, &index);
+}
+
+/* What the first fragments of the key's group were charged to. */
+static __always_inline struct guard_fragment_charges *group_charges(const struct packet_layer *key)
+{
+	__u32 index = fragment_hash(key) >> (64 - GUARD_FRAGMENT_GROUPS_BITS);
+
+	return bpf_map_lookup_elem(&guard_fragment_charges, &index);
+}
+
+static __always_inline void read_charges(const struct packet_layer *key, __u32 number)
+{
+	struct guard_scratch *room = scratch();
+	struct guard_fragment_charges *kept = group_charges(key);
+
+	if (!room || !kept)
+		return;
+#pragma unroll
+	for (int i = 0; i < GUARD_FRAGMENT_CHARGES; i++)
+		room->charges[i] = kept->charges[number][i];
+}
+
+static __always_inline void write_charges(const struct packet_layer *key, __u32 number)
+{
+	static const struct guard_fragment_charge none;
+	struct guard_scratch *room = scratch();
+	struct guard_fragment_charges *kept = group_charges(key);
+
+	if (!room || !kept)
+		return;
+#pragma unroll
+	for (__u32 i = 0; i < GUARD_FRAGMENT_CHARGES; i++)
+		kept->charges[number][i] = i < room->charge_count ? room->charges[i] : none;
 }
 
 /* Never 0, which marks a free place. */
@@ -84,6 +111,8 @@ static __always_inline int read_place(struct guard_fragment_group *group, __u32 
 	found->end = place->end;
 	found->verdict = place->verdict;
 	found->flags = place->flags;
+	if (guard_config.flags & GUARD_CFG_LIMITS && is_it)
+		read_charges(key, number);
 	return version & 1 || version_of(group, number) != version ? -1 : is_it;
 }
 
@@ -118,6 +147,7 @@ static __always_inline void recall(const struct packet *packet, struct recalled 
 			continue;
 		*found = copy;
 		found->is_found = 1;
+		room->charge_count = GUARD_FRAGMENT_CHARGES;
 		return;
 	}
 }
@@ -223,6 +253,8 @@ static __always_inline void remember_layer(const struct packet_layer *key, const
 	group->tags[number] = tag;
 	group->times[number] = now;
 	write_place(group, number, key, decision, flags, choice.end);
+	if (guard_config.flags & GUARD_CFG_LIMITS)
+		write_charges(key, number);
 	/* What it returns is used, so that it stays one that fetches: those are full barriers. */
 	before = __sync_fetch_and_add(&group->versions[number], 1);
 	asm volatile("" : : "r"(before));

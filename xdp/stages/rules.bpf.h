@@ -4,6 +4,7 @@
 #ifndef GUARD_RULES_BPF_H
 #define GUARD_RULES_BPF_H
 
+#include "stages/limits.bpf.h"
 #include "stages/rows.bpf.h"
 
 /* Whether one of the rule's patterns matches the payload window. */
@@ -59,6 +60,12 @@ static __always_inline int consider(const struct view *view, struct search *sear
 		return 0;
 	if (rule->log_every && (rule->log_every == 1 || bpf_get_prandom_u32() % rule->log_every == 0))
 		search->log = 1;
+	if (guard_config.flags & GUARD_CFG_LIMITS && rule->limit != GUARD_NO_LIMIT &&
+	    over_limit(rule->limit)) {
+		search->slot = rule->slot;
+		search->verdict = GUARD_ACTION_DROP;
+		return 1;
+	}
 	if (rule->action == GUARD_ACTION_CONTINUE)
 		return 0;
 	if (rule->flags & GUARD_RULE_MONITOR) {

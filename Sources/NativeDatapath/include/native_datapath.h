@@ -63,6 +63,9 @@ struct guard_rule_counters native_datapath_rule(const struct native_datapath *da
 /* Hits by set slot: guard_set_counters[GUARD_SETS]. */
 const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath);
 
+/* What limits have counted, by slot: guard_limit_counters[GUARD_LIMITS]. */
+const struct guard_limit_counters *native_datapath_limits(const struct native_datapath *datapath);
+
 /* The last logged packet, and in `count` how many there were; NULL: none. */
 const struct guard_event *native_datapath_logged(const struct native_datapath *datapath, __u64 *count);
 

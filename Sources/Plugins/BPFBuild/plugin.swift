@@ -10,10 +10,12 @@ struct BPFBuild: BuildToolPlugin {
         let clang = try context.tool(named: "clang").url
         let names = [
             "guard.bpf.c", "entry.bpf.c", "dispatcher.bpf.c", "maps.bpf.h", "config.bpf.h",
-            "abi/guard_abi.h", "abi/guard_addresses.h", "abi/guard_classifier.h", "abi/guard_words.h",
+            "abi/guard_abi.h", "abi/guard_addresses.h", "abi/guard_classifier.h", "abi/guard_limits.h",
+            "abi/guard_words.h",
             "abi/guard_answers.h", "stages/answers.bpf.h", "stages/answer_frame.bpf.h",
             "stages/addresses.bpf.h", "stages/bans.bpf.h", "stages/classify.bpf.h",
-            "stages/count.bpf.h", "stages/essential.bpf.h", "stages/fragments.bpf.h",
+            "stages/count.bpf.h", "stages/essential.bpf.h", "stages/fragments.bpf.h", "stages/buckets.bpf.h",
+            "stages/limits.bpf.h",
             "stages/packet.bpf.h", "stages/parse.bpf.h", "stages/rows.bpf.h", "stages/rules.bpf.h",
             "stages/search.bpf.h", "stages/spoofed.bpf.h", "stages/tables.bpf.h",
             "stages/transport.bpf.h", "stages/tunnel.bpf.h", "stages/tuples.bpf.h",

@@ -15,13 +15,13 @@ public enum Reason: String, Sendable, CaseIterable {
 public struct Judgement: Hashable, Sendable {
     public var verdict: Verdict
     public var reason: Reason
-    /// Which check (malformed, spoofed, also where the policy let the packet on), which essential traffic;
-    /// else empty.
+    /// Which check (malformed, spoofed, also where the policy let the packet on), which essential traffic,
+    /// which limit; else empty.
     public var detail = ""
     /// The rule that decided; nil where none did.
     public var rule: String?
-    /// The rule in monitor mode that would have dropped it; under a policy in monitor mode also the
-    /// deciding rule, or without one the reason's name.
+    /// The rule or limit in monitor mode that would have dropped it; under a policy in monitor mode also the
+    /// deciding limit or rule, or without one the reason's name.
     public var wouldDrop: String?
 
     public init(

@@ -45,7 +45,7 @@ extension PolicyChecker {
         rule.match = match(ast)
         rule.monitor = ast.mode?.value == .monitor
         setFurther(ast, &rule)
-        checkReferences(ast)
+        checkReferences(ast, rule.match)
         if let given = ast.action { checkCompany(of: given, ast) }
         checkExpiry(ast)
         noteLaterKeys(ast)
@@ -73,10 +73,11 @@ extension PolicyChecker {
         if let expires = ast.expires { rule.expires = expires.value }
     }
 
-    private mutating func checkReferences(_ ast: RuleAST) {
+    private mutating func checkReferences(_ ast: RuleAST, _ match: RuleMatch) {
         if let limit = ast.limit {
             if let index = limits.index(of: limit.value) {
                 limits.isUsed[index] = true
+                checkPorts(of: limits.definitions[index], limit, ast, match)
             } else {
                 undefined("limit", limit, among: limits.names)
             }
@@ -133,7 +134,6 @@ extension PolicyChecker {
     }
 
     private mutating func noteLaterKeys(_ ast: RuleAST) {
-        if let limit = ast.limit { notYet("limit", limit.range) }
         if let inspect = ast.inspect { notYet("inspect", inspect.range) }
         if ast.match.hasFurtherKeys, let state = ast.match.further.state { notYet("state", state.range) }
         if let cookies = ast.synCookies { notYet("syn-cookies", cookies.range) }

@@ -27,7 +27,11 @@ public func parseDuration(_ text: String) throws(ValueError) -> Int64 {
     return nanoseconds
 }
 
-/// "1000 pps", "5/s", "30/m", "50k pps", "20 Mbit/s"; more than zero.
+/// What a rate can be: above it a bucket's cost of a packet would not be exact any more.
+private let mostPacketsPerSecond: UInt64 = 100_000_000
+private let mostBitsPerSecond: UInt64 = 100_000_000_000
+
+/// "1000 pps", "5/s", "30/m", "50k pps", "20 Mbit/s"; more than zero, at most 100M pps or 100 Gbit/s.
 public func parseRate(_ text: String) throws(ValueError) -> Rate {
     let bitUnits: [(String, UInt64)] = [
         ("bit/s", 1), ("kbit/s", 1000), ("Mbit/s", 1_000_000), ("Gbit/s", 1_000_000_000),
@@ -39,13 +43,23 @@ public func parseRate(_ text: String) throws(ValueError) -> Rate {
     do throws(ValueError) {
         count = try parseCount(String(number))
     } catch {
+        if error.id == "out-of-range" { throw rateTooHigh(text) }
         throw inWhole(error, text, what: "rate")
     }
     guard count > 0 else { throw zeroValue(text, what: "rate") }
     if let unit = bitUnits.first(where: { $0.0 == word }) {
-        return .bits(perSecond: try scaled(count, by: unit.1, text, what: "rate"))
+        let (bits, overflow) = count.multipliedReportingOverflow(by: unit.1)
+        guard !overflow, bits <= mostBitsPerSecond else { throw rateTooHigh(text) }
+        return .bits(perSecond: bits)
     }
-    return .packets(count, perSeconds: word == "/m" ? 60 : 1)
+    let seconds: UInt64 = word == "/m" ? 60 : 1
+    guard count <= mostPacketsPerSecond * seconds else { throw rateTooHigh(text) }
+    return .packets(count, perSeconds: seconds)
+}
+
+private func rateTooHigh(_ text: String) -> ValueError {
+    ValueError(
+        id: "out-of-range", "rate '\(text)' is too large", help: "use at most 100M pps or 100 Gbit/s")
 }
 
 private func rateSyntax(_ text: String, word: String, units: [String]) -> ValueError {
