@@ -212,11 +212,13 @@ struct {
 
 /* Room to put an answer together. */
 #define GUARD_ANSWER_ROOM 2048
+#define GUARD_SEGMENT_MAX 60 /* bytes of a TCP header with options */
 #define GUARD_ANSWER_SUM_MAX 1536 /* bytes that a checksum is taken over, at most */
 
 struct guard_answer {
 	__u8 packet[GUARD_ANSWER_ROOM]; /* from its IP header on */
 	__u8 link[24]; /* Ethernet and up to two tags */
+	__u8 segment[GUARD_SEGMENT_MAX + 20]; /* the TCP header that is answered, and room to read on */
 };
 
 struct {
@@ -233,6 +235,15 @@ struct {
 	__type(value, __u64);
 	__uint(max_entries, GUARD_ANSWERS);
 } guard_answers SEC(".maps");
+
+/* Settings of this network namespace that `apply` changed with consent, as they were. The controller's; never
+ * read in the kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_settings);
+	__uint(max_entries, 1);
+} guard_settings SEC(".maps");
 
 /* The budget of answers and the time of the last cookie: the program's own. */
 struct {

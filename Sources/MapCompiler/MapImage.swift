@@ -78,6 +78,9 @@ public struct CompileTarget: Sendable {
     /// What to subtract from nanoseconds since 1970 to get the program's clock; 0 in a replay.
     public var clockOffsetNanoseconds: Int64 = 0
 
+    /// What SYN cookies may agree to.
+    public var cookies = CookieOffer()
+
     /// For tests and benchmarks: the engine for both families.
     public var classifier = ClassifierChoice.automatic
 

@@ -16,6 +16,8 @@ public struct ApplyRequest: Sendable {
     public var dryRun = false
     /// Apply even a policy that would cut the SSH session it is applied from.
     public var force = false
+    /// Consent to set net.ipv4.tcp_syncookies (and tcp_timestamps) to 2 where the policy needs it.
+    public var setTCPSyncookies = false
     /// SSH_CONNECTION's text; nil outside of an SSH session.
     public var sshConnection: String?
     public init(policyPath: String) { self.policyPath = policyPath }
@@ -75,6 +77,7 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     try guardSession(policy, request, interfaces)
     warnOfHiddenTags(policy, interfaces, warn)
     let datapath = try Datapath()
+    let consent = try SynCookieConsent(policy, isGiven: request.setTCPSyncookies, dryRun: request.dryRun)
     let build = { (slots: CounterSlots) throws -> GenerationImage in
         try generation(policy, request.policyPath, slots, interfaces)
     }
@@ -88,13 +91,20 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
             policy: policy.name, ruleCount: names.rules.count, attachments: [], detached: [], remarks: [],
             tableBytes: image.tables.count + image.addresses.count, isDryRun: true)
     }
-    let applied = try datapath.apply(
-        to: interfaces, attach: request.attach, names: names,
-        runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
+    let applied: AppliedGeneration
+    do {
+        applied = try datapath.apply(
+            to: interfaces, attach: request.attach, names: names,
+            runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
+        try consent.settle(policy, datapath.pins)
+    } catch {
+        consent.undo()
+        throw error
+    }
     return ApplyOutcome(
         policy: policy.name, ruleCount: names.rules.count, attachments: applied.attachments,
         detached: applied.detached,
-        remarks: applied.remarks, tableBytes: applied.tableBytes, isDryRun: false)
+        remarks: applied.remarks + consent.remarks, tableBytes: applied.tableBytes, isDryRun: false)
 }
 
 /// A driver that takes tags out of frames makes every frame look untagged to `vlan` keys.
@@ -138,6 +148,7 @@ private func generation(
     target.slots = slots.rules
     target.setSlots = slots.sets
     target.limitSlots = slots.limits
+    target.cookies = synCookieOffer()
     let now = wallClock()
     target.clockOffsetNanoseconds = now - Int64(clamping: programClock())
     var policy = policy

@@ -80,5 +80,8 @@ public func detach(_ names: [String]) throws -> [String] {
             ? "nothing is attached here" : "attached: " + attached.sorted().joined(separator: ", ")
         throw ServiceError(.unavailable, "no policy runs on interface '\(unknown)'; \(list)")
     }
-    return try datapath.detach(names.isEmpty ? nil : Set(names))
+    let kept = try? SharedState.open(datapath.pins)?.keptSettings()
+    let detached = try datapath.detach(names.isEmpty ? nil : Set(names))
+    if let kept, !datapath.pins.exists { restore(kept) }
+    return detached
 }

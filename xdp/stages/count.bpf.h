@@ -6,6 +6,7 @@
 
 #include "stages/answers.bpf.h"
 #include "stages/classify.bpf.h"
+#include "stages/cookies.bpf.h"
 
 /* A packet's fate. */
 struct decision {
@@ -190,6 +191,9 @@ static __always_inline int finish(struct xdp_md *ctx, const struct packet *packe
 		answer(decision);
 	else if (guard_config.flags & GUARD_CFG_REJECT && decision->verdict == GUARD_REJECT)
 		return answer_rejected(ctx, packet);
+	else if (guard_config.flags & GUARD_CFG_SYN_COOKIES && decision->reason == GUARD_REASON_SYN_COOKIE &&
+	         decision->verdict == GUARD_DROP)
+		return answer_syn(ctx, packet);
 	return decision->verdict == GUARD_PASS ? XDP_PASS : XDP_DROP;
 }
 

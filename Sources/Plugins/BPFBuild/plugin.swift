@@ -13,6 +13,7 @@ struct BPFBuild: BuildToolPlugin {
             "abi/guard_abi.h", "abi/guard_addresses.h", "abi/guard_classifier.h", "abi/guard_limits.h",
             "abi/guard_words.h",
             "abi/guard_answers.h", "stages/answers.bpf.h", "stages/answer_frame.bpf.h",
+            "stages/cookies.bpf.h", "stages/syn_ack.bpf.h",
             "stages/addresses.bpf.h", "stages/bans.bpf.h", "stages/classify.bpf.h",
             "stages/count.bpf.h", "stages/essential.bpf.h", "stages/fragments.bpf.h", "stages/buckets.bpf.h",
             "stages/limits.bpf.h",

@@ -136,6 +136,5 @@ extension PolicyChecker {
     private mutating func noteLaterKeys(_ ast: RuleAST) {
         if let inspect = ast.inspect { notYet("inspect", inspect.range) }
         if ast.match.hasFurtherKeys, let state = ast.match.further.state { notYet("state", state.range) }
-        if let cookies = ast.synCookies { notYet("syn-cookies", cookies.range) }
     }
 }

@@ -23,6 +23,13 @@ struct Apply: ParsableCommand {
     @Flag(name: .long, help: "Do everything but change what runs.") var dryRun = false
     @Flag(name: .long, help: "Apply even a policy that would cut the SSH session this runs in.") var force =
         false
+    @Flag(
+        name: .customLong("set-tcp-syncookies"),
+        help: """
+            Let apply set net.ipv4.tcp_syncookies to 2, and tcp_timestamps, where the policy's 'syn-cookies' \
+            need it; detach, or a policy without them, puts back what was there.
+            """)
+    var setTCPSyncookies = false
     @Option(name: .long, help: .hidden) var confirm: String?
     @OptionGroup var format: OutputOption
 
@@ -46,6 +53,7 @@ struct Apply: ParsableCommand {
         request.attach = attach
         request.dryRun = dryRun
         request.force = force
+        request.setTCPSyncookies = setTCPSyncookies
         request.sshConnection = getenv("SSH_CONNECTION").map { String(cString: $0) }
         return request
     }
