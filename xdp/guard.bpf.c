@@ -127,6 +127,7 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *v
 		packet_fault(packet, detail);
 		return decide(decision, GUARD_REASON_ESSENTIAL, GUARD_PASS);
 	}
+	judge_cookie(ctx, view, packet, search);
 	if (follows_flows() && judge_state(ctx, room))
 		return decide(decision, GUARD_REASON_ESTABLISHED, GUARD_PASS);
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
@@ -135,6 +136,8 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *v
 		classify(ctx, view, 1, room);
 	else
 		classify(ctx, view, 0, room);
+	if (packet->brings_cookie)
+		packet->tcp_flags = packet->brings_cookie;
 	decision->log = search->log;
 	decision->monitor_slot = search->would_drop_slot;
 	if (search->limit_slot != GUARD_NO_SLOT) {
@@ -145,6 +148,8 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *v
 		return decide(decision, GUARD_REASON_DEFAULT,
 		              guard_config.flags & GUARD_CFG_DEFAULT_DROP ? GUARD_DROP : GUARD_PASS);
 	decision->slot = search->slot;
+	if (asks_cookie(room))
+		return decide(decision, GUARD_REASON_SYN_COOKIE, GUARD_DROP);
 	decide(decision, GUARD_REASON_RULE, search->verdict);
 }
 

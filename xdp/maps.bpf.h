@@ -226,25 +226,15 @@ struct {
 	__uint(max_entries, 1 << GUARD_FRAGMENT_GROUPS_BITS);
 } guard_fragments SEC(".maps");
 
-/* What the first fragments in guard_fragments were charged to, group by group: written and read with them,
- * by the program alone. A policy without limits, or that does not track fragments, has one group. */
-struct guard_fragment_charges {
-	struct guard_fragment_charge charges[GUARD_FRAGMENT_PLACES][GUARD_FRAGMENT_CHARGES];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, struct guard_fragment_charges);
-	__uint(max_entries, 1);
-} guard_fragment_charges SEC(".maps");
 /* Room to put an answer together. */
 #define GUARD_ANSWER_ROOM 2048
+#define GUARD_SEGMENT_MAX 60 /* bytes of a TCP header with options */
 #define GUARD_ANSWER_SUM_MAX 1536 /* bytes that a checksum is taken over, at most */
 
 struct guard_answer {
 	__u8 packet[GUARD_ANSWER_ROOM]; /* from its IP header on */
 	__u8 link[24]; /* Ethernet and up to two tags */
+	__u8 segment[GUARD_SEGMENT_MAX + 20]; /* the TCP header that is answered, and room to read on */
 };
 
 struct {
@@ -262,6 +252,15 @@ struct {
 	__uint(max_entries, GUARD_ANSWERS);
 } guard_answers SEC(".maps");
 
+/* Settings of this network namespace that `apply` changed with consent, as they were. The controller's; never
+ * read in the kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_settings);
+	__uint(max_entries, 1);
+} guard_settings SEC(".maps");
+
 /* The budget of answers and the time of the last cookie: the program's own. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -269,6 +268,18 @@ struct {
 	__type(value, struct guard_answer_state);
 	__uint(max_entries, 1);
 } guard_answer_state SEC(".maps");
+/* What the first fragments in guard_fragments were charged to, group by group: written and read with them,
+ * by the program alone. A policy without limits, or that does not track fragments, has one group. */
+struct guard_fragment_charges {
+	struct guard_fragment_charge charges[GUARD_FRAGMENT_PLACES][GUARD_FRAGMENT_CHARGES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_fragment_charges);
+	__uint(max_entries, 1);
+} guard_fragment_charges SEC(".maps");
 
 /* The seed of guard_fragments' hash, for the generations to come: the controller's. */
 struct {

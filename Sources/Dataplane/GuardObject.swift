@@ -21,6 +21,7 @@ enum SharedMap: String, CaseIterable {
     case seed = "guard_seed"
     case answers = "guard_answers"
     case answerState = "guard_answer_state"
+    case settings = "guard_settings"
     case limits = "guard_limits"
     case limitSlots = "guard_limit_slots"
     case buckets = "guard_buckets"

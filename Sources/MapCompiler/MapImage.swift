@@ -80,6 +80,8 @@ public struct CompileTarget: Sendable {
 
     /// Places for answered connections, where the policy follows them; a power of two.
     public var flowCount = UInt32(GUARD_FLOWS)
+    /// What SYN cookies may agree to.
+    public var cookies = CookieOffer()
 
     /// For tests and benchmarks: the engine for both families.
     public var classifier = ClassifierChoice.automatic

@@ -43,6 +43,7 @@ struct PolicyCompiler {
         }
         writeRules()
         writeLimits()
+        target.cookies.write(to: &config)
         writeServiceBases()
         let plans = [AddressFamily.ipv4, .ipv6].map { FamilyClassifier($0, of: policy, target.classifier) }
         let classifiers = plans.map { writeClassifier($0) }
@@ -181,6 +182,7 @@ struct PolicyCompiler {
         set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty)
         set(GUARD_CFG_LIMITS, policy.usesLimits)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
+        set(GUARD_CFG_SYN_COOKIES, policy.usesCookies)
         set(GUARD_CFG_REJECT, policy.rules.contains { $0.action == .reject })
         // A replay shows replies as such even where nothing could drop them.
         set(GUARD_CFG_OPENED, policy.stateful && (target.isReplay || policy.canDropReplies))
@@ -207,7 +209,7 @@ struct PolicyCompiler {
         for rule in policy.rules {
             var entry = guard_rule()
             entry.limit = rule.limit.flatMap { limits[$0] } ?? UInt16(GUARD_NO_LIMIT)
-            entry.cookies = UInt16(GUARD_NO_LIMIT)
+            entry.cookies = cookieRecord(rule)
             entry.slot = target.slots[rule.name] ?? GUARD_NO_SLOT
             entry.log_every = rule.logEvery ?? 0
             entry.action = UInt8(rule.action.abi.rawValue)
@@ -264,7 +266,8 @@ struct PolicyCompiler {
 
 extension CheckedPolicy {
     /// Some rule charges packets: buckets are needed.
-    fileprivate var usesLimits: Bool { rules.contains { $0.limit != nil } }
+    fileprivate var usesLimits: Bool { rules.contains { $0.limit != nil } || usesCookies }
+    fileprivate var usesCookies: Bool { rules.contains { $0.synCookieLimit != nil } }
 }
 
 extension RuleAction {

@@ -206,26 +206,7 @@ static __always_inline void bpf_ringbuf_submit(void *event, __u64 flags)
 	current->events++;
 }
 
-/* A frame of an engine's is the caller's: it is judged, never changed, and nothing answers it. */
-static __always_inline long bpf_xdp_store_bytes(struct xdp_md *ctx, __u32 offset, void *from, __u32 length)
-{
-	return -EOPNOTSUPP;
-}
-
-static __always_inline long bpf_xdp_adjust_head(struct xdp_md *ctx, int change)
-{
-	return -EOPNOTSUPP;
-}
-
-static __always_inline long bpf_xdp_adjust_tail(struct xdp_md *ctx, int change)
-{
-	return -EOPNOTSUPP;
-}
-
-static __always_inline __s64 bpf_csum_diff(void *from, __u32 from_size, void *to, __u32 to_size, __u32 seed)
-{
-	return -EOPNOTSUPP;
-}
+#include "answers.h"
 
 /* ---- Engines */
 

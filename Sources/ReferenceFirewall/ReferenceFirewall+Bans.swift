@@ -64,6 +64,8 @@ extension ReferenceFirewall {
         guard case .ban(let duration) = limit.over, !policy.neverBan.contains(source) else { return }
         let end = clock.nanoseconds.addingReportingOverflow(UInt64(max(0, duration)))
         // The last two times stand for each other: the very last is "never".
-        ban(limit.aggregate(of: source), until: end.overflow ? UInt64.max - 1 : min(end.partialValue, UInt64.max - 1))
+        ban(
+            limit.aggregate(of: source),
+            until: end.overflow ? UInt64.max - 1 : min(end.partialValue, UInt64.max - 1))
     }
 }

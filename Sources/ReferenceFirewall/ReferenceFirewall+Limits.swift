@@ -28,7 +28,9 @@ extension ReferenceFirewall {
 
     private mutating func isOver(_ limit: Limit, _ bucket: UInt64, _ packet: Packet) -> Bool {
         let length = packet.read.wholeLength ?? max(shortestFrame, packet.frame.bytes.count)
-        if buckets.take(limit.size(length: length), from: bucket, at: clock.nanoseconds &* 256) { return false }
+        if buckets.take(limit.size(length: length), from: bucket, at: clock.nanoseconds &* 256) {
+            return false
+        }
         if !limit.monitor, policy.mode == .enforce, let source = packet.read.source {
             ban(source: source, by: limit)
         }

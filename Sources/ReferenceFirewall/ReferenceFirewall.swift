@@ -236,6 +236,8 @@ extension ReferenceFirewall {
             }
             if rule.onlyWatches {
                 if watching == nil { watching = rule.name }
+            } else if asksCookie(rule, packet) {
+                return Judgement(.drop, .synCookie, rule: rule.name, wouldDrop: watching)
             } else if rule.action != .continue {
                 return Judgement(verdict(of: rule.action), .rule, rule: rule.name, wouldDrop: watching)
             }

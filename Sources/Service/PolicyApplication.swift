@@ -20,6 +20,8 @@ public struct ApplyRequest: Sendable {
     public var maxBans: UInt32?
     /// Places for answered connections, where the tables are made now; nil: as many as usual.
     public var flowCount: UInt32?
+    /// Consent to set net.ipv4.tcp_syncookies (and tcp_timestamps) to 2 where the policy needs it.
+    public var setTCPSyncookies = false
     /// SSH_CONNECTION's text; nil outside of an SSH session.
     public var sshConnection: String?
     public init(policyPath: String) { self.policyPath = policyPath }
@@ -80,6 +82,7 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     warnOfHiddenTags(policy, interfaces, warn)
     var datapath = try Datapath()
     datapath.maxBans = request.maxBans
+    let consent = try SynCookieConsent(policy, isGiven: request.setTCPSyncookies, dryRun: request.dryRun)
     let build = { (slots: CounterSlots) throws -> GenerationImage in
         var image = try generation(policy, request, slots, interfaces)
         image.maxBans = request.maxBans
@@ -95,17 +98,24 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
             policy: policy.name, ruleCount: names.rules.count, attachments: [], detached: [], remarks: [],
             tableBytes: image.tables.count + image.addresses.count, isDryRun: true)
     }
-    let applied = try withoutActuallyEscaping(warn) { warn in
-        var datapath = datapath
-        datapath.beforeFirstPacket = { restoreBans($0, warn) }
-        return try datapath.apply(
-            to: interfaces, attach: request.attach, names: names,
-            runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
+    let applied: AppliedGeneration
+    do {
+        applied = try withoutActuallyEscaping(warn) { warn in
+            var datapath = datapath
+            datapath.beforeFirstPacket = { restoreBans($0, warn) }
+            return try datapath.apply(
+                to: interfaces, attach: request.attach, names: names,
+                runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
+        }
+        try consent.settle(policy, datapath.pins)
+    } catch {
+        consent.undo()
+        throw error
     }
     return ApplyOutcome(
         policy: policy.name, ruleCount: names.rules.count, attachments: applied.attachments,
         detached: applied.detached,
-        remarks: applied.remarks, tableBytes: applied.tableBytes, isDryRun: false)
+        remarks: applied.remarks + consent.remarks, tableBytes: applied.tableBytes, isDryRun: false)
 }
 
 /// A driver that takes tags out of frames makes every frame look untagged to `vlan` keys.
@@ -150,6 +160,7 @@ private func generation(
     target.slots = slots.rules
     target.setSlots = slots.sets
     target.limitSlots = slots.limits
+    target.cookies = synCookieOffer()
     let now = wallClock()
     target.clockOffsetNanoseconds = now - Int64(clamping: programClock())
     var policy = policy

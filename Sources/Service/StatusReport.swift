@@ -90,8 +90,10 @@ public func detach(_ names: [String]) throws -> [String] {
             ? "nothing is attached here" : "attached: " + attached.sorted().joined(separator: ", ")
         throw ServiceError(.unavailable, "no policy runs on interface '\(unknown)'; \(list)")
     }
+    let kept = try? SharedState.open(datapath.pins)?.keptSettings()
     let detached = try datapath.detach(names.isEmpty ? nil : Set(names))
     // Bans go with the last interface, and do not come back with the next apply.
     if !datapath.pins.exists { BanStore.kept()?.remove() }
+    if let kept, !datapath.pins.exists { restore(kept) }
     return detached
 }

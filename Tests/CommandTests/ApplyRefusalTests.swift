@@ -112,19 +112,10 @@ extension LiveTests {
 
         private static let later: [(key: String, text: String)] = [
             (
-                "limit",
-                "limits: { few: { rate: 10 pps, per: source } }\n"
-                    + "rules:\n  - { name: a, limit: few, action: pass }\n"
-            ),
-            (
                 "inspect",
                 "inspectors: { names: { every: 1 } }\nrules:\n  - { name: a, inspect: names, action: pass }\n"
             ),
             ("state", "rules:\n  - { name: a, state: new, action: pass }\n"),
-            (
-                "syn-cookies",
-                "rules:\n  - { name: a, service: tcp/80, syn-cookies: { above: 5k pps }, action: pass }\n"
-            ),
         ]
 
         @Test(arguments: ApplyRefusalTests.later)

@@ -78,7 +78,7 @@ import Testing
               - { packet: tcp 192.0.2.1:1 > 192.0.2.2:2 established, expect: reject }
             """)
         let policy = report.policy
-        let keys = ["inspect", "syn-cookies"]
+        let keys = ["inspect"]
         #expect(Set(policy?.unsupported.map(\.key) ?? []) == Set(keys))
         #expect(report.diagnostics.allSatisfy { $0.severity == .note && $0.id == "not-yet-supported" })
         #expect(policy?.stateful == true && policy?.fragments == .track)

@@ -13,6 +13,9 @@ extension SeededGenerator {
             let possible = limits.filter { Self.canUse($0, rule) }
             if !possible.isEmpty { rule.append(Entry("limit", pick(possible))) }
         }
+        if action == "pass", chance(50) {
+            rule.append(Entry("syn-cookies", "{ above: \(pick(["1/m", "2/m", "1 pps", "1k pps"])) }"))
+        }
         if chance(5) { rule.append(Entry("log", pick(["true", "1/4"]))) }
         if action == "drop" || action == "reject", chance(20) { rule.append(Entry("mode", "monitor")) }
         if chance(10) {

@@ -92,7 +92,9 @@ struct guard_config {
 	__u32 own_count;
 	__u32 decapsulate; /* enum guard_tunnel: what the rules look behind */
 	__u32 flow_count; /* of guard_flows */
-	__u32 flow_padding;
+	__u16 cookie_window; /* what a SYN+ACK with a cookie announces: bytes */
+	__u8 cookie_scale; /* and how this host scales windows: bits */
+	__u8 cookie_offers; /* enum guard_cookie_offer: what this host's stack would agree to */
 	__u64 own_filter[4]; /* bit own_bit(address) of each */
 	__u64 seed; /* of all keyed hashes of packets: a secret of the host; 0 in a replay */
 };

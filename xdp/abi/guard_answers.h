@@ -34,9 +34,22 @@ enum guard_answer_count {
 #define GUARD_QUOTE4_MAX 548
 #define GUARD_QUOTE6_MAX 1232
 
+/* What cookies may agree to, as the stack of this host does. */
+enum guard_cookie_offer {
+	GUARD_COOKIE_TIMESTAMPS = 1, /* without it none of the others */
+	GUARD_COOKIE_SACK = 2,
+	GUARD_COOKIE_SCALE = 4,
+};
+
 struct guard_answer_state {
 	__u64 budget_ns; /* the bucket's theoretical arrival time on CLOCK_MONOTONIC */
 	__u64 cookie_sent_ns; /* when the last cookie was sent, CLOCK_MONOTONIC; 0: never */
+};
+
+/* Settings as they were before `apply` changed them, each one higher; 0: it was not changed. */
+struct guard_settings {
+	__u32 syncookies; /* net.ipv4.tcp_syncookies */
+	__u32 timestamps; /* net.ipv4.tcp_timestamps */
 };
 
 static inline const char *guard_answer_name(enum guard_answer_count count)

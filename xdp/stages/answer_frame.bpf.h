@@ -30,6 +30,17 @@ static __always_inline struct guard_answer *answer_room(void)
 	return bpf_map_lookup_elem(&guard_answer, &zero);
 }
 
+/* Addresses that several hosts share (RFC 1122 3.2.2), or nobody. A broadcast of the link that is told only
+ * by its netmask comes to a group's hardware address. */
+static __always_inline int is_group(const struct packet *packet)
+{
+	__u64 high = packet->destination.high, low = packet->destination.low;
+
+	if (packet->family == 4)
+		return low >> 29 == 7 || low >> 24 == 0;
+	return high >> 56 == 0xff || !(high | low);
+}
+
 /* ---- Checksums: RFC 1071, over answer->packet from `offset` on */
 
 static __always_inline __u16 folded(__u64 sum)

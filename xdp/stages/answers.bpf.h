@@ -13,17 +13,6 @@
 
 /* ---- Which packets may be answered */
 
-/* Addresses that several hosts share (RFC 1122 3.2.2), or nobody. A broadcast of the link that is told only
- * by its netmask comes to a group's hardware address. */
-static __always_inline int is_group(const struct packet *packet)
-{
-	__u64 high = packet->destination.high, low = packet->destination.low;
-
-	if (packet->family == 4)
-		return low >> 29 == 7 || low >> 24 == 0;
-	return high >> 56 == 0xff || !(high | low);
-}
-
 /* RFC 792, RFC 1122 3.2.2, RFC 4443 2.4: no error about an error, and none about what may be one. */
 static __always_inline int is_icmp_request(const struct packet *packet)
 {

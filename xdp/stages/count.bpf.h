@@ -6,6 +6,7 @@
 
 #include "stages/answers.bpf.h"
 #include "stages/classify.bpf.h"
+#include "stages/cookies.bpf.h"
 
 /* A packet's fate. */
 struct decision {
@@ -73,8 +74,8 @@ static __always_inline struct guard_rule_counters *rule_counters(__u32 slot)
 
 	if (page == 0) {
 		counters = bpf_map_lookup_elem(&guard_rules, &index);
-		/* Else the compiler makes one call of both, for a map that the verifier does not know then and
-		 * cannot inline: 20 ns. */
+		/* Else the compiler makes one call of both, for a map that the verifier does not know then
+		 * and cannot inline: 20 ns. */
 		asm volatile("" : "+r"(counters));
 		return counters;
 	}
@@ -195,6 +196,9 @@ static __always_inline int finish(struct xdp_md *ctx, const struct packet *packe
 		answer(decision);
 	else if (guard_config.flags & GUARD_CFG_REJECT && decision->verdict == GUARD_REJECT)
 		return answer_rejected(ctx, packet);
+	else if (guard_config.flags & GUARD_CFG_SYN_COOKIES && decision->reason == GUARD_REASON_SYN_COOKIE &&
+	         decision->verdict == GUARD_DROP)
+		return answer_syn(ctx, packet);
 	return decision->verdict == GUARD_PASS ? XDP_PASS : XDP_DROP;
 }
 

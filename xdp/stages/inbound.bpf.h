@@ -299,6 +299,27 @@ static __always_inline void note_beginning(struct xdp_md *ctx, const struct pack
 	leave_mark(&room->flow_key, now);
 }
 
+/* The acknowledgement of a SYN+ACK with a cookie, which this host's stack has not sent: the handshake is
+ * over. */
+static __always_inline void note_cookie_taken(struct xdp_md *ctx, const struct packet *packet,
+                                              struct guard_scratch *room)
+{
+	struct guard_flow_totals *totals = flow_totals();
+	__u64 now = clock_ns();
+
+	flow_key(ctx, packet, 0, &room->flow_key);
+	if (find_flow(&room->flow_key, now))
+		return;
+	__builtin_memset(&room->flow, 0, sizeof(room->flow));
+	room->flow.opened_ns = now;
+	room->flow.seen_ns = now;
+	room->flow.opener = GUARD_OPENED_THERE;
+	room->flow.state = GUARD_FLOW_ESTABLISHED;
+	count_flow(&room->flow, packet);
+	if (!bpf_map_update_elem(&guard_flows, &room->flow_key, &room->flow, BPF_ANY) && totals)
+		__sync_fetch_and_add(&totals->accepted, 1);
+}
+
 /* Notes what a packet that passes says of connections, but where it is a reply. A global function, verified
  * by itself. */
 __noinline int note_let_in(struct xdp_md *ctx, const struct packet *packet)
@@ -309,6 +330,8 @@ __noinline int note_let_in(struct xdp_md *ctx, const struct packet *packet)
 		return 0;
 	if (packet->protocol != IPPROTO_TCP)
 		note_beginning(ctx, packet, room);
+	else if (packet->brings_cookie)
+		note_cookie_taken(ctx, packet, room);
 	else if (asks_state())
 		note_segment(ctx, packet, room);
 	return 0;

@@ -44,7 +44,7 @@ struct packet {
 	__u8 is_cut; /* it stands in a first fragment */
 	__u8 outer_spoofed; /* enum guard_detail: of the layers around it */
 	__u8 never_banned; /* the policy's never-ban has its source: limits ban it not */
-	__u8 padding;
+	__u8 brings_cookie; /* 0, or the flags that it came with: it is judged by a SYN's */
 	/* only where `read` says so: what is left of the packet before is never looked at */
 	struct guard_address6 source; /* host order; IPv4 in the low 32 bits of low */
 	struct guard_address6 destination;

@@ -85,6 +85,7 @@ static __always_inline int consider(const struct view *view, struct search *sear
 	}
 	search->slot = rule->slot;
 	search->verdict = rule->action;
+	search->cookies = rule->cookies;
 	return 1;
 }
 

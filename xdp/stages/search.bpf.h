@@ -32,6 +32,8 @@ struct search {
 	__u8 verdict;
 	__u8 log;
 	__u8 is_established; /* the packet's state, where some rule asks for it */
+	__u8 padding;
+	__u16 cookies; /* the deciding rule's; GUARD_NO_LIMIT: none */
 	/* of limits */
 	__u32 limit_slot; /* that dropped the packet; GUARD_NO_SLOT: none */
 	__u32 bytes; /* of the frame up to the end of its IP packet */
@@ -44,6 +46,7 @@ static __always_inline void search_clear(struct search *search)
 	search->slot = GUARD_NO_SLOT;
 	search->would_drop_slot = GUARD_NO_SLOT;
 	search->log = 0;
+	search->cookies = GUARD_NO_LIMIT;
 	search->limit_slot = GUARD_NO_SLOT;
 	search->is_established = 0;
 }

@@ -135,6 +135,5 @@ extension PolicyChecker {
 
     private mutating func noteLaterKeys(_ ast: RuleAST) {
         if let inspect = ast.inspect { notYet("inspect", inspect.range) }
-        if let cookies = ast.synCookies { notYet("syn-cookies", cookies.range) }
     }
 }

@@ -37,6 +37,13 @@ struct Apply: ParsableCommand {
             their number until nothing is attached any more.
             """)
     var flows: UInt32?
+    @Flag(
+        name: .customLong("set-tcp-syncookies"),
+        help: """
+            Let apply set net.ipv4.tcp_syncookies to 2, and tcp_timestamps, where the policy's 'syn-cookies' \
+            need it; detach, or a policy without them, puts back what was there.
+            """)
+    var setTCPSyncookies = false
     @Option(name: .long, help: .hidden) var confirm: String?
     @OptionGroup var format: OutputOption
 
@@ -68,6 +75,7 @@ struct Apply: ParsableCommand {
         request.force = force
         request.maxBans = maxBans
         request.flowCount = flows
+        request.setTCPSyncookies = setTCPSyncookies
         request.sshConnection = getenv("SSH_CONNECTION").map { String(cString: $0) }
         return request
     }

@@ -19,6 +19,18 @@ extension Socket {
 }
 
 extension Namespace {
+    /// A listening TCP socket whose buffers are the kernel's own: the window's scale depends on them.
+    func plainListener(at address: String, _ port: UInt16) throws -> Socket {
+        try inside {
+            let endpoint = try Endpoint(address, port)
+            let end = try Socket(endpoint.family, SOCK_STREAM)
+            guard endpoint.withSocketAddress({ Glibc.bind(end.descriptor, $0, $1) }) == 0,
+                listen(end.descriptor, 16) == 0
+            else { throw SocketError("listen on \(address) port \(port)") }
+            return end
+        }
+    }
+
     /// The error that a connection ends in; 0 where it comes about, ETIMEDOUT where nothing is heard in time.
     func connecting(from source: String, to address: String, _ port: UInt16) throws -> Int32 {
         let end = try starting(from: source, to: address, port)
@@ -28,11 +40,16 @@ extension Namespace {
     }
 
     /// A socket that has begun to connect.
-    func starting(from source: String, to address: String, _ port: UInt16) throws -> Socket {
+    /// - Parameter mss: bytes of the largest segment that it says to take; nil: the interface's.
+    func starting(
+        from source: String, to address: String, _ port: UInt16, mss: Int32? = nil
+    ) throws -> Socket {
         try inside {
             let target = try Endpoint(address, port)
             let end = try Socket(target.family, SOCK_STREAM)
             try end.bind(Endpoint(source, 0))
+            // TCP_MAXSEG is 2.
+            if var mss { setsockopt(end.descriptor, Int32(IPPROTO_TCP), 2, &mss, 4) }
             _ = fcntl(end.descriptor, F_SETFL, O_NONBLOCK)
             _ = target.withSocketAddress { Glibc.connect(end.descriptor, $0, $1) }
             return end

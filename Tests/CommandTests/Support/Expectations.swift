@@ -31,9 +31,10 @@ func expectSums(_ top: JSON, sourceLocation: SourceLocation = #_sourceLocation) 
         #expect(row["packets"].int == verdicts, sourceLocation: sourceLocation)
     }
     // A later fragment counts for the rule of its first, if that had one.
-    // A packet that a limit dropped counts for the rule that asked for it.
+    // A packet that a limit dropped, or a SYN that met a cookie, counts for the rule that asked for it.
     let limited = top["reasons"]["limit"]["packets"].int ?? 0
-    let decided = (top["reasons"]["rule"]["packets"].int ?? 0) + limited
+    let cookies = top["reasons"]["syn-cookie"]["packets"].int ?? 0
+    let decided = (top["reasons"]["rule"]["packets"].int ?? 0) + limited + cookies
     let followed = top["reasons"]["fragment"]["packets"].int ?? 0
     let ruled = sum(top["rules"].members.values, "packets")
     #expect((decided...decided + followed).contains(ruled), sourceLocation: sourceLocation)

@@ -39,6 +39,12 @@ static __always_inline void bpf_ringbuf_submit(void *event, __u64 flags);
 static __always_inline long bpf_xdp_store_bytes(struct xdp_md *ctx, __u32 offset, void *from, __u32 length);
 static __always_inline long bpf_xdp_adjust_head(struct xdp_md *ctx, int change);
 static __always_inline long bpf_xdp_adjust_tail(struct xdp_md *ctx, int change);
+static __always_inline long bpf_check_mtu(struct xdp_md *ctx, __u32 ifindex, __u32 *mtu, __s32 change,
+                                          __u64 flags);
+static __always_inline __s64 bpf_tcp_raw_gen_syncookie_ipv4(void *ip, void *tcp, __u32 length);
+static __always_inline __s64 bpf_tcp_raw_gen_syncookie_ipv6(void *ip, void *tcp, __u32 length);
+static __always_inline long bpf_tcp_raw_check_syncookie_ipv4(void *ip, void *tcp);
+static __always_inline long bpf_tcp_raw_check_syncookie_ipv6(void *ip, void *tcp);
 static __always_inline __s64 bpf_csum_diff(void *from, __u32 from_size, void *to, __u32 to_size, __u32 seed);
 
 #endif
