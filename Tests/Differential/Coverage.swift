@@ -18,7 +18,7 @@ struct Coverage: Sendable {
     }
 
     /// Reasons that need keys which the language does not take yet, or a host's own packets.
-    static let laterReasons: Set<Reason> = [.established, .flow, .synCookie, .outbound]
+    static let laterReasons: Set<Reason> = [.established, .flow, .outbound]
 
     /// Random limits by their names: with reason `limit` the name is the detail.
     static let allLimits = SeededGenerator.limitKinds.keys.sorted()

@@ -80,9 +80,12 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<Config>.offset(of: \.own) == own)
     #expect(MemoryLayout<Config>.offset(of: \.own_count) == own + 4)
     #expect(MemoryLayout<Config>.offset(of: \.decapsulate) == own + 8)
-    #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 12)
-    #expect(MemoryLayout<Config>.offset(of: \.seed) == own + 44)
-    #expect(MemoryLayout<Config>.size == own + 52)
+    #expect(MemoryLayout<Config>.offset(of: \.cookie_window) == own + 12)
+    #expect(MemoryLayout<Config>.offset(of: \.cookie_scale) == own + 14)
+    #expect(MemoryLayout<Config>.offset(of: \.cookie_offers) == own + 15)
+    #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 20)
+    #expect(MemoryLayout<Config>.offset(of: \.seed) == own + 52)
+    #expect(MemoryLayout<Config>.size == own + 60)
 }
 
 @Test func `fields of rules, bans, events and traces lie where C has them`() {
