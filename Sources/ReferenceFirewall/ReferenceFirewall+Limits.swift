@@ -25,7 +25,9 @@ struct ElapsedClock {
         let date = UInt64(max(0, nanoseconds))
         defer { last = date }
         guard let last else { return now = date }
-        if date > last { now = now.addingReportingOverflow(date - last).overflow ? .max : now + date - last }
+        let (time, isBeyond) = now.addingReportingOverflow(date > last ? date - last : 0)
+        // A capture's times can be any numbers: the clock stops at its end.
+        now = isBeyond ? .max : time
     }
 }
 

@@ -213,6 +213,9 @@ private let defaultCases: [LintCase] = [
         "a last rule that says the default", [Draft("a", .pass) { $0.service = ssh }, Draft("rest", .drop)],
         ["redundant-rule rest"]),
     LintCase("a last rule that logs", [Draft("rest", .drop).with { $0.logEvery = 1 }], []),
+    LintCase(
+        "a last rule that only limits", [Draft("rest", .pass).with { $0.limit = "l" }], [],
+        change: passing),
     LintCase("a last rule that rejects", [Draft("rest", .reject)], []),
     LintCase(
         "a rule with nothing of other verdict behind it for its packets",

@@ -12,6 +12,7 @@ struct Draft: Sendable {
     var monitor = false
     var expires: Int64?
     var logEvery: UInt32?
+    var limit: String?
 
     init(_ name: String, _ action: RuleAction, _ fill: (inout RuleMatch) -> Void = { _ in }) {
         self.name = name
@@ -38,6 +39,7 @@ func policy(_ drafts: [Draft], change: (inout CheckedPolicy) -> Void = { _ in })
         rule.monitor = draft.monitor
         rule.expires = draft.expires
         rule.logEvery = draft.logEvery
+        rule.limit = draft.limit
         made.rules.append(rule)
         start += line.utf8.count + 1
     }
