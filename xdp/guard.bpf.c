@@ -127,9 +127,10 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *v
 		packet_fault(packet, detail);
 		return decide(decision, GUARD_REASON_ESSENTIAL, GUARD_PASS);
 	}
-	judge_cookie(ctx, view, packet, search);
 	if (follows_flows() && judge_state(ctx, room))
 		return decide(decision, GUARD_REASON_ESTABLISHED, GUARD_PASS);
+	if (room->fit == FLOW_UNKNOWN)
+		judge_cookie(ctx, view, packet, search);
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
 	if (packet->family == 6)

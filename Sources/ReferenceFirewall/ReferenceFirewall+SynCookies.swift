@@ -7,7 +7,8 @@ extension ReferenceFirewall {
     /// Charges a SYN to the rule that lets it pass, where that rule asks for cookies.
     mutating func asksCookie(_ rule: Rule, _ packet: Packet) -> Bool {
         guard let limit = rule.synCookieLimit, packet.isAnswerableSYN else { return false }
-        return !buckets.take(limit.size(length: 0), from: limit.bucket(of: packet.read), at: clock.now &* 256)
+        return !buckets.take(
+            limit.size(length: 0), from: limit.bucket(of: packet.read), at: clock.nanoseconds &* 256)
     }
 }
 

@@ -18,7 +18,7 @@ struct Coverage: Sendable {
     }
 
     /// Reasons that need keys which the language does not take yet.
-    static let laterReasons: Set<Reason> = [.flow, .synCookie]
+    static let laterReasons: Set<Reason> = [.flow]
 
     /// Random limits by their names: with reason `limit` the name is the detail.
     static let allLimits = SeededGenerator.limitKinds.keys.sorted()

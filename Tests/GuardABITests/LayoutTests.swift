@@ -94,8 +94,11 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<Config>.offset(of: \.own) == own)
     #expect(MemoryLayout<Config>.offset(of: \.own_count) == own + 4)
     #expect(MemoryLayout<Config>.offset(of: \.decapsulate) == own + 8)
-    #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 20)
     #expect(MemoryLayout<Config>.offset(of: \.flow_count) == own + 12)
+    #expect(MemoryLayout<Config>.offset(of: \.cookie_window) == own + 16)
+    #expect(MemoryLayout<Config>.offset(of: \.cookie_scale) == own + 18)
+    #expect(MemoryLayout<Config>.offset(of: \.cookie_offers) == own + 19)
+    #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 20)
     #expect(MemoryLayout<Config>.offset(of: \.seed) == own + 52)
     #expect(MemoryLayout<Config>.size == own + 60)
 }

@@ -97,6 +97,9 @@ func rules(_ engine: NativeEngine, _ image: MapImage, _ address: IPAddress, side
     var bits = guard_address6(
         high: UInt64(truncatingIfNeeded: address.bits >> 64), low: UInt64(truncatingIfNeeded: address.bits))
     let family: UInt8 = address.family == .ipv4 ? 4 : 6
+    // Without rules for the family a row ends before them, and the next one begins.
+    let classifier = family == 4 ? image.config.classifiers.0 : image.config.classifiers.1
+    guard classifier.words > 0 else { return 0 }
     let label = native_datapath_label(engine.datapath, family, Int32(side), &bits)
     return image.addresses.withUnsafeBytes { bytes in
         let header = bytes.loadUnaligned(as: guard_addresses_header.self)

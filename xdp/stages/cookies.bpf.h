@@ -104,11 +104,19 @@ __noinline int brings_cookie(struct xdp_md *ctx, const struct packet *packet)
 }
 
 /* Whether a packet may bring one: cookies went out lately, and it is a plain acknowledgement. */
-static __always_inline int may_bring_cookie(const struct packet *packet)
+static __always_inline int may_bring_cookie(struct packet *packet)
 {
-	return guard_config.flags & GUARD_CFG_SYN_COOKIES &&
-	       !(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK) && is_plain_segment(packet, TCP_FLAGS_ACK) &&
-	       cookies_are_out();
+	__u8 detail = packet->detail;
+	int may;
+
+	if (!(guard_config.flags & GUARD_CFG_SYN_COOKIES) || guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK)
+		return 0;
+	/* That it fits no connection is what is expected of it. */
+	if (detail == GUARD_DETAIL_NO_STATE)
+		packet->detail = GUARD_DETAIL_NONE;
+	may = is_plain_segment(packet, TCP_FLAGS_ACK) && cookies_are_out();
+	packet->detail = detail;
+	return may;
 }
 
 /* The row of TCP flags, once more. */
@@ -129,6 +137,7 @@ static __always_inline void judge_cookie(struct xdp_md *ctx, const struct view *
 {
 	if (!may_bring_cookie(packet) || !brings_cookie(ctx, packet))
 		return;
+	packet->detail = GUARD_DETAIL_NONE;
 	packet->brings_cookie = packet->tcp_flags;
 	packet->tcp_flags = TCP_FLAGS_SYN;
 	if (packet->family == 6)

@@ -11,7 +11,8 @@ struct BPFBuild: BuildToolPlugin {
         let names = [
             "abi/guard_abi.h", "abi/guard_addresses.h", "abi/guard_answers.h", "abi/guard_bans.h",
             "abi/guard_buckets.h", "abi/guard_classifier.h", "abi/guard_flows.h", "abi/guard_limited.h",
-            "abi/guard_limits.h", "abi/guard_words.h", "config.bpf.h", "dispatcher.bpf.c", "egress.bpf.c",
+            "abi/guard_limits.h", "abi/guard_words.h", "client_maps.bpf.h",
+            "config.bpf.h", "dispatcher.bpf.c", "egress.bpf.c",
             "entry.bpf.c", "guard.bpf.c", "maps.bpf.h", "stages/addresses.bpf.h",
             "stages/answer_frame.bpf.h", "stages/answers.bpf.h", "stages/bans.bpf.h",
             "stages/buckets.bpf.h", "stages/classify.bpf.h", "stages/cookies.bpf.h", "stages/count.bpf.h",

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The maps of limits and connections, which policies that need them share. A part of maps.bpf.h. */
+#ifndef GUARD_CLIENT_MAPS_BPF_H
+#define GUARD_CLIENT_MAPS_BPF_H
+
+#include "abi/guard_abi.h"
+
+/* Token buckets of all limits: written and read by the program alone. Groups like those of a cache; a bucket
+ * gives way when it is the fullest of its line. A policy without limits has one line. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* its values begin at a page: a line is one cache line */
+	__type(key, __u32);
+	__type(value, struct guard_bucket_line);
+	__uint(max_entries, 1);
+} guard_buckets SEC(".maps");
+
+/* What limits did, by slot. A slot belongs to a limit's name for good. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_limit_counters);
+	__uint(max_entries, GUARD_LIMITS);
+} guard_limits SEC(".maps");
+
+/* Limit names to slots: the controller's; never read in the kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct guard_rule_name);
+	__type(value, __u32);
+	__uint(max_entries, GUARD_LIMITS);
+} guard_limit_slots SEC(".maps");
+
+/* Clients that limits dropped packets of, for `limits`. Written by the program, read through mmap, which also
+ * aligns groups to cache lines. A policy without limits has one group. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct guard_limited_group);
+	__uint(max_entries, 1);
+} guard_limited SEC(".maps");
+/* Connections, written by the egress program and, where they are answered, by the XDP program. A full table
+ * forgets the one that was not looked at for longest. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct guard_flow_key);
+	__type(value, struct guard_flow);
+	__uint(max_entries, 1);
+} guard_flows SEC(".maps");
+
+/* Those that nobody answered yet, apart: a SYN flood pushes out no others. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct guard_flow_key);
+	__type(value, struct guard_flow);
+	__uint(max_entries, 1);
+} guard_half_open SEC(".maps");
+
+/* Where the other side began: made by the XDP program, without an insertion that a flood would make dear. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_mark_line);
+	__uint(max_entries, 1);
+} guard_flow_marks SEC(".maps");
+
+/* Bits of ports, enum guard_port_words: what is attacked mostly has none, and costs one load. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1);
+} guard_flow_ports SEC(".maps");
+
+/* Added to by both programs, read by the controller. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_flow_totals);
+	__uint(max_entries, 1);
+} guard_flow_totals SEC(".maps");
+
+#endif
