@@ -63,19 +63,6 @@ static __always_inline void load_payload(struct xdp_md *ctx, const struct packet
 		search->payload_length = length;
 }
 
-static __always_inline int on_loopback(struct xdp_md *ctx)
-{
-	__u32 zero = 0;
-	struct guard_trace *trace;
-
-	if (!guard_config.loopback)
-		return 0;
-	if (!(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK))
-		return ctx->ingress_ifindex == guard_config.loopback;
-	trace = bpf_map_lookup_elem(&guard_trace, &zero);
-	return trace && trace->ifindex == guard_config.loopback;
-}
-
 /* Sanity of the headers: 1 where it decides. */
 static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *packet, struct decision *decision)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel's helpers that are not about maps: loops, the frame, clocks, chance, the log. A part of native.c.
- */
+/* The helpers of the kernel that are not about maps: loops, frame, clocks, chance, log. Part of native.c. */
 #ifndef NATIVE_HELPERS_H
 #define NATIVE_HELPERS_H
 

@@ -115,7 +115,6 @@ extension LiveTests {
                 "inspect",
                 "inspectors: { names: { every: 1 } }\nrules:\n  - { name: a, inspect: names, action: pass }\n"
             ),
-            ("state", "rules:\n  - { name: a, state: new, action: pass }\n"),
         ]
 
         @Test(arguments: ApplyRefusalTests.later)

@@ -108,8 +108,8 @@ struct Mutation: Sendable, CustomTestStringConvertible {
     private static let fragments: [Mutation] = [
         .init(
             "a later fragment needs no first", "guard.bpf.c",
-            "\t\telse\n\t\t\tdecide(decision, GUARD_REASON_FRAGMENT, GUARD_DROP);",
-            "\t\telse\n\t\t\tdecide(decision, GUARD_REASON_FRAGMENT, GUARD_PASS);"),
+            "is_found) {\n\t\t\tdecide(decision, GUARD_REASON_FRAGMENT, GUARD_DROP);",
+            "is_found) {\n\t\t\tdecide(decision, GUARD_REASON_FRAGMENT, GUARD_PASS);"),
         .init(
             "later fragments pass whatever their first did", "guard.bpf.c",
             "decide(decision, GUARD_REASON_FRAGMENT, found->verdict);",

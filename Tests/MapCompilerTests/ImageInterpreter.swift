@@ -141,12 +141,15 @@ struct ImageInterpreter {
         read(guard_rule.self, image.config.rules + UInt32(number) * 32, or: guard_rule())
     }
 
-    /// What the rows cannot say: end time and payload; a packet's state is not asked here.
+    /// What the rows cannot say: end time, state and payload.
     private func isConfirmed(_ number: Int, _ fields: Fields) -> Bool {
         let rule = self.rule(number)
         if rule.flags & UInt8(GUARD_RULE_EXPIRES) != 0, fields.timeNanoseconds >= rule.expires_ns {
             return false
         }
+        // Packets here are of no connection.
+        let states = rule.flags & UInt8(GUARD_RULE_NEW | GUARD_RULE_ESTABLISHED)
+        if states == UInt8(GUARD_RULE_ESTABLISHED) { return false }
         let payload = fields.payload ?? []
         let window = Array(payload.prefix(64)) + [UInt8](repeating: 0, count: 80)
         return rule.pattern_count == 0

@@ -188,7 +188,7 @@ extension NativeEngine {
         }
         #expect(engine.passes(at: 1000) && engine.passes(at: 1000) && !engine.passes(at: 1000))
         var changed = limit
-        changed.over = .ban(nanoseconds: 1_000_000_000)
+        changed.over = .ban(nanoseconds: 1)
         // At another position, with another `over`, by way of a policy without it.
         try load([other])
         try load([other, changed])

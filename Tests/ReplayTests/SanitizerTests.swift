@@ -33,7 +33,7 @@ struct SanitizerTests {
         return [
             "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wall", "-Wextra",
             "-Werror", "-Wno-unused-parameter", "-I\(native)/shims", "-I\(native)/include",
-            "-I\(root.path)/xdp", "\(native)/native.c", "\(native)/bans.c",
+            "-I\(root.path)/xdp", "\(native)/native.c", "\(native)/bans.c", "\(native)/flows.c",
             tests.appending(path: "sanitized/judge.c").path, "-o", program,
         ]
     }

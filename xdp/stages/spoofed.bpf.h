@@ -101,4 +101,17 @@ static __always_inline enum guard_detail spoofed(const struct packet *packet)
 	return GUARD_DETAIL_NONE;
 }
 
+static __always_inline int on_loopback(struct xdp_md *ctx)
+{
+	__u32 zero = 0;
+	struct guard_trace *trace;
+
+	if (!guard_config.loopback)
+		return 0;
+	if (!(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK))
+		return ctx->ingress_ifindex == guard_config.loopback;
+	trace = bpf_map_lookup_elem(&guard_trace, &zero);
+	return trace && trace->ifindex == guard_config.loopback;
+}
+
 #endif
