@@ -114,7 +114,7 @@ extension LiveTests {
             (
                 "inspect",
                 "inspectors: { names: { every: 1 } }\nrules:\n  - { name: a, inspect: names, action: pass }\n"
-            ),
+            )
         ]
 
         @Test(arguments: ApplyRefusalTests.later)
