@@ -71,6 +71,8 @@ public struct Datapath {
     public var maxBans: UInt32?
     /// Called with the state that a first apply made, before the program meets a packet.
     public var beforeFirstPacket: (SharedState) -> Void = { _ in }
+    /// Called with the state before every change that an apply makes to interfaces.
+    public var beforeChange: (SharedState) throws -> Void = { _ in }
 
     public init() throws(KernelError) { pins = try PinDirectory() }
 
@@ -131,6 +133,7 @@ public struct Datapath {
             if news.contains(.flows) { generation.seedConnections(now: programClock()) }
             var applied: AppliedGeneration
             do {
+                if let state = try SharedState.open(pins) { try beforeChange(state) }
                 applied = try bring(generation, to: interfaces, attach: attach)
             } catch {
                 for map in news { unlink(pins.map(map)) }

@@ -29,21 +29,21 @@ public struct BanService {
     public func ban(
         _ prefix: Prefix, durationNanoseconds: Int64?, reason: String, warn: (String) -> Void
     ) throws -> BanEntry {
-        try locked {
+        try locked { service in
             let ends = durationNanoseconds.map { times.now &+ UInt64(max(0, $0)) }
             let ban = Ban(prefix, since: times.now, ends: ends, reason: reason)
-            let entry = times.entry(try state.add(ban, now: times.now))
-            keep(warn)
+            let entry = times.entry(try service.state.add(ban, now: times.now))
+            service.keep(warn)
             return entry
         }
     }
 
     /// - Returns: the prefixes whose bans were lifted; of `prefixes`, or all for nil.
     public func unban(_ prefixes: [Prefix]?, warn: (String) -> Void) throws -> [Prefix] {
-        try locked {
-            let chosen = try prefixes ?? state.bans().map(\.prefix)
-            let removed = try state.remove(chosen)
-            keep(warn)
+        try locked { service in
+            let chosen = try prefixes ?? service.state.bans().map(\.prefix)
+            let removed = try service.state.remove(chosen)
+            service.keep(warn)
             return removed
         }
     }
@@ -64,9 +64,9 @@ public struct BanService {
     /// Writes the bans that hold to their file.
     /// - Returns: their number, and the file's path.
     public func save() throws -> (count: Int, path: String) {
-        try locked {
+        try locked { service in
             let store = try BanStore.ofThisNamespace()
-            let entries = try list()
+            let entries = try service.list()
             try store.write(entries, at: times.wall)
             return (entries.count, store.path)
         }
@@ -75,12 +75,12 @@ public struct BanService {
     /// Bans what the file has and has not ended. Of two bans of a prefix the longer life wins.
     /// - Returns: how many of the file's bans have not ended, and the file's path.
     public func restore() throws -> (count: Int, path: String) {
-        try locked {
+        try locked { service in
             let store = try BanStore.ofThisNamespace()
             guard let entries = try store.read() else {
                 throw ServiceError(.noInput, "there is no \(store.path): 'xdpguard bans --save' writes it")
             }
-            return (try state.restore(entries, times), store.path)
+            return (try service.state.restore(entries, times), store.path)
         }
     }
 
@@ -111,10 +111,19 @@ public struct BanService {
         }
     }
 
-    private func locked<Result>(_ change: () throws -> Result) throws -> Result {
+    /// Gives a change the tables as they are under the lock: an apply that ran until then may have put others
+    /// in their place.
+    private func locked<Result>(_ change: (BanService) throws -> Result) throws -> Result {
         let lock = try PinDirectory.lock()
         defer { _ = lock }
-        return try change()
+        guard let state = try SharedState.open(datapath.pins) else {
+            throw ServiceError(.unavailable, "no policy runs here any more: apply one first")
+        }
+        return try change(BanService(datapath, state, times))
+    }
+
+    private init(_ datapath: Datapath, _ state: SharedState, _ times: BanTranslation) {
+        (self.datapath, self.state, self.times) = (datapath, state, times)
     }
 }
 

@@ -82,7 +82,7 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     warnOfHiddenTags(policy, interfaces, warn)
     var datapath = try Datapath()
     datapath.maxBans = request.maxBans
-    let consent = try SynCookieConsent(policy, isGiven: request.setTCPSyncookies, dryRun: request.dryRun)
+    let consent = try SynCookieConsent(policy, isGiven: request.setTCPSyncookies)
     let build = { (slots: CounterSlots) throws -> GenerationImage in
         var image = try generation(policy, request, slots, interfaces)
         image.maxBans = request.maxBans
@@ -103,13 +103,14 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
         applied = try withoutActuallyEscaping(warn) { warn in
             var datapath = datapath
             datapath.beforeFirstPacket = { restoreBans($0, warn) }
+            datapath.beforeChange = consent.change
             return try datapath.apply(
                 to: interfaces, attach: request.attach, names: names,
                 runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
         }
         try consent.settle(policy, datapath.pins)
     } catch {
-        consent.undo()
+        consent.undo(datapath.pins)
         throw error
     }
     return ApplyOutcome(
@@ -160,7 +161,7 @@ private func generation(
     target.slots = slots.rules
     target.setSlots = slots.sets
     target.limitSlots = slots.limits
-    target.cookies = synCookieOffer()
+    target.cookies = synCookieOffer(isConsented: request.setTCPSyncookies)
     let now = wallClock()
     target.clockOffsetNanoseconds = now - Int64(clamping: programClock())
     var policy = policy

@@ -10,10 +10,12 @@ extension CheckedPolicy {
 }
 
 /// What the stack would agree to in a handshake of its own, which cookies must not go beyond.
-func synCookieOffer() -> CookieOffer {
+/// - Parameter isConsented: random offsets of timestamps will be switched off before cookies are sent.
+func synCookieOffer(isConsented: Bool) -> CookieOffer {
     var offer = CookieOffer()
+    let timestamps = NetworkSetting.timestamps.value
     // Only without a random offset (2) can what a cookie's timestamp says be read by the stack.
-    offer.timestamps = NetworkSetting.timestamps.value == 2
+    offer.timestamps = timestamps == 2 || (isConsented && timestamps == 1)
     offer.sack = NetworkSetting.sack.value == 1
     offer.windowScaling = NetworkSetting.windowScaling.value == 1
     let buffers = NetworkSetting.receiveBuffers.values
@@ -26,21 +28,29 @@ func synCookieOffer() -> CookieOffer {
 
 /// The change of settings that goes with an apply.
 struct SynCookieConsent {
-    /// What was changed, as it was before.
+    /// What is to be changed, as it is now.
     private(set) var changed = KeptSettings()
     private(set) var remarks: [String] = []
 
-    /// Changes what `policy` needs, where there is consent for it.
-    /// - Throws: `ServiceError` where the policy cannot run as things are; then nothing was changed.
-    init(_ policy: CheckedPolicy, isGiven: Bool, dryRun: Bool) throws {
+    /// Finds what `policy` needs to have changed, where there is consent for it.
+    /// - Throws: `ServiceError` where the policy cannot run as things are.
+    init(_ policy: CheckedPolicy, isGiven: Bool) throws {
+
         guard policy.usesSynCookies else { return }
         guard let syncookies = NetworkSetting.syncookies.value else {
             throw ServiceError(
                 .unavailable, "'syn-cookies' needs a kernel with CONFIG_SYN_COOKIES, which this one is not")
         }
         guard isGiven || syncookies == 2 else { throw Self.refusal(policy, syncookies) }
-        if isGiven, !dryRun { try change(syncookies) }
-        if NetworkSetting.timestamps.value == 1 {
+        let hidesTimestamps = NetworkSetting.timestamps.value == 1
+        if isGiven, syncookies != 2 {
+            changed.syncookies = syncookies
+            remarks.append("net.ipv4.tcp_syncookies is 2 now, until detach; it was \(syncookies)")
+        }
+        if isGiven, hidesTimestamps {
+            changed.timestamps = 1
+            remarks.append("net.ipv4.tcp_timestamps is 2 now, until detach; it was 1")
+        } else if hidesTimestamps {
             remarks.append(
                 "connections that cookies begin have neither window scaling nor SACK, as "
                     + "net.ipv4.tcp_timestamps is 1, which hides them: with 2, or "
@@ -60,35 +70,31 @@ struct SynCookieConsent {
             """)
     }
 
-    private mutating func change(_ syncookies: UInt32) throws {
-        if syncookies != 2 {
-            try NetworkSetting.syncookies.set(2)
-            changed.syncookies = syncookies
-            remarks.append("net.ipv4.tcp_syncookies is 2 now, until detach; it was \(syncookies)")
-        }
-        guard NetworkSetting.timestamps.value == 1 else { return }
-        do {
-            try NetworkSetting.timestamps.set(2)
-        } catch {
-            undo()
-            throw error
-        }
-        changed.timestamps = 1
-        remarks.append("net.ipv4.tcp_timestamps is 2 now, until detach; it was 1")
+    /// Keeps what is there, then changes it: whoever dies in between leaves what `detach` puts back.
+    func change(_ state: SharedState) throws {
+        guard !changed.isEmpty else { return }
+        var kept = try state.keptSettings()
+        kept.syncookies = kept.syncookies ?? changed.syncookies
+        kept.timestamps = kept.timestamps ?? changed.timestamps
+        try state.keep(kept)
+        if changed.syncookies != nil { try NetworkSetting.syncookies.set(2) }
+        if changed.timestamps != nil { try NetworkSetting.timestamps.set(2) }
     }
 
-    /// Takes the change back, as where the apply failed.
-    func undo() { restore(changed) }
+    /// Takes the change back, where the apply failed.
+    func undo(_ pins: PinDirectory) {
+        guard !changed.isEmpty else { return }
+        restore(changed)
+        guard let state = try? SharedState.open(pins), var kept = try? state.keptSettings() else { return }
+        if kept.syncookies == changed.syncookies { kept.syncookies = nil }
+        if kept.timestamps == changed.timestamps { kept.timestamps = nil }
+        try? state.keep(kept)
+    }
 
-    /// Keeps what was there before the first change; a policy without cookies gets it back.
+    /// A policy without cookies gets back what was there before the first change.
     func settle(_ policy: CheckedPolicy, _ pins: PinDirectory) throws {
-        guard let state = try SharedState.open(pins) else { return }
-        var kept = try state.keptSettings()
-        if policy.usesSynCookies {
-            kept.syncookies = kept.syncookies ?? changed.syncookies
-            kept.timestamps = kept.timestamps ?? changed.timestamps
-            return try state.keep(kept)
-        }
+        guard !policy.usesSynCookies, let state = try SharedState.open(pins) else { return }
+        let kept = try state.keptSettings()
         guard !kept.isEmpty else { return }
         restore(kept)
         try state.keep(KeptSettings())

@@ -40,7 +40,14 @@ extension PolicyChecker {
     }
 
     mutating func state(_ rule: RuleAST) -> Set<ConnectionState>? {
-        rule.match.hasFurtherKeys ? rule.match.further.state.map { words($0) } : nil
+        guard rule.match.hasFurtherKeys, let list = rule.match.further.state else { return nil }
+        let states = words(list)
+        if states.isEmpty, !list.isPartial {
+            error(
+                "contradictory-values", "'state' takes out both new and established", list.range,
+                help: "write one of them, or leave the key out")
+        }
+        return states
     }
 
     private func ranges<Bound>(
