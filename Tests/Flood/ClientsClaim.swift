@@ -15,6 +15,9 @@ struct ClientsFlood {
     var limit: (text: String, rate: Rate, burst: Int)
     /// Of the flood.
     var packets: Int
+    /// Sources that are over their limit before the flood, so that the table of who is limited is touched
+    /// everywhere: now and then the flood has one that is, too.
+    var limitedBefore = 0
 
     private static let usual = (
         text: "rate: 1000 pps, burst: 2000", rate: Rate.packets(1000, perSeconds: 1), burst: 2000
@@ -23,7 +26,8 @@ struct ClientsFlood {
         ClientsFlood(name: "clients", sources: 10_000_000, limit: usual, packets: 150_000_000),
         ClientsFlood(
             name: "clients of a slow limit", sources: 10_000_000,
-            limit: ("rate: 10/m, burst: 10", .packets(10, perSeconds: 60), 10), packets: 20_000_000),
+            limit: ("rate: 10/m, burst: 10", .packets(10, perSeconds: 60), 10), packets: 20_000_000,
+            limitedBefore: 5000),
         ClientsFlood(
             name: "clients in IPv6", isIPv6: true, sources: 1 << 31, limit: usual, packets: 20_000_000),
     ]
@@ -49,8 +53,9 @@ private struct ClientsRun {
     private static let (clientCount, heavyCount) = (1000, 20)
     /// Nanoseconds between packets of the flood, and of all heavy clients: each sends 50,000 a second.
     private static let (between, betweenHeavy): (UInt64, UInt64) = (100, 1000)
-    /// 10.192.0.0 and 10.208.0.0; in IPv6 /64s that the flood has not.
+    /// 10.192.0.0, 10.208.0.0 and 10.224.0.0; in IPv6 /64s that the flood has not.
     private static let (clientBase, heavyBase): (UInt32, UInt32) = (0x0ac0_0000, 0x0ad0_0000)
+    private static let limitedBase: UInt32 = 0x0ae0_0000
 
     private let flood: ClientsFlood
     private let engine: FloodEngine
@@ -72,19 +77,25 @@ private struct ClientsRun {
         frame.setPorts(remote: 4000, local: 53)
         random = SeededGenerator(seed: seed)
         let limit = flood.limit
-        let client = ExactBucket(limit.rate, burst: limit.burst - 1, thousandths: 999, from: Self.start)
+        let client = ExactBucket(limit.rate, burst: limit.burst - 1, from: Self.start)
         clients = .init(repeating: client, count: Self.clientCount)
         // What an exact bucket may differ by: 0.1 % of the rate.
         heavy = .init(
             repeating: ExactBucket(limit.rate, burst: limit.burst, thousandths: 1001, from: Self.start),
             count: Self.heavyCount)
         heavyPassed = .init(repeating: 0, count: Self.heavyCount)
-        // All clients together at 95 % of what they may.
+        // All clients together try half as much again as they may, in trains; what finds no room in a
+        // client's own bucket is not sent.
         let allowed = client.allowance(1_000_000_000) * Double(Self.clientCount)
-        betweenClients = UInt64(1_000_000_000 / (allowed * 0.95))
+        betweenClients = UInt64(1_000_000_000 / (allowed * 1.5))
     }
 
     mutating func outcome(_ packets: Int) -> Outcome {
+        for number in 0..<flood.limitedBefore {
+            frame.setRemote(Self.limitedBase + UInt32(number))
+            for _ in 0...flood.limit.burst { engine.receive(frame, at: Self.start) }
+        }
+        for number in 0..<Self.clientCount { send(flood.limit.burst, of: number, at: Self.start) }
         var now = Self.start
         for number in 0..<packets {
             frame.setRemote(source())
@@ -118,12 +129,15 @@ private struct ClientsRun {
 
     /// Some client, once in a while with a train of packets.
     private mutating func sendClient(_ now: UInt64) {
-        let number = random.below(Self.clientCount)
-        let train = random.chance(1) ? 1 + random.below(flood.limit.burst) : 1
+        let train = random.chance(1) ? 1 + random.below(100) : 1
+        nextClient += betweenClients * UInt64(train)
+        send(train, of: random.below(Self.clientCount), at: now)
+    }
+
+    /// What a client has room for, which is all below its burst by one packet and its rate.
+    private mutating func send(_ train: Int, of number: Int, at now: UInt64) {
         frame.setRemote(Self.clientBase + UInt32(number))
-        for _ in 0..<train {
-            nextClient += betweenClients
-            guard clients[number].takes(1, at: now) else { continue }
+        for _ in 0..<train where clients[number].takes(1, at: now) {
             clientPackets += 1
             if !engine.receive(frame, at: now).passes { clientDrops += 1 }
         }

@@ -20,8 +20,10 @@ private struct MarksRun {
         """
     /// The latest clients, of which the service answers any.
     private static let remembered = 1 << 20
-    /// 10.192.0.0: the flood's are below.
+    /// Whom this host asks in turn, from 10.192.0.0 on; the flood's are below. The second half of a flood
+    /// finds all of them known, so that memory that grows then is the flood's.
     private static let resolver: UInt32 = 0x0ac0_0000
+    private static let resolverCount = 5000
 
     private let engine: FloodEngine
     private let inbound = FloodFrame(.udp)
@@ -88,13 +90,20 @@ private struct MarksRun {
     /// A question of this host's, and the answer to the one before.
     private mutating func question(_ number: Int) {
         if number > 0 {
-            inbound.setRemote(Self.resolver + UInt32(number - 1))
-            inbound.setPorts(remote: 53, local: 40_000 + UInt16((number - 1) % 1000))
+            let (resolver, port) = ends(ofQuestion: number - 1)
+            inbound.setRemote(resolver)
+            inbound.setPorts(remote: 53, local: port)
             questions += 1
             if !engine.receive(inbound, at: now).isFor(GUARD_REASON_ESTABLISHED) { unanswered += 1 }
         }
-        outbound.setRemote(Self.resolver + UInt32(number))
-        outbound.setPorts(remote: 53, local: 40_000 + UInt16(number % 1000))
+        let (resolver, port) = ends(ofQuestion: number)
+        outbound.setRemote(resolver)
+        outbound.setPorts(remote: 53, local: port)
         engine.send(outbound, at: now)
+    }
+
+    private func ends(ofQuestion number: Int) -> (resolver: UInt32, port: UInt16) {
+        let place = number % Self.resolverCount
+        return (Self.resolver + UInt32(place), 40_000 + UInt16(place % 1000))
     }
 }
