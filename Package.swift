@@ -111,6 +111,14 @@ let package = Package(
                 "NetworkTypes",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/Scale", swiftSettings: strict),
+        // Floods on virtual time, and who must not be hurt by them; scripts/flood runs it.
+        .executableTarget(
+            name: "flood",
+            dependencies: [
+                "TestSupport", "NativeDatapath", "Replay", "MapCompiler", "PolicyLanguage", "NetworkTypes",
+                "GuardABI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/Flood", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
         tests(
