@@ -53,7 +53,12 @@ struct EgressLink {
     ) throws(KernelError) -> EgressLink {
         var hook = hook(interface)
         let made = bpf_tc_hook_create(&hook)
-        if made != -EEXIST { try check(made, "make a clsact queueing discipline on \(interface.name)") }
+        if made < 0, made != -EEXIST {
+            throw KernelError(
+                "make a clsact queueing discipline on \(interface.name)", code: -made,
+                help: "before Linux 6.6 connections are followed with the modules sch_ingress and cls_bpf; "
+                    + "or write stateful: false")
+        }
         try setFilter(program, on: interface, flags: 0)
         let pinned = bpf_obj_pin(program, pins.egressFilter(interface.index))
         if pinned < 0 { removeFilter(interface) }

@@ -204,11 +204,30 @@ final class GuardObject {
         let program = bpf_object__find_program_by_name(object, guardProgramName)
         let result = bpf_object__load(object)
         if result < 0 {
-            throw KernelError("load the XDP program", code: -result, log: LogBuffer.shared.text)
+            throw KernelError(
+                "load the XDP program", code: -result, help: result == -ENOMEM ? tablesText : "",
+                log: LogBuffer.shared.text)
         }
         guard program != nil else { throw KernelError("find the XDP program", code: ENOENT) }
         self.program = bpf_program__fd(program)
     }
+
+    /// What memory the tables need, the largest by name.
+    private var tablesText: String {
+        var sizes: [(name: String, bytes: UInt64)] = []
+        var next = bpf_object__next_map(object, nil)
+        while let map = next {
+            let element = UInt64(bpf_map__key_size(map)) + UInt64(bpf_map__value_size(map))
+            let name = bpf_map__name(map).map { String(cString: $0) } ?? ""
+            sizes.append((name, UInt64(bpf_map__max_entries(map)) * element))
+            next = bpf_object__next_map(object, map)
+        }
+        let most = sizes.sorted { $0.bytes > $1.bytes }.prefix(3).map { "\($0.name) \(mebibytes($0.bytes))" }
+        return "its tables need at least \(mebibytes(sizes.reduce(0) { $0 + $1.bytes })) "
+            + "(\(most.joined(separator: ", "))): nothing was changed"
+    }
+
+    private func mebibytes(_ bytes: UInt64) -> String { "\((bytes + (1 << 20) - 1) >> 20) MiB" }
 
     private func fill(_ image: GenerationImage) throws(KernelError) {
         let memory = try MapMemory(map: descriptor("guard_tables"), length: image.tables.count)

@@ -143,6 +143,8 @@ static __always_inline int packet_has(struct xdp_md *ctx, struct packet *packet,
 		__u64 packet_at = (offset);                                                                  \
 		int packet_lost = 1;                                                                         \
                                                                                                              \
+		/* 64 bits are compared: of 32 Linux 6.1 does not learn what it needs. */                    \
+		asm volatile("" : "+r"(packet_at));                                                          \
 		if (packet_at <= PACKET_OFFSET_MAX) {                                                        \
 			/* What was compared is added, not a copy that the verifier knows nothing of. */     \
 			asm volatile("" : "+r"(packet_at));                                                  \
