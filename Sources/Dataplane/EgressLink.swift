@@ -110,7 +110,7 @@ struct EgressLink {
 
     private static func hook(_ interface: NetworkInterface) -> bpf_tc_hook {
         var hook = bpf_tc_hook()
-        hook.sz = MemoryLayout<bpf_tc_hook>.size
+        hook.sz = optionsSize(upTo: \bpf_tc_hook.parent)
         hook.ifindex = Int32(interface.index)
         hook.attach_point = BPF_TC_EGRESS
         return hook
@@ -118,7 +118,7 @@ struct EgressLink {
 
     private static func options() -> bpf_tc_opts {
         var options = bpf_tc_opts()
-        options.sz = MemoryLayout<bpf_tc_opts>.size
+        options.sz = optionsSize(upTo: \bpf_tc_opts.priority)
         options.handle = filterHandle
         options.priority = filterPriority
         return options
