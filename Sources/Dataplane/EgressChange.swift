@@ -35,29 +35,43 @@ struct EgressChange {
     }
 
     /// Once the XDP program is everywhere: what was the old policy's goes.
-    func finish(on interfaces: [NetworkInterface]) {
+    func finish(on interfaces: [NetworkInterface]) throws(KernelError) {
         if object != nil {
             rename(Self.next(pins.egressProgram), pins.egressProgram)
         } else {
             unlink(pins.egressProgram)
+            // Of an apply that died.
+            unlink(Self.next(pins.egressProgram))
         }
         let kept = object == nil ? [] : Set(interfaces.map(\.index))
-        Self.removeLinks(pins) { !kept.contains($0) }
+        try Self.removeLinks(pins) { !kept.contains($0) }
     }
 
     /// Puts everything back.
-    func undo() {
+    /// - Returns: what could not be.
+    func undo() -> [KernelError] {
         for link in created { link.remove(pins) }
-        if let old { for link in replaced { try? link.replace(with: old.raw, in: pins) } }
+        var failures: [KernelError] = []
+        for link in replaced {
+            guard let old else { continue }
+            do {
+                try link.replace(with: old.raw, in: pins)
+            } catch {
+                failures.append(error)
+            }
+        }
         unlink(Self.next(pins.egressProgram))
+        return failures
     }
 
     /// Takes the program off the interfaces that are chosen by index, and the pins of those that are gone.
-    static func removeLinks(_ pins: PinDirectory, where isChosen: (UInt32) -> Bool) {
-        let interfaces = (try? NetworkInterface.all()) ?? []
-        for index in pins.egressIndexes() where isChosen(index) {
+    static func removeLinks(_ pins: PinDirectory, where isChosen: (UInt32) -> Bool) throws(KernelError) {
+        let chosen = pins.egressIndexes().filter(isChosen)
+        // Without the interfaces pins stay: a filter whose pin has gone would not be found again.
+        let interfaces = chosen.isEmpty ? [] : try NetworkInterface.all()
+        for index in chosen {
             if let interface = interfaces.first(where: { $0.index == index }),
-                let link = try? EgressLink.pinned(interface, in: pins)
+                let link = try EgressLink.pinned(interface, in: pins)
             {
                 link.remove(pins)
             }

@@ -108,10 +108,14 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
                 to: interfaces, attach: request.attach, names: names,
                 runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
         }
-        try consent.settle(policy, datapath.pins)
     } catch {
-        consent.undo(datapath.pins)
+        told("net.ipv4.tcp_syncookies or tcp_timestamps is not as before", warn) {
+            try consent.undo(datapath.pins)
+        }
         throw error
+    }
+    told("net.ipv4.tcp_syncookies or tcp_timestamps is not as before", warn) {
+        try consent.settle(policy, datapath.pins)
     }
     return ApplyOutcome(
         policy: policy.name, ruleCount: names.rules.count, attachments: applied.attachments,

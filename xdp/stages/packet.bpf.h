@@ -14,6 +14,12 @@ enum packet_read {
 	PACKET_PAYLOAD = 1 << 5,
 };
 
+/* packet->tcp_flags (RFC 9293 3.1). */
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
 enum packet_fragment {
 	FRAGMENT_NONE = 0,
 	FRAGMENT_FIRST,
