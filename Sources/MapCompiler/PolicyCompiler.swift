@@ -202,13 +202,13 @@ struct PolicyCompiler {
 
     private mutating func writeRules() {
         let limits = Dictionary(
-            policy.limits.enumerated().map { ($0.element.name, UInt16(clamping: $0.offset)) },
+            policy.limits.enumerated().map { ($0.element.name, $0.offset) },
             uniquingKeysWith: { first, _ in first })
         var rules: [guard_rule] = []
         var patterns: [guard_pattern] = []
         for rule in policy.rules {
             var entry = guard_rule()
-            entry.limit = rule.limit.flatMap { limits[$0] } ?? UInt16(GUARD_NO_LIMIT)
+            entry.limit = limitRecord(rule, limits)
             entry.cookies = cookieRecord(rule)
             entry.slot = target.slots[rule.name] ?? GUARD_NO_SLOT
             entry.log_every = rule.logEvery ?? 0

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SYN cookies in the image: each rule's rate behind the policy's limits, and what cookies may agree to.
+// Rates that rules have for themselves, behind the policy's limits in the image: those of SYN cookies, and of
+// limits per rule. What cookies may agree to.
 import GuardABI
 import PolicyLanguage
 
@@ -32,14 +33,28 @@ extension PolicyCompiler {
     /// - Returns: its position; GUARD_NO_LIMIT for other rules.
     mutating func cookieRecord(_ rule: Rule) -> UInt16 {
         guard let limit = rule.synCookieLimit else { return UInt16(GUARD_NO_LIMIT) }
+        return add(guard_limit(limit, slot: GUARD_NO_SLOT), of: rule)
+    }
+
+    /// The limit of a rule; one with `per: rule` is added anew for each rule, with a bucket of its own.
+    /// - Parameter positions: of the policy's limits, by name.
+    /// - Returns: its position; GUARD_NO_LIMIT for rules without one.
+    mutating func limitRecord(_ rule: Rule, _ positions: [String: Int]) -> UInt16 {
+        guard let name = rule.limit, let position = positions[name] else { return UInt16(GUARD_NO_LIMIT) }
+        let limit = policy.limits[position]
+        guard case .rule = limit.key else { return UInt16(clamping: position) }
+        return add(guard_limit(limit, slot: limitRecords[position].slot, rule: rule.name), of: rule)
+    }
+
+    private mutating func add(_ record: guard_limit, of rule: Rule) -> UInt16 {
         guard limitRecords.count < Int(GUARD_NO_LIMIT) else {
             problems.append(
                 self.limit(
-                    "more than \(GUARD_NO_LIMIT) rules have limits or syn-cookies",
+                    "more than \(GUARD_NO_LIMIT) rules have limits 'per: rule' or syn-cookies",
                     "at most \(GUARD_NO_LIMIT) are possible", at: rule.range))
             return UInt16(GUARD_NO_LIMIT)
         }
-        limitRecords.append(guard_limit(limit, slot: GUARD_NO_SLOT))
+        limitRecords.append(record)
         return UInt16(limitRecords.count - 1)
     }
 }

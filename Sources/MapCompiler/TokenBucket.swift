@@ -58,7 +58,8 @@ public struct TokenBucket: Hashable, Sendable {
 extension Limit {
     /// A name, a number and a unit for all that makes one bucket another; what hashes of its keys begin with.
     /// `over` and `mode` are no part of it: a bucket stays what it is.
-    public var definition: String {
+    /// - Parameter rule: the name of the one that charges; with `per: rule` each has a bucket of its own.
+    public func definition(for rule: String? = nil) -> String {
         let rate: String
         switch self.rate {
         case .packets(let count, let seconds): rate = "packets|\(count)|\(seconds)"
@@ -70,7 +71,9 @@ extension Limit {
         case .bytes(let bytes)?: burst = bytes
         case nil: burst = 0
         }
-        return "\(name)|\(rate)|\(burst)|\(key.word)|\(prefixes.ipv4)|\(prefixes.ipv6)"
+        let text = "\(name)|\(rate)|\(burst)|\(key.word)|\(prefixes.ipv4)|\(prefixes.ipv6)"
+        if case .rule = key, let rule { return text + "|" + rule }
+        return text
     }
 
     /// Leading bits of a source that are one client.
@@ -107,9 +110,12 @@ extension guard_limit {
     /// Bursts that are gone faster meet several ticks of the coarse clock.
     private static let coarseNanoseconds: UInt64 = 50_000_000
 
-    /// - Parameter slot: of the limit's counters.
-    public init(_ limit: Limit, slot: UInt32) {
-        self.init(TokenBucket(rate: limit.rate, burst: limit.burst), definition: limit.definition)
+    /// - Parameters:
+    ///   - slot: of the limit's counters.
+    ///   - rule: whose packets are charged; nil: any rule's, but with `per: rule`.
+    public init(_ limit: Limit, slot: UInt32, rule: String? = nil) {
+        self.init(
+            TokenBucket(rate: limit.rate, burst: limit.burst), definition: limit.definition(for: rule))
         self.slot = slot
         key = UInt8(limit.key.abi.rawValue)
         (prefix4, prefix6) = limit.prefixes

@@ -33,8 +33,9 @@ extension Limit {
     }
 
     /// The name of the bucket that a packet is charged to.
-    func bucket(of packet: PacketReading) -> UInt64 {
-        let words = [definitionHash] + keyWords(packet)
+    /// - Parameter rule: that charges it; nil for a limit that but one rule can have.
+    func bucket(of packet: PacketReading, for rule: String? = nil) -> UInt64 {
+        let words = [definitionHash(for: rule)] + keyWords(packet)
         let name = words.reduce(UInt64(0)) { hash, word in
             let product = (hash ^ word) &* 0x9e37_79b9_7f4a_7c15
             return product ^ product >> 32
@@ -43,9 +44,11 @@ extension Limit {
     }
 
     /// FNV-1a of what the limit is, in one line of text.
-    var definitionHash: UInt64 {
+    func definitionHash(for rule: String?) -> UInt64 {
+        var text = definitionText
+        if key == .rule, let rule { text += "|" + rule }
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in definitionText.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
         return hash
     }
 

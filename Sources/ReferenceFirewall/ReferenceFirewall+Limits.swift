@@ -18,8 +18,8 @@ struct KeptCharge {
 
 extension ReferenceFirewall {
     /// Charges a packet that a rule with this limit matches.
-    mutating func isOver(_ limit: Limit, _ packet: inout Packet) -> Bool {
-        let bucket = limit.bucket(of: packet.read)
+    mutating func isOver(_ limit: Limit, of rule: Rule, _ packet: inout Packet) -> Bool {
+        let bucket = limit.bucket(of: packet.read, for: rule.name)
         if packet.charges.count < mostKeptCharges {
             packet.charges.append(KeptCharge(limit: limit.name, bucket: bucket))
         }

@@ -227,7 +227,7 @@ extension ReferenceFirewall {
     private mutating func rulesAndDefault(_ packet: inout Packet) -> Judgement {
         var watching: String?
         for rule in policy.rules where isMatch(rule, packet) {
-            if let limit = limits[rule.limit ?? ""], isOver(limit, &packet) {
+            if let limit = limits[rule.limit ?? ""], isOver(limit, of: rule, &packet) {
                 if !limit.monitor {
                     return Judgement(
                         .drop, .limit, detail: limit.name, rule: rule.name, wouldDrop: watching)

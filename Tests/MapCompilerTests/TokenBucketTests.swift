@@ -143,12 +143,14 @@ private let packets: [Case] = [
         var limit = Limit(
             name: "per-client", rate: .packets(1000, perSeconds: 1), key: .source(ipv4Prefix: 24),
             range: World.range)
-        #expect(limit.definition == "per-client|packets|1000|1|0|source|24|64")
+        #expect(limit.definition() == "per-client|packets|1000|1|0|source|24|64")
         limit.rate = .bits(perSecond: 8000)
         limit.burst = .bytes(1500)
         limit.key = .sourceAndService
         limit.ipv6Prefix = 48
-        #expect(limit.definition == "per-client|bits|8000|1|1500|source+service|32|48")
+        #expect(limit.definition(for: "web") == "per-client|bits|8000|1|1500|source+service|32|48")
+        limit.key = .rule
+        #expect(limit.definition(for: "web") == "per-client|bits|8000|1|1500|rule|32|48|web")
         // FNV-1a of "a" is in its authors' table.
         #expect(
             guard_limit(TokenBucket(rate: limit.rate, burst: nil), definition: "a").seed
