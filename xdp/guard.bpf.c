@@ -29,38 +29,17 @@
 #include "stages/fragments.bpf.h"
 #include "stages/limits.bpf.h"
 #include "stages/inbound.bpf.h"
+#include "stages/payload.bpf.h"
 #include "stages/spoofed.bpf.h"
 #include "stages/tunnel.bpf.h"
 
-static __always_inline void decide(struct decision *decision, enum guard_reason reason,
-                                   enum guard_verdict verdict)
+/* Always 1: the packet is decided. */
+static __always_inline int decide(struct decision *decision, enum guard_reason reason,
+                                  enum guard_verdict verdict)
 {
 	decision->reason = reason;
 	decision->verdict = verdict;
-}
-
-/* Copies the start of the payload to where patterns look for it. */
-static __always_inline void load_payload(struct xdp_md *ctx, const struct packet *packet,
-                                         struct search *search)
-{
-	__u32 zero = 0, length;
-	struct guard_payload_window *window;
-
-	search->payload_length = 0;
-	if (!(packet->read & PACKET_PAYLOAD) || packet->payload >= packet->payload_end)
-		return;
-	window = bpf_map_lookup_elem(&guard_payload, &zero);
-	if (!window)
-		return;
-	length = packet->payload_end - packet->payload;
-	if (length > GUARD_PAYLOAD_WINDOW)
-		length = GUARD_PAYLOAD_WINDOW;
-	/* From 1 to 64 already; said in arithmetic, as Linux 6.1 does not learn the lower bound from a
-	 * comparison. */
-	asm volatile("" : "+r"(length));
-	length = ((length - 1) & (GUARD_PAYLOAD_WINDOW - 1)) + 1;
-	if (!bpf_xdp_load_bytes(ctx, packet->payload, window->bytes, length))
-		search->payload_length = length;
+	return 1;
 }
 
 /* Sanity of the headers: 1 where it decides. */
@@ -95,15 +74,15 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 	return 1;
 }
 
-static __always_inline void decide_limited(const struct search *search, struct decision *decision)
+static __always_inline int decide_limited(const struct search *search, struct decision *decision)
 {
 	decision->limit_slot = search->limit_slot;
-	decide(decision, GUARD_REASON_LIMIT, GUARD_DROP);
+	return decide(decision, GUARD_REASON_LIMIT, GUARD_DROP);
 }
 
-/* Stages 5 to 8, for a packet that nothing above the rules decided. */
-static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *view,
-                                        struct guard_scratch *room, struct decision *decision)
+/* Stages 5 to 7: 1 where the packet is decided, 0 where its rule was searched for. */
+static __always_inline int judge_rules(struct xdp_md *ctx, const struct view *view,
+                                       struct guard_scratch *room, struct decision *decision)
 {
 	struct packet *packet = &room->packet;
 	struct search *search = &room->search;
@@ -126,28 +105,37 @@ static __always_inline void judge_rules(struct xdp_md *ctx, const struct view *v
 		classify(ctx, view, 0, room);
 	if (packet->brings_cookie)
 		packet->tcp_flags = packet->brings_cookie;
+	return 0;
+}
+
+/* What the search found: the deciding rule's limit and cookies, or the default. */
+static __always_inline int settle(struct guard_scratch *room, struct decision *decision)
+{
+	struct search *search = &room->search;
+
+	/* Here and not in the search: inline, as a call costs as much as the charge, and only once. */
+	if (guard_config.flags & GUARD_CFG_LIMITS && search->limit != GUARD_NO_LIMIT)
+		charge_limit(room, search->limit);
 	decision->log = search->log;
 	decision->monitor_slot = search->would_drop_slot;
-	if (search->limit_slot != GUARD_NO_SLOT) {
-		decision->slot = search->slot;
+	decision->slot = search->slot;
+	if (search->limit_slot != GUARD_NO_SLOT)
 		return decide_limited(search, decision);
-	}
 	if (search->slot == GUARD_NO_SLOT)
 		return decide(decision, GUARD_REASON_DEFAULT,
 		              guard_config.flags & GUARD_CFG_DEFAULT_DROP ? GUARD_DROP : GUARD_PASS);
-	decision->slot = search->slot;
 	if (asks_cookie(room))
 		return decide(decision, GUARD_REASON_SYN_COOKIE, GUARD_DROP);
-	decide(decision, GUARD_REASON_RULE, search->verdict);
+	return decide(decision, GUARD_REASON_RULE, search->verdict);
 }
 
 /* A later fragment's fate is its first's. */
-static __always_inline void follow(struct decision *decision, const struct recalled *found)
+static __always_inline int follow(struct decision *decision, const struct recalled *found)
 {
 	decision->slot = found->slot;
 	decision->monitor_slot = found->monitor_slot;
 	decision->log = found->flags & FRAGMENT_LOG;
-	decide(decision, GUARD_REASON_FRAGMENT, found->verdict);
+	return decide(decision, GUARD_REASON_FRAGMENT, found->verdict);
 }
 
 /* Charges a later fragment to its first's limits. */
@@ -203,10 +191,10 @@ static __always_inline __u64 family_rows(struct xdp_md *ctx, const struct view *
 	               : 0;
 }
 
-/* Stages 3 to 8. */
-static __always_inline void judge_packet(struct xdp_md *ctx, const struct view *view,
-                                         struct guard_scratch *room, const struct recalled *found,
-                                         struct decision *decision)
+/* Stages 3 to 7: 1 where the packet is decided, 0 where its rule was searched for. */
+static __always_inline int judge_packet(struct xdp_md *ctx, const struct view *view,
+                                        struct guard_scratch *room, const struct recalled *found,
+                                        struct decision *decision)
 {
 	struct packet *packet = &room->packet;
 	struct search *search = &room->search;
@@ -230,10 +218,10 @@ static __always_inline void judge_packet(struct xdp_md *ctx, const struct view *
 	if (packet->family && banned(ctx, packet, !(head & GUARD_HEAD_NEVER_BAN)))
 		return decide(decision, GUARD_REASON_BAN, GUARD_DROP);
 	if (judge_fragment(packet, found, search, decision))
-		return;
+		return 1;
 	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
 		family_rows(ctx, view, packet, search);
-	judge_rules(ctx, view, room, decision);
+	return judge_rules(ctx, view, room, decision);
 }
 
 /* What was kept for a later fragment. One that starts before its first's end is malformed. */
@@ -270,8 +258,10 @@ static __always_inline void judge(struct xdp_md *ctx, struct guard_scratch *room
 	parse(ctx, packet);
 	/* Nothing known in a register survives: the verifier goes on once, not once for each path. */
 	asm volatile("" : : : "memory");
-	if (!view.tables)
-		return decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
+	if (!view.tables) {
+		decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
+		return;
+	}
 	if (guard_config.decapsulate && tunnel_of(packet))
 		decapsulate(ctx, packet);
 	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK)
@@ -279,9 +269,16 @@ static __always_inline void judge(struct xdp_md *ctx, struct guard_scratch *room
 	if (judge_headers(ctx, packet, decision))
 		return;
 	view.addresses = addresses();
-	if (guard_config.flags & GUARD_CFG_ADDRESSES && !view.addresses)
-		return decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
-	judge_packet(ctx, &view, room, &found, decision);
+	if (guard_config.flags & GUARD_CFG_ADDRESSES && !view.addresses) {
+		decide(decision, GUARD_REASON_DEFAULT, GUARD_DROP);
+		return;
+	}
+	if (!judge_packet(ctx, &view, room, &found, decision)) {
+		/* All that was found is in memory: here paths meet again. */
+		asm volatile("" : : : "memory");
+		settle(room, decision);
+	}
+	asm volatile("" : : : "memory");
 	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK &&
 	    (packet->fragment == FRAGMENT_FIRST || packet->is_cut) && is_kept(decision, &found))
 		remember(packet, decision,
@@ -306,25 +303,28 @@ static __always_inline void apply_mode(struct decision *decision)
 static __always_inline int filter(struct xdp_md *ctx)
 {
 	struct guard_scratch *room = scratch();
-	struct decision decision = {
+	struct decision *decision;
+
+	/* Never so: an array has its element. */
+	if (!room)
+		return XDP_DROP;
+	decision = &room->decision;
+	*decision = (struct decision){
 	        .slot = GUARD_NO_SLOT,
 	        .would_drop_slot = GUARD_NO_SLOT,
 	        .monitor_slot = GUARD_NO_SLOT,
 	        .limit_slot = GUARD_NO_SLOT,
 	};
-
-	/* Never so: an array has its element. */
-	if (!room)
-		return XDP_DROP;
 	packet_clear(&room->packet);
 	room->charge_count = 0;
 	room->fit = FLOW_UNKNOWN;
-	judge(ctx, room, &decision);
-	apply_mode(&decision);
-	if (follows_flows() && decision.verdict == GUARD_PASS && decision.reason != GUARD_REASON_ESTABLISHED)
+	judge(ctx, room, decision);
+	apply_mode(decision);
+	if (follows_flows() && decision->verdict == GUARD_PASS &&
+	    decision->reason != GUARD_REASON_ESTABLISHED && says_something(&room->packet))
 		note_let_in(ctx, &room->packet);
-	decision.detail = room->packet.detail;
-	return finish(ctx, &room->packet, &decision);
+	decision->detail = room->packet.detail;
+	return finish(ctx, &room->packet, decision);
 }
 
 /* For frames in several buffers too: the loader sets BPF_F_XDP_HAS_FRAGS, but not behind a dispatcher. */

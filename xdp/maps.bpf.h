@@ -83,6 +83,9 @@ struct guard_scratch {
 	struct guard_flow flow; /* to be stored */
 	__u64 fit; /* enum flow_fit: what the tables of connections say of the packet */
 	struct search search;
+	struct charge charge;
+	struct excess excess;
+	struct decision decision;
 	struct guard_ban ban; /* that a limit makes */
 	/* of the packet, or of its first fragment */
 	struct guard_fragment_charge charges[GUARD_FRAGMENT_CHARGES];
@@ -281,13 +284,13 @@ struct {
 	__uint(max_entries, 1);
 } guard_fragment_charges SEC(".maps");
 
-/* The seed of guard_fragments' hash, for the generations to come: the controller's. */
+/* For the generations to come: the controller's. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct guard_host);
 	__uint(max_entries, 1);
-} guard_seed SEC(".maps");
+} guard_host SEC(".maps");
 
 #include "client_maps.bpf.h"
 

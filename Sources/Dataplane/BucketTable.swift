@@ -97,7 +97,7 @@ extension SharedState {
     /// Nil where no policy had limits so far.
     public func buckets() throws(KernelError) -> BucketTable? {
         guard let map = maps[.buckets]?.raw else { return nil }
-        return try BucketTable(map: map, hostSeed: seed())
+        return try BucketTable(map: map, hostSeed: host().seed)
     }
 }
 

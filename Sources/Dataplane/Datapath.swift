@@ -25,6 +25,9 @@ public struct AppliedGeneration: Sendable {
     public var remarks: [String]
     /// Size of the generation's tables.
     public var tableBytes: Int
+    /// Lines of token buckets, places of connections, as the shared tables have them; 0: not used.
+    public var bucketLines: UInt32
+    public var flowCount: UInt32
 }
 
 /// What a policy has counters for, by name.
@@ -216,7 +219,8 @@ public struct Datapath {
         }
         return AppliedGeneration(
             attachments: try attachments(), detached: dropped.map(\.interface.name), remarks: remarks,
-            tableBytes: generation.tableBytes)
+            tableBytes: generation.tableBytes, bucketLines: generation.config.bucket_lines,
+            flowCount: generation.config.followsConnections ? generation.config.flow_count : 0)
     }
 
     /// Loads a generation over the pinned shared maps; the first one makes and pins them.
@@ -229,11 +233,19 @@ public struct Datapath {
                 sets: try state.assignSetSlots(to: names.sets),
                 limits: try state.assignLimitSlots(to: names.limits))
             var image = try build(slots)
-            image.config.seed = try state.seed()
+            var host = try state.host()
+            if try host.clockIsWrong() {
+                try host.setClock()
+                try state.setHost(host)
+            }
+            image.config.adopt(host)
             return try GuardObject(image, reusing: try keptMaps(of: state))
         }
         var image = try build(CounterSlots(first: names))
-        image.config.seed = UInt64.random(in: 0...UInt64.max)
+        var host = guard_host()
+        host.seed = UInt64.random(in: 0...UInt64.max)
+        try host.setClock()
+        image.config.adopt(host)
         let generation = try GuardObject(image, reusing: [:])
         var maps: [SharedMap: FileDescriptor] = [:]
         for map in SharedMap.allCases where !map.isOptional {
@@ -242,7 +254,7 @@ public struct Datapath {
             maps[map] = FileDescriptor(owning: dup(descriptor))
         }
         let state = SharedState(maps: maps)
-        try state.setSeed(image.config.seed)
+        try state.setHost(host)
         _ = try state.assignSlots(to: names.rules, running: [])
         _ = try state.assignSetSlots(to: names.sets)
         _ = try state.assignLimitSlots(to: names.limits)

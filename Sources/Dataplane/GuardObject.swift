@@ -18,7 +18,7 @@ enum SharedMap: String, CaseIterable {
     case banUpkeep = "guard_ban_upkeep"
     case fragments = "guard_fragments"
     case fragmentCharges = "guard_fragment_charges"
-    case seed = "guard_seed"
+    case host = "guard_host"
     case answers = "guard_answers"
     case answerState = "guard_answer_state"
     case settings = "guard_settings"

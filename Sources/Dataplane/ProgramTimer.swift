@@ -3,6 +3,7 @@
 import CBPF
 import Foundation
 import Glibc
+import GuardABI
 
 /// A program that runs on the slots of its frame in turn and fills them from templates
 /// (xdp/bench/stages.bpf.c).
@@ -20,6 +21,10 @@ package final class ProgramTimer {
     package init(
         _ image: GenerationImage, elf: Data, frames: [[UInt8]], slots: Int
     ) throws(KernelError) {
+        var (image, host) = (image, guard_host())
+        try host.setClock()
+        host.seed = image.config.seed
+        image.config.adopt(host)
         object = try GuardObject(image, reusing: [:], elf: elf)
         var maps: [SharedMap: FileDescriptor] = [:]
         for map in [SharedMap.reasons, .rules, .rulePages] {

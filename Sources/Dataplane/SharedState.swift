@@ -27,18 +27,18 @@ public final class SharedState {
         return SharedState(maps: maps)
     }
 
-    /// The secret that the fragment table is hashed with: one for all generations, as they share the table.
-    func seed() throws(KernelError) -> UInt64 {
+    /// What all generations have alike: the secret of their hashes, as they share tables, and their clock.
+    func host() throws(KernelError) -> guard_host {
         var zero: UInt32 = 0
-        var seed: UInt64 = 0
-        try check(bpf_map_lookup_elem(descriptor(.seed), &zero, &seed), "read the fragment table's seed")
-        return seed
+        var host = guard_host()
+        try check(bpf_map_lookup_elem(descriptor(.host), &zero, &host), "read the hashes' seed")
+        return host
     }
 
-    func setSeed(_ seed: UInt64) throws(KernelError) {
+    func setHost(_ host: guard_host) throws(KernelError) {
         var zero: UInt32 = 0
-        var seed = seed
-        try check(bpf_map_update_elem(descriptor(.seed), &zero, &seed, 0), "store the fragment table's seed")
+        var host = host
+        try check(bpf_map_update_elem(descriptor(.host), &zero, &host, 0), "store the hashes' seed")
     }
 
     func descriptor(_ map: SharedMap) throws(KernelError) -> Int32 {

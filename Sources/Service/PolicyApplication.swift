@@ -3,6 +3,7 @@
 import Dataplane
 import Diagnostics
 import Foundation
+import GuardABI
 import MapCompiler
 import NetworkTypes
 import PolicyAnalysis
@@ -20,6 +21,8 @@ public struct ApplyRequest: Sendable {
     public var maxBans: UInt32?
     /// Places for answered connections, where the tables are made now; nil: as many as usual.
     public var flowCount: UInt32?
+    /// Token buckets, a power of two; nil: `GUARD_BUCKET_LINES` times `GUARD_BUCKET_WAYS`.
+    public var bucketCount: UInt32?
     /// Consent to set net.ipv4.tcp_syncookies (and tcp_timestamps) to 2 where the policy needs it.
     public var setTCPSyncookies = false
     /// SSH_CONNECTION's text; nil outside of an SSH session.
@@ -120,7 +123,23 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     return ApplyOutcome(
         policy: policy.name, ruleCount: names.rules.count, attachments: applied.attachments,
         detached: applied.detached,
-        remarks: applied.remarks + consent.remarks, tableBytes: applied.tableBytes, isDryRun: false)
+        remarks: applied.remarks + sizeRemarks(request, applied) + consent.remarks,
+        tableBytes: applied.tableBytes, isDryRun: false)
+}
+
+/// Sizes that were asked for and are not had: a table keeps its size for as long as anything is attached.
+private func sizeRemarks(
+    _ request: ApplyRequest, _ applied: AppliedGeneration
+) -> [String] {
+    func remark(_ option: String, _ asked: UInt32?, _ had: UInt32) -> String? {
+        guard let asked, had != 0, asked != had else { return nil }
+        return "\(option) \(asked) had no effect: the table that is there has \(had) places and keeps them; "
+            + "for another size run 'xdpguard detach' first"
+    }
+    return [
+        remark("--flows", request.flowCount, applied.flowCount),
+        remark("--buckets", request.bucketCount, applied.bucketLines * UInt32(GUARD_BUCKET_WAYS)),
+    ].compactMap { $0 }
 }
 
 /// A driver that takes tags out of frames makes every frame look untagged to `vlan` keys.
@@ -160,6 +179,7 @@ private func generation(
 ) throws -> GenerationImage {
     var target = CompileTarget()
     if let count = request.flowCount { target.flowCount = count }
+    if let count = request.bucketCount { target.bucketLines = max(1, count / UInt32(GUARD_BUCKET_WAYS)) }
     target.interfaces = interfaces.map { .init(name: $0.name, index: $0.index) }
     target.ownAddresses = try hostAddresses()
     target.slots = slots.rules

@@ -43,6 +43,23 @@ extension LiveTests {
             #expect(try eventually { try seen() >= before + count })
         }
 
+        @Test func `the table of buckets is as large as was asked for, and stays so with a remark`() throws {
+            try net.server.mustRun("detach")
+            let path = try net.policy(Self.policy, as: "sized.conf")
+            func apply(_ size: String) throws -> Outcome {
+                try net.server.guarded("apply", path, "--dev", "guard0", "--buckets=\(size)")
+            }
+            #expect(try apply("8192").errors.contains("--buckets") == false)
+            #expect(try net.server.report("status", "--measure", "0")["buckets"]["places"].int == 8192)
+            let again = try apply("4096")
+            #expect(again.exit == 0)
+            #expect(again.errors.contains("--buckets 4096 had no effect: the table that is there has 8192"))
+            #expect(try net.server.report("status", "--measure", "0")["buckets"]["places"].int == 8192)
+            for wrong in ["0", "4095", "6000", "536870912", "-1", "x"] {
+                #expect(try apply(wrong).exit == 64)
+            }
+        }
+
         @Test func `limits tells what each limit is, passed and dropped`() throws {
             try send(8, from: "203.0.113.77")
             let limits = try limits()

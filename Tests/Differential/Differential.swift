@@ -121,7 +121,9 @@ extension Differential {
             terminator: "")
         print(" --packets 1 --frames \(plan.framesPerSituation) --engines \(engines)", terminator: "")
         print(" --classifier \(classifier) --captures \(captures)")
-        guard let engines = failure.engines else { return print(failure.description) }
+        guard let engines = failure.engines else {
+            return print("\(failure.description)\nunder the policy:\n\(failure.situation.draft.text)")
+        }
         let small = try Small(failure.situation, engines)
         print(small.text)
         guard let write else { return }

@@ -97,6 +97,23 @@ struct guard_config {
 	__u8 cookie_offers; /* enum guard_cookie_offer: what this host's stack would agree to */
 	__u64 own_filter[4]; /* bit own_bit(address) of each */
 	__u64 seed; /* of all keyed hashes of packets: a secret of the host; 0 in a replay */
+	/* The coarse clock without a call, which costs some 30 ns where returns are guarded (SRSO): what a
+	 * tick is in nanoseconds, and CLOCK_MONOTONIC at jiffy 0, modulo 2^64. 0: the kernel is asked. */
+	__u64 tick_ns;
+	__u64 tick_zero_ns;
+};
+
+/* What all generations on a host have alike. */
+struct guard_host {
+	__u64 seed; /* these as in struct guard_config */
+	__u64 tick_ns;
+	__u64 tick_zero_ns;
+};
+
+/* Two clocks at one moment. */
+struct guard_clocks {
+	__u64 jiffies; /* 64 bits of them */
+	__u64 monotonic_ns;
 };
 
 /* An address of this host; IPv4 in the low 32 bits. */

@@ -16,16 +16,6 @@ enum charge_result {
 	CHARGE_AGAIN, /* another CPU was faster */
 };
 
-/* What is to be taken from which bucket. Times and costs are in 1/256 ns. */
-struct charge {
-	__u64 tag;
-	__u64 now;
-	__u64 cost;
-	__u64 tolerance;
-	__u32 line;
-	__u32 result; /* enum charge_result */
-};
-
 /* ---- One bucket */
 
 static __always_inline __u64 read_once(const __u64 *word)
@@ -81,12 +71,16 @@ static __always_inline __u32 choose_way(const struct guard_bucket_line *line, __
 
 /* Takes a way for a bucket that has none, which is full but for this charge. Between the two exchanges the
  * bucket has the time of the one before it. */
-static __always_inline enum charge_result claim_way(struct guard_bucket_line *line,
-                                                    const struct charge *charge)
+static __always_inline enum charge_result claim_way(struct guard_bucket_line *line, struct charge *charge)
 {
-	__u32 way = choose_way(line, charge->now) & (GUARD_BUCKET_WAYS - 1);
-	__u64 tag = read_once(&line->tags[way]), time = read_once(&line->times[way]);
+	__u32 way;
+	__u64 tag, time;
 
+	charge->way = choose_way(line, charge->now);
+	asm volatile("" : : : "memory");
+	way = charge->way & (GUARD_BUCKET_WAYS - 1);
+	tag = read_once(&line->tags[way]);
+	time = read_once(&line->times[way]);
 	if (charge->cost > charge->tolerance)
 		return CHARGE_OVER;
 	if (__sync_val_compare_and_swap(&line->tags[way], tag, charge->tag) != tag)
@@ -96,22 +90,23 @@ static __always_inline enum charge_result claim_way(struct guard_bucket_line *li
 	return CHARGE_AGAIN;
 }
 
-static __always_inline enum charge_result try_charge(const struct charge *charge)
+/* The way goes through the charge's memory: in a map's value, all ways look alike to the verifier. */
+static __always_inline enum charge_result try_charge(struct charge *charge)
 {
 	struct guard_bucket_line *line = bpf_map_lookup_elem(&guard_buckets, &charge->line);
-	__u32 way;
 
 	if (!line)
 		return CHARGE_UNDER;
-	way = find_way(line, charge->tag);
-	if (way == GUARD_BUCKET_WAYS)
+	charge->way = find_way(line, charge->tag);
+	asm volatile("" : : : "memory");
+	if (charge->way == GUARD_BUCKET_WAYS)
 		return claim_way(line, charge);
-	return charge_bucket(&line->times[way & (GUARD_BUCKET_WAYS - 1)], charge);
+	return charge_bucket(&line->times[charge->way & (GUARD_BUCKET_WAYS - 1)], charge);
 }
 
 static long charge_step(__u32 number, void *context)
 {
-	struct charge *charge = context;
+	struct charge *charge = *(struct charge **)context;
 
 	charge->result = try_charge(charge);
 	return charge->result != CHARGE_AGAIN;
@@ -123,7 +118,7 @@ static __always_inline int is_over(struct charge *charge)
 {
 	charge->result = try_charge(charge);
 	if (charge->result == CHARGE_AGAIN)
-		bpf_loop(CHARGE_TRIES - 1, charge_step, charge, 0);
+		bpf_loop(CHARGE_TRIES - 1, charge_step, &charge, 0);
 	return charge->result != CHARGE_UNDER;
 }
 

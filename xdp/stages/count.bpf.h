@@ -8,20 +8,6 @@
 #include "stages/classify.bpf.h"
 #include "stages/cookies.bpf.h"
 
-/* A packet's fate. */
-struct decision {
-	__u32 slot; /* GUARD_NO_SLOT: no rule decided */
-	__u32 would_drop_slot; /* the rule to name for it */
-	__u32 monitor_slot; /* the first rule, or with GUARD_SLOT_OF_LIMIT limit, in monitor mode that would
-	                       have dropped the packet */
-	__u32 limit_slot; /* with GUARD_REASON_LIMIT: which */
-	__u8 verdict; /* enum guard_verdict */
-	__u8 reason; /* enum guard_reason */
-	__u8 detail; /* enum guard_detail */
-	__u8 log;
-	__u8 would_drop; /* it passes because of monitor mode */
-};
-
 static __always_inline void count(struct guard_counter *counter, __u32 bytes)
 {
 	counter->packets++;

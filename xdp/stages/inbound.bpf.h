@@ -320,6 +320,12 @@ static __always_inline void note_cookie_taken(struct xdp_md *ctx, const struct p
 		__sync_fetch_and_add(&totals->accepted, 1);
 }
 
+/* Whether note_let_in has anything to do: what most packets need not be called for. */
+static __always_inline int says_something(const struct packet *packet)
+{
+	return packet->protocol != IPPROTO_TCP || packet->brings_cookie || asks_state();
+}
+
 /* Notes what a packet that passes says of connections, but where it is a reply. A global function, verified
  * by itself. */
 __noinline int note_let_in(struct xdp_md *ctx, const struct packet *packet)

@@ -9,13 +9,6 @@
 
 #include "stages/rows.bpf.h"
 
-/* A packet over a limit's rate. */
-struct excess {
-	__u64 tag; /* of its bucket */
-	__u64 now_ns; /* the program's clock */
-	__u32 bytes;
-};
-
 /* The client's addresses, as far as they are part of the limit's key. */
 static __always_inline void limited_addresses(struct guard_limited_client *client,
                                               const struct packet *packet, const struct guard_limit *limit)

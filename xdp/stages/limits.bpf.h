@@ -112,13 +112,21 @@ static __always_inline void limit_dropped(const struct packet *packet, const str
 		ban_client(packet, limit);
 }
 
-/* 1 where a packet over a limit's rate is dropped; what is only watched goes on. */
-static __always_inline int judge_excess(struct guard_scratch *room, const struct guard_limit *limit,
-                                        const struct excess *excess)
+/* What room->excess says is over the rate of a limit: 1 where it is dropped; what is only watched goes on. A
+ * global function, verified by itself. */
+__noinline int judge_excess(__u32 number)
 {
-	struct guard_limit_counters *counters = bpf_map_lookup_elem(&guard_limits, &limit->slot);
-	int watches = limit->flags & GUARD_LIMIT_MONITOR;
+	const struct guard_limit *limit = limit_at(number);
+	struct guard_scratch *room = scratch();
+	struct guard_limit_counters *counters;
+	const struct excess *excess;
+	int watches;
 
+	if (!limit || !room)
+		return 0;
+	excess = &room->excess;
+	watches = limit->flags & GUARD_LIMIT_MONITOR;
+	counters = bpf_map_lookup_elem(&guard_limits, &limit->slot);
 	if (counters)
 		count_limited(watches || guard_config.flags & GUARD_CFG_MONITOR ? &counters->would_drop
 		                                                                : &counters->dropped,
@@ -136,21 +144,28 @@ static __always_inline int judge_excess(struct guard_scratch *room, const struct
 }
 
 /* Charges a packet to a bucket: 1 where that drops it. */
-static __always_inline int charge_packet(struct guard_scratch *room, const struct guard_limit *limit,
-                                         __u64 tag)
+static __always_inline int charge_packet(struct guard_scratch *room, __u32 number,
+                                         const struct guard_limit *limit, __u64 tag)
 {
 	struct guard_limit_counters *counters;
-	struct excess excess = {.tag = tag, .now_ns = limit_clock_ns(limit), .bytes = room->search.bytes};
-	struct charge charge = {
+	struct excess *excess = &room->excess;
+	struct charge *charge = &room->charge;
+
+	*excess = (struct excess){
 	        .tag = tag,
-	        .now = excess.now_ns << GUARD_BUCKET_TIME_SHIFT,
+	        .now_ns = limit_clock_ns(limit),
+	        .bytes = room->search.bytes,
+	};
+	*charge = (struct charge){
+	        .tag = tag,
+	        .now = excess->now_ns << GUARD_BUCKET_TIME_SHIFT,
 	        .cost = packet_cost(limit, room),
 	        .tolerance = limit->tolerance,
 	        .line = guard_bucket_line_of(tag, guard_config.bucket_lines),
 	};
 
-	if (is_over(&charge))
-		return judge_excess(room, limit, &excess);
+	if (is_over(charge))
+		return judge_excess(number);
 	counters = bpf_map_lookup_elem(&guard_limits, &limit->slot);
 	if (counters)
 		count_limited(&counters->passed, room->search.bytes);
@@ -173,19 +188,26 @@ static __always_inline void note_charge(struct guard_scratch *room, const struct
 	room->charge_count = count + 1;
 }
 
-/* Charges the packet to a limit of its rule: 1 where that drops it. A global function, verified by itself. */
-__noinline int over_limit(__u32 number)
+/* Charges the packet to a limit: 1 where that drops it. */
+static __always_inline int charge_limit(struct guard_scratch *room, __u32 number)
 {
 	const struct guard_limit *limit = limit_at(number);
-	struct guard_scratch *room = scratch();
 	__u64 tag;
 
-	if (!limit || !room)
+	if (!limit)
 		return 0;
 	tag = bucket_tag(limit, &room->packet);
 	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK)
 		note_charge(room, limit, number, tag);
-	return charge_packet(room, limit, tag);
+	return charge_packet(room, number, limit, tag);
+}
+
+/* The same for rules that go on under the rate. A global function, verified by itself. */
+__noinline int over_limit(__u32 number)
+{
+	struct guard_scratch *room = scratch();
+
+	return room && charge_limit(room, number);
 }
 
 static __always_inline int over_kept_limit(struct guard_scratch *room, __u32 position)
@@ -195,7 +217,7 @@ static __always_inline int over_kept_limit(struct guard_scratch *room, __u32 pos
 
 	if (!kept->tag || !limit || kept->check != (__u32)limit->seed)
 		return 0;
-	return charge_packet(room, limit, kept->tag);
+	return charge_packet(room, kept->limit, limit, kept->tag);
 }
 
 static long kept_step(__u32 position, void *context)
@@ -205,8 +227,10 @@ static long kept_step(__u32 position, void *context)
 
 	if (!room || position >= room->charge_count)
 		return 1;
-	*is_dropped = over_kept_limit(room, position);
-	return *is_dropped;
+	if (!over_kept_limit(room, position))
+		return 0;
+	*is_dropped = 1;
+	return 1;
 }
 
 /* Charges a later fragment to what its first was charged to: 1 where that drops it. A global function,

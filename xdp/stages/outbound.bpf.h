@@ -179,19 +179,15 @@ static __always_inline void send_icmp(struct xdp_md *ctx, struct guard_scratch *
 		open_datagrams(room, packet, clock_ns());
 }
 
-/* Learns from a packet. A global function, verified by itself. */
-__noinline int note_sent(struct xdp_md *ctx, const struct packet *packet)
+/* Learns from a packet. */
+static __always_inline void note_sent(struct xdp_md *ctx, struct guard_scratch *room,
+                                      const struct packet *packet)
 {
-	struct guard_scratch *room = scratch();
-
-	if (!packet || !room)
-		return 0;
 	switch (packet->protocol) {
-	case IPPROTO_TCP: send_tcp(ctx, room, packet); break;
-	case IPPROTO_UDP: send_udp(ctx, room, packet); break;
-	default: send_icmp(ctx, room, packet);
+	case IPPROTO_TCP: return send_tcp(ctx, room, packet);
+	case IPPROTO_UDP: return send_udp(ctx, room, packet);
+	default: return send_icmp(ctx, room, packet);
 	}
-	return 0;
 }
 
 /* Reads a packet that this host sends. What is faulty is read as far as it can be. */
@@ -209,7 +205,7 @@ static __always_inline void follow_outbound(struct xdp_md *ctx)
 	if (guard_config.decapsulate && tunnel_of(packet))
 		decapsulate(ctx, packet);
 	if (packet->read & PACKET_L4)
-		note_sent(ctx, packet);
+		note_sent(ctx, room, packet);
 }
 
 #endif

@@ -13,6 +13,14 @@ struct view {
 	const void *addresses; /* NULL without GUARD_CFG_ADDRESSES */
 };
 
+/* CLOCK_MONOTONIC at the last tick of the timer. */
+static __always_inline __u64 tick_clock_ns(void)
+{
+	if (!guard_config.tick_ns)
+		return bpf_ktime_get_coarse_ns();
+	return bpf_jiffies64() * guard_config.tick_ns + guard_config.tick_zero_ns;
+}
+
 /* The date on the program's clock: for what ends at one. */
 static __always_inline __u64 now_ns(void)
 {
@@ -20,7 +28,7 @@ static __always_inline __u64 now_ns(void)
 	struct guard_trace *trace;
 
 	if (!(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK))
-		return bpf_ktime_get_coarse_ns();
+		return tick_clock_ns();
 	trace = bpf_map_lookup_elem(&guard_trace, &zero);
 	return trace ? trace->now_ns : 0;
 }
@@ -32,7 +40,7 @@ static __always_inline __u64 clock_ns(void)
 	struct guard_trace *trace;
 
 	if (!(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK))
-		return bpf_ktime_get_coarse_ns();
+		return tick_clock_ns();
 	trace = bpf_map_lookup_elem(&guard_trace, &zero);
 	return trace ? trace->clock_ns : 0;
 }

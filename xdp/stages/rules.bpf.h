@@ -70,8 +70,8 @@ static __always_inline int consider(const struct view *view, struct search *sear
 		return 0;
 	if (rule->log_every && (rule->log_every == 1 || bpf_get_prandom_u32() % rule->log_every == 0))
 		search->log = 1;
-	if (guard_config.flags & GUARD_CFG_LIMITS && rule->limit != GUARD_NO_LIMIT &&
-	    over_limit(rule->limit)) {
+	if (guard_config.flags & GUARD_CFG_LIMITS && rule->action == GUARD_ACTION_CONTINUE &&
+	    rule->limit != GUARD_NO_LIMIT && over_limit(rule->limit)) {
 		search->slot = rule->slot;
 		search->verdict = GUARD_ACTION_DROP;
 		return 1;
@@ -85,6 +85,7 @@ static __always_inline int consider(const struct view *view, struct search *sear
 	}
 	search->slot = rule->slot;
 	search->verdict = rule->action;
+	search->limit = rule->limit;
 	search->cookies = rule->cookies;
 	return 1;
 }

@@ -32,11 +32,46 @@ struct search {
 	__u8 verdict;
 	__u8 log;
 	__u8 is_established; /* the packet's state, where some rule asks for it */
-	__u8 padding;
-	__u16 cookies; /* the deciding rule's; GUARD_NO_LIMIT: none */
+	__u8 padding[3];
+	__u16 limit; /* the deciding rule's, which is charged behind the search; GUARD_NO_LIMIT: none */
+	__u16 cookies; /* likewise */
 	/* of limits */
 	__u32 limit_slot; /* that dropped the packet; GUARD_NO_SLOT: none */
 	__u32 bytes; /* of the frame up to the end of its IP packet */
+};
+
+/* What is to be taken from which bucket. Times and costs are in 1/256 ns. */
+struct charge {
+	__u64 tag;
+	__u64 now;
+	__u64 cost;
+	__u64 tolerance;
+	__u32 line;
+	__u32 way; /* of the bucket in its line; GUARD_BUCKET_WAYS: it has none */
+	__u32 result; /* enum charge_result */
+	__u32 padding;
+};
+
+/* A packet over a limit's rate. */
+struct excess {
+	__u64 tag; /* of its bucket */
+	__u64 now_ns; /* the program's clock */
+	__u32 bytes;
+	__u32 padding;
+};
+
+/* A packet's fate. */
+struct decision {
+	__u32 slot; /* GUARD_NO_SLOT: no rule decided */
+	__u32 would_drop_slot; /* the rule to name for it */
+	__u32 monitor_slot; /* the first rule, or with GUARD_SLOT_OF_LIMIT limit, in monitor mode that would
+	                       have dropped the packet */
+	__u32 limit_slot; /* with GUARD_REASON_LIMIT: which */
+	__u8 verdict; /* enum guard_verdict */
+	__u8 reason; /* enum guard_reason */
+	__u8 detail; /* enum guard_detail */
+	__u8 log;
+	__u8 would_drop; /* it passes because of monitor mode */
 };
 
 static __always_inline void search_clear(struct search *search)
@@ -46,6 +81,7 @@ static __always_inline void search_clear(struct search *search)
 	search->slot = GUARD_NO_SLOT;
 	search->would_drop_slot = GUARD_NO_SLOT;
 	search->log = 0;
+	search->limit = GUARD_NO_LIMIT;
 	search->cookies = GUARD_NO_LIMIT;
 	search->limit_slot = GUARD_NO_SLOT;
 	search->is_established = 0;

@@ -54,6 +54,7 @@ let source =
     embedded("guard.bpf.c", as: "guardObjectBase64") + embedded("egress.bpf.c", as: "egressObjectBase64")
     + embedded("entry.bpf.c", as: "entryObjectBase64")
     + embedded("dispatcher.bpf.c", as: "dispatcherObjectBase64")
+    + embedded("clock.bpf.c", as: "clockObjectBase64")
 do { try source.write(toFile: output, atomically: true, encoding: .utf8) } catch {
     fail("cannot write \(output): \(error)")
 }

@@ -37,6 +37,13 @@ struct Apply: ParsableCommand {
             their number until nothing is attached any more.
             """)
     var flows: UInt32?
+    @Option(
+        name: .long,
+        help: """
+            Places for token buckets, where the policy has limits: a power of two from 4096 to 268435456, 16 \
+            bytes each. They keep their number until nothing is attached any more.
+            """)
+    var buckets: UInt32?
     @Flag(
         name: .customLong("set-tcp-syncookies"),
         help: """
@@ -58,6 +65,10 @@ struct Apply: ParsableCommand {
             if let flows, !(1024...16_777_216).contains(flows) {
                 throw ServiceError(.usage, "--flows is '\(flows)'; write a number from 1024 to 16777216")
             }
+            if let buckets, !(4096...1 << 28).contains(buckets) || buckets.nonzeroBitCount != 1 {
+                throw ServiceError(
+                    .usage, "--buckets is '\(buckets)'; write a power of two from 4096 to 268435456")
+            }
             let outcome = try Service.apply(request()) { StandardError.write($0) }
             for remark in outcome.remarks { StandardError.write("xdpguard: note: \(printable(remark))\n") }
             switch format.output {
@@ -75,6 +86,7 @@ struct Apply: ParsableCommand {
         request.force = force
         request.maxBans = maxBans
         request.flowCount = flows
+        request.bucketCount = buckets
         request.setTCPSyncookies = setTCPSyncookies
         request.sshConnection = getenv("SSH_CONNECTION").map { String(cString: $0) }
         return request

@@ -32,6 +32,7 @@ static __always_inline long bpf_loop(__u32 count, long (*step)(__u32, void *), v
 static __always_inline long bpf_xdp_load_bytes(struct xdp_md *ctx, __u32 offset, void *to, __u32 length);
 static __always_inline __u64 bpf_xdp_get_buff_len(struct xdp_md *ctx);
 static __always_inline __u64 bpf_ktime_get_coarse_ns(void);
+static __always_inline __u64 bpf_jiffies64(void);
 static __always_inline __u64 bpf_ktime_get_ns(void);
 static __always_inline __u32 bpf_get_prandom_u32(void);
 static __always_inline void *bpf_ringbuf_reserve(const void *map, __u64 size, __u64 flags);
