@@ -68,6 +68,19 @@ let package = Package(
                 "NativeDatapath", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
             ]),
 
+        // The inspector as a process of its own, and what keeps it running.
+        .systemLibrary(
+            name: "CProcess", path: "Sources/CLibraries/CProcess", pkgConfig: "libseccomp",
+            providers: [.apt(["libseccomp-dev"])]),
+        step("Sandbox", ["CProcess"]),
+        step("InspectorProcess", ["CProcess", "NetworkTypes"]),
+        // What tests of the two start: bad workers, and attempts to leave the sandbox.
+        .executableTarget(
+            name: "confined", dependencies: ["Sandbox", "InspectorProcess", "NetworkTypes", "CProcess", "CBPF"],
+            path: "Tests/Confined", swiftSettings: strict),
+        tests("SandboxTests", ["Sandbox", "confined"]),
+        tests("InspectorProcessTests", ["InspectorProcess", "NetworkTypes", "confined"]),
+
         step(
             "Service",
             [

@@ -22,6 +22,7 @@ extern int setresuid(uid_t real, uid_t effective, uid_t saved);
 extern long syscall(long number, ...);
 extern int signalfd(int fd, const sigset_t *mask, int flags);
 extern int pipe2(int ends[2], int flags);
+extern int memfd_create(const char *name, unsigned int flags);
 
 static inline int process_prctl(int option, unsigned long argument)
 {

@@ -42,13 +42,13 @@ public enum InspectionAct: Sendable, Hashable {
 
 /// Why a finding is not carried out.
 public enum FindingRefusal: String, Error, Sendable, CaseIterable {
-    case unknownInspector = "unknown inspector"
-    case unknownRule = "rule without that inspector"
-    case strongerThanPolicy = "stronger than on-match"
-    case tooLong = "longer than on-match"
-    case foreignAddress = "address that the flow does not have"
+    case unknownInspector = "an unknown inspector"
+    case unknownRule = "a rule without that inspector"
+    case strongerThanPolicy = "a response stronger than on-match"
+    case tooLong = "a response longer than on-match"
+    case foreignAddress = "an address that the flow does not have"
     /// Not in the kernel's table: never sampled, or forgotten since by a full table.
-    case unknownFlow = "flow that is not sampled"
+    case unknownFlow = "a flow that is not sampled"
     case tooMany = "too many a second"
 
     /// No worker that does what it should ever says such a thing: it has to go.

@@ -83,12 +83,13 @@ public final class InspectorController {
 
     /// Takes what came, and what time brings.
     public func turn(at now: UInt64) {
-        takeMessages(now)
+        let isBehind = takeMessages(now)
         if let current {
             for line in current.errorLines() { duties.tell("inspector: \(line)") }
             if let end = current.process.end() { finish(current, end, now) }
         }
-        step(.tick, now)
+        // A heartbeat may be among what is still to be read.
+        if !isBehind || !supervisor.isRunning { step(.tick, now) }
     }
 
     /// Whether a worker is left: one that was asked to stop has its time for that.
@@ -141,7 +142,7 @@ public final class InspectorController {
         do throws(FindingRefusal) {
             return try worker.judge.judge(finding, now: now, sampling: duties.sampling)
         } catch {
-            if error.isLie { step(.violation("a finding for a \(error.rawValue)"), now) }
+            if error.isLie { step(.violation("a finding with \(error.rawValue)"), now) }
             return nil
         }
     }

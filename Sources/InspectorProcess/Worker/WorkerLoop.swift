@@ -18,8 +18,10 @@ private struct WorkerLoop {
     var next: UInt64
     var isOver = false
     private var report = SampleReport()
-    /// Samples may still wait that nothing will announce.
+    /// More samples wait than were taken.
     private var isBusy = true
+    /// Some were taken: the kernel does not announce those that come within 200 us of the last it announced.
+    private var isTail = false
 
     private static let beat: UInt64 = 1_000_000_000
     /// A finding waits for so many further samples at most: a fraction of a millisecond.
@@ -32,13 +34,14 @@ private struct WorkerLoop {
             pollfd(fd: WorkerProgram.socket, events: Int16(POLLIN), revents: 0),
             pollfd(fd: inspector.descriptor, events: Int16(POLLIN), revents: 0),
         ]
-        poll(&polled, 2, isBusy ? 0 : wait())
+        poll(&polled, 2, isBusy ? 0 : isTail ? 1 : wait())
         if polled[0].revents != 0, channel.isAskedToStop() {
             isOver = true
             return
         }
-        if isBusy || polled[1].revents != 0 {
-            isBusy = inspector.inspect(atMost: Self.batch, into: &report) >= Self.batch
+        if isBusy || isTail || polled[1].revents != 0 {
+            let count = inspector.inspect(atMost: Self.batch, into: &report)
+            (isBusy, isTail) = (count >= Self.batch, count > 0)
             deliver(&channel)
             if !isBusy { channel.flush() }
         }
