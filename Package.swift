@@ -68,6 +68,8 @@ let package = Package(
                 "NativeDatapath", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
             ]),
 
+        // sample -> flows -> streams -> protocols -> signatures -> findings and events
+        step("Inspection", ["PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput"]),
         step(
             "Service",
             [
@@ -121,6 +123,7 @@ let package = Package(
             ], path: "Tests/Flood", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
+        tests("InspectionTests", ["Inspection", "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput"]),
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
