@@ -123,7 +123,9 @@ let package = Package(
             ], path: "Tests/Flood", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
-        tests("InspectionTests", ["Inspection", "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput"]),
+        tests(
+            "InspectionTests",
+            ["Inspection", "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "Capture"]),
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step "event": one line of Suricata's EVE JSON. In: who spoke with whom, and what the event says. Out: the JSON
-// object, its line, and a line for people.
+// Step "event": one line of Suricata's EVE JSON. In: who spoke with whom, and what the event says. Out: the
+// JSON object, its line, and a line for people.
 import Diagnostics
 import JSONOutput
 

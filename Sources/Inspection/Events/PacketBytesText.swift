@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes that somebody sent, as text for an event: bounded, and what is no UTF-8 made visible. JSONOutput escapes the
-// rest.
+// Bytes that somebody sent, as text for an event: bounded, and what is no UTF-8 made visible. JSONOutput
+// escapes the rest.
 import JSONOutput
 
 /// The most bytes of one field that an event repeats: what Suricata's default for a URL is near, and what no

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the inspector asks of the firewall: nothing but an alert, a dropped flow, or a ban. The controller checks it
-// and carries it out; nothing here does.
+// What the inspector asks of the firewall: nothing but an alert, a dropped flow, or a ban. The controller
+// checks it and carries it out; nothing here does.
 import NetworkTypes
 
 /// A flow's two ends, as its first sampled packet had them.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step "sample": what the firewall hands to the inspector. In: a frame as XDP sampled it, or as a capture holds
-// it. Out: the same for either, with the inspector that the rule asked for.
+// Step "sample": what the firewall hands to the inspector. In: a frame as XDP sampled it, or as a capture
+// holds it. Out: the same for either, with the inspector that the rule asked for.
 import NetworkTypes
 
 /// One sampled packet.
