@@ -46,10 +46,6 @@ public func loadRunnablePolicy(_ path: String, warn: (String) -> Void) throws ->
         throw ServiceError(
             ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)
     }
-    let unsupported = policy.unsupported.map(notYetSupported)
-    guard unsupported.isEmpty else {
-        throw ServiceError(.unavailable, unsupported.map { $0.rendered() }.joined(), isDiagnostics: true)
-    }
     warn(report.rendered())
     return policy
 }
@@ -197,11 +193,4 @@ private func absolutePath(_ path: String) -> String {
     guard let resolved = realpath(path, nil) else { return path }
     defer { free(resolved) }
     return String(cString: resolved)
-}
-
-/// An error for a key that is checked but that the datapath does not have yet.
-private func notYetSupported(_ use: UnsupportedUse) -> Diagnostic {
-    Diagnostic(
-        id: "not-yet-supported", "'\(use.key)' is not yet supported by the datapath", at: use.range,
-        help: "the policy is checked, but cannot be applied or replayed with it")
 }
