@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The IANA registries' names of DNS record types and response codes, as EVE writes them.
+import Protocols
+
+/// "A", "AAAA"; types without a name are written as RFC 3597 does: "TYPE65400".
+func recordTypeName(_ type: DNSType) -> String { typeNames[type.rawValue] ?? "TYPE\(type.rawValue)" }
+
+/// "NOERROR", "NXDOMAIN"; codes without a name by their number.
+func responseCodeName(_ code: UInt8) -> String {
+    codeNames.indices.contains(Int(code)) ? codeNames[Int(code)] : String(code)
+}
+
+private let codeNames = [
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET",
+    "NOTAUTH", "NOTZONE",
+]
+
+private let typeNames: [UInt16: String] = [
+    1: "A", 2: "NS", 3: "MD", 4: "MF", 5: "CNAME", 6: "SOA", 7: "MB", 8: "MG", 9: "MR", 10: "NULL",
+    11: "WKS", 12: "PTR", 13: "HINFO", 14: "MINFO", 15: "MX", 16: "TXT", 17: "RP", 18: "AFSDB",
+    19: "X25", 20: "ISDN", 21: "RT", 22: "NSAP", 23: "NSAPPTR", 24: "SIG", 25: "KEY", 26: "PX",
+    27: "GPOS", 28: "AAAA", 29: "LOC", 30: "NXT", 33: "SRV", 34: "ATMA", 35: "NAPTR", 36: "KX",
+    37: "CERT", 38: "A6", 39: "DNAME", 41: "OPT", 42: "APL", 43: "DS", 44: "SSHFP", 45: "IPSECKEY",
+    46: "RRSIG", 47: "NSEC", 48: "DNSKEY", 49: "DHCID", 50: "NSEC3", 51: "NSEC3PARAM", 52: "TLSA",
+    55: "HIP", 59: "CDS", 60: "CDNSKEY", 61: "OPENPGPKEY", 64: "SVCB", 65: "HTTPS", 99: "SPF",
+    103: "UNSPEC", 249: "TKEY", 250: "TSIG", 251: "IXFR", 252: "AXFR", 253: "MAILB", 254: "MAILA",
+    255: "ANY", 256: "URI", 257: "CAA",
+]
