@@ -68,6 +68,9 @@ let package = Package(
                 "NativeDatapath", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
             ]),
 
+        // sample -> IP packets -> flows -> streams -> signatures -> findings
+        step("Signatures", ["NetworkTypes", "Diagnostics"]),
+
         step(
             "Service",
             [
