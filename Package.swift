@@ -80,6 +80,9 @@ let package = Package(
 
         // sample -> flows -> streams -> protocols -> signatures -> findings and events
         step("Inspection", ["PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput"]),
+        // sample -> IP packets -> flows -> streams -> signatures -> findings
+        step("Signatures", ["NetworkTypes", "Diagnostics"]),
+
         step(
             "Service",
             [

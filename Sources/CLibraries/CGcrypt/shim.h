@@ -17,3 +17,4 @@ static inline int gcrypt_shim_start(void)
 }
 
 #endif
+#include <gcrypt.h>
