@@ -79,7 +79,11 @@ let package = Package(
             ]),
 
         // sample -> flows -> streams -> protocols -> signatures -> findings and events
-        step("Inspection", ["PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput"]),
+        step(
+            "Inspection",
+            [
+                "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "Protocols", "Signatures",
+            ]),
         // sample -> IP packets -> flows -> streams -> signatures -> findings
         step("Signatures", ["NetworkTypes", "Diagnostics"]),
 

@@ -17,4 +17,3 @@ static inline int gcrypt_shim_start(void)
 }
 
 #endif
-#include <gcrypt.h>
