@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// EVE's `alert` object. In: the signature that matched, or the protocol that the policy forbids, and what became of
-// it. Out: its fields in Suricata's order.
+// EVE's `alert` object. In: the signature that matched, or the protocol that the policy forbids, and what
+// became of it. Out: its fields in Suricata's order.
 import JSONOutput
 import Signatures
 

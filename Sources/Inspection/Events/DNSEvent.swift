@@ -98,7 +98,8 @@ extension DNSData {
         case .address(let bytes): IPAddress(bytes: bytes)?.description
         case .name(let name), .mailExchange(_, let name): eventText(name, limit: longestName)
         case .text(let texts): eventText(Array(texts.joined(separator: [0x20])), limit: longestName)
-        case .keyFingerprint(_, _, let fingerprint): fingerprint.prefix(64).map(hexPair).joined(separator: ":")
+        case .keyFingerprint(_, _, let fingerprint):
+            fingerprint.prefix(64).map(hexPair).joined(separator: ":")
         case .certificateAuthority(_, let tag, let value): eventText(tag + [0x20] + value, limit: longestName)
         case .service, .startOfAuthority, .other: nil
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step "rate": what threshold.config makes of a match. In: a signature, who sent what to whom, when. Out: whether it is
-// told, and which action it has now. The table of counts is bounded; what finds no place in it is counted.
+// Step "rate": what threshold.config makes of a match. In: a signature, who sent what to whom, when. Out:
+// whether it is told, and which action it has now. The table of counts is bounded; what finds no place in it
+// is counted.
 import NetworkTypes
 
 /// A match as rates look at it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Suricata's threshold.config: rates and exceptions of signatures, kept outside of their texts. In: the file's text.
-// Out: one entry a line, and what is wrong with the others.
+// Suricata's threshold.config: rates and exceptions of signatures, kept outside of their texts. In: the
+// file's text. Out: one entry a line, and what is wrong with the others.
 import Diagnostics
 import NetworkTypes
 
@@ -85,8 +85,9 @@ public struct ThresholdFile: Sendable {
         let rest = words.dropFirst().joined(separator: " ")
         do throws(ThresholdProblem) {
             var options = try ThresholdOptions(rest)
-            entries.append(try options.entry(String(kind), variables))
+            let entry = try options.entry(String(kind), variables)
             try options.requireAllRead()
+            entries.append(entry)
         } catch {
             report(error.message, line, help: error.help)
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options of one line of threshold.config. In: "gen_id 1, sig_id 2019, track by_src, ip 192.0.2.0/24". Out: an
-// entry, or what is wrong.
+// The options of one line of threshold.config. In: "gen_id 1, sig_id 2019, track by_src, ip 192.0.2.0/24".
+// Out: an entry, or what is wrong.
 import NetworkTypes
 
 struct ThresholdOptions {
@@ -16,7 +16,8 @@ struct ThresholdOptions {
                     message: "'\(part)' is no option", help: "write NAME VALUE, with commas between options")
             }
             guard unread.insert(String(words[0])).inserted else {
-                throw ThresholdProblem(message: "'\(words[0])' stands there twice", help: "remove one of them")
+                throw ThresholdProblem(
+                    message: "'\(words[0])' stands there twice", help: "remove one of them")
             }
             values.append((String(words[0]), String(words[1])))
         }

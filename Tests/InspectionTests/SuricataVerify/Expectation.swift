@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a test of suricata-verify expects: so many events with such fields. In: the expectation and the run's events.
-// Out: whether it holds.
+// What a test of suricata-verify expects: so many events with such fields. In: the expectation and the run's
+// events. Out: whether it holds.
 import Foundation
 
 struct Expectation: @unchecked Sendable {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One test of suricata-verify. In: a line of tests.jsonl. Out: its capture, rules, arguments and what it expects.
-// The expectations stand as their authors wrote them.
+// One test of suricata-verify. In: a line of tests.jsonl. Out: its capture, rules, arguments and what it
+// expects. The expectations stand as their authors wrote them.
 import Foundation
+import Testing
 
 struct VerifyCase: Sendable, CustomTestStringConvertible {
     var name: String
