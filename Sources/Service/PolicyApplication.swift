@@ -2,6 +2,7 @@
 // `apply`: a policy file becomes the running generation, or nothing changes.
 import Dataplane
 import Diagnostics
+import Inspection
 import Foundation
 import MapCompiler
 import NetworkTypes
@@ -41,7 +42,7 @@ public struct ApplyOutcome: Sendable {
 /// A checked policy whose own tests pass and that needs nothing the datapath lacks.
 /// - Parameter warn: takes rendered warnings and notes.
 public func loadRunnablePolicy(_ path: String, warn: (String) -> Void) throws -> CheckedPolicy {
-    let report = loadPolicy(path: path)
+    let report = loadPolicy(path: path).checkingInspectors()
     guard let policy = report.policy else {
         throw ServiceError(
             ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)

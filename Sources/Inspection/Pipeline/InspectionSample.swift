@@ -14,6 +14,8 @@ public struct InspectionSample {
     public var rule: UInt32
     /// Position of the inspector in the plan's `inspectors`.
     public var inspector: UInt32
+    /// The frame was longer than what was sampled of it.
+    public var isCutShort = false
     /// This host sent the packet: the other side is its destination.
     public var isOutbound: Bool
     /// The packet's number in its capture, from 1; 0 where it comes from a live interface.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step "plan": what a policy's inspectors ask for, resolved: rules and inspectors by number, protocols
-// checked, signatures loaded. In: a checked policy (PlanLoader). Out: a value that a worker needs nothing
-// else with.
+// Step "plan": what a policy's inspectors ask for, resolved: rules and inspectors by number, protocols checked,
+// signatures loaded. In: a checked policy (PlanLoader). Out: a value that a worker needs nothing else with.
 import NetworkTypes
 import PolicyLanguage
+import SignatureMatching
 
 /// Everything that inspection needs of a policy.
 public struct InspectionPlan: Sendable {
@@ -29,11 +29,29 @@ public struct PlannedInspector: Sendable {
     /// The strongest that a match may do.
     public var onMatch: MatchResponse
     public var protocols: ProtocolBounds
+    /// Nil without signatures.
+    public var signatures: PlannedSignatures?
 
-    public init(name: String, onMatch: MatchResponse, protocols: ProtocolBounds = ProtocolBounds()) {
+    public init(
+        name: String, onMatch: MatchResponse, protocols: ProtocolBounds = ProtocolBounds(),
+        signatures: PlannedSignatures? = nil
+    ) {
         self.name = name
         self.onMatch = onMatch
         self.protocols = protocols
+        self.signatures = signatures
+    }
+}
+
+/// The signatures of one inspector, compiled.
+public struct PlannedSignatures: Sendable {
+    public var engine: SignatureEngine
+    /// Rates and exceptions beside the signatures' own.
+    public var thresholds: [ThresholdFile]
+
+    public init(engine: SignatureEngine, thresholds: [ThresholdFile] = []) {
+        self.engine = engine
+        self.thresholds = thresholds
     }
 }
 

@@ -23,6 +23,16 @@ struct Expectation: @unchecked Sendable {
         event == "alert" || event == nil && match.keys.contains { $0.hasPrefix("alert.") }
     }
 
+    /// The signature that it asks for.
+    var sid: Int? { match["alert.signature_id"] as? Int }
+
+    /// The same without the fields beside the alert's own number.
+    var onlyAlert: Expectation {
+        var plain = self
+        plain.match = match.filter { ["event_type", "alert.signature_id"].contains($0.key) }
+        return plain
+    }
+
     func found(in events: [[String: Any]]) -> Int { events.filter(isMatched).count }
 
     func isMatched(_ event: [String: Any]) -> Bool {
