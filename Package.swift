@@ -68,6 +68,9 @@ let package = Package(
                 "NativeDatapath", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
             ]),
 
+        // sample -> packets -> flows -> ordered streams
+        step("Streams", ["NetworkTypes"]),
+
         step(
             "Service",
             [
