@@ -86,6 +86,8 @@ let package = Package(
             ]),
         // sample -> IP packets -> flows -> streams -> signatures -> findings
         step("Signatures", ["NetworkTypes", "Diagnostics"]),
+        // sample -> packets -> flows -> ordered streams
+        step("Streams", ["NetworkTypes"]),
 
         step(
             "Service",
