@@ -10,9 +10,6 @@ static inline const unsigned char *htp_shim_bytes(const bstr *text)
 	return text ? bstr_ptr(text) : 0;
 }
 
-/* Exported by libhtp for its own connection parser: takes a transaction out of its connection, finished or not. */
-void htp_tx_destroy_incomplete(htp_tx_t *tx);
-
 /* How many log messages a connection holds, and the next one taken out of it; the caller frees it. */
 static inline size_t htp_shim_message_count(const htp_conn_t *conn)
 {

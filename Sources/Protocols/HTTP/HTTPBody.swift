@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A message body as far as it is kept. In: pieces, in order. Out: a window on the body's bytes, bounded.
 
-/// A body without chunk headers, decompressed; bounded by `HTTPConfiguration`'s limits.
+/// A body without chunk headers, decompressed; bounded by `ProtocolLimits`.
 public struct HTTPBody: Sendable {
     /// The kept bytes: those of the body from `offset` on.
     public private(set) var bytes: [UInt8] = []
@@ -24,8 +24,7 @@ public struct HTTPBody: Sendable {
         newestStart = bytes.count
         let room = max(0, limit &- keptLength)
         if piece.count > room { isTruncated = true }
-        // What was refused once leaves a hole: nothing behind it is kept.
-        guard room > 0, keptLength &+ piece.count == length || piece.count > room else { return false }
+        guard room > 0 else { return false }
         bytes.append(contentsOf: piece.prefix(room))
         return !piece.isEmpty
     }

@@ -11,7 +11,7 @@ public struct HTTPHeader: Hashable, Sendable {
 
 /// A message's headers.
 public struct HTTPHeaders: Sendable {
-    /// The block as sent, its last empty line included (trailers too), at most `HTTPConfiguration.headerLimit`
+    /// The block as sent, its last empty line and the trailers included, at most `ProtocolLimits.httpHeader`
     /// bytes.
     public internal(set) var raw: [UInt8] = []
     /// As libhtp reads them, in the order of first appearance.
@@ -23,8 +23,8 @@ public struct HTTPHeaders: Sendable {
         return fields.first { $0.name.equalsIgnoringCase(wanted) }?.value
     }
 
-    /// `Name: value` and a line end for each header but those with the name `left out` (given in lower case):
-    /// what `http.header` looks at, which has no cookies. Built anew at each call.
+    /// `Name: value` and a line end for each header but those of one name (in lower case): what
+    /// `http.header` looks at, which has no cookies. Built anew at each call.
     public func normalized(leavingOut excluded: StaticString) -> [UInt8] {
         let name = UnsafeBufferPointer(start: excluded.utf8Start, count: excluded.utf8CodeUnitCount)
         var text: [UInt8] = []

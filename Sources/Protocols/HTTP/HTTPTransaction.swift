@@ -57,7 +57,7 @@ public final class HTTPTransaction {
 
 /// What the client sent. Empty where it has not come, or was not there.
 public struct HTTPRequest: Sendable {
-    /// The request line without its end, at most `HTTPConfiguration.lineLimit` bytes.
+    /// The request line without its end, at most `ProtocolLimits.httpField` bytes.
     public internal(set) var line: [UInt8] = []
     /// As sent: `GET`.
     public internal(set) var method: [UInt8] = []
@@ -78,8 +78,8 @@ public struct HTTPRequest: Sendable {
     /// Bytes of the body on the wire, chunk headers included.
     public internal(set) var messageLength = 0
 
-    /// The Host header, or else the URI's host, as sent.
-    public var rawHost: [UInt8] { headers.value(of: "host") ?? host }
+    /// The URI's host, or else the Host header, as sent.
+    public internal(set) var rawHost: [UInt8] = []
     /// The User-Agent header.
     public var userAgent: [UInt8] { headers.value(of: "user-agent") ?? [] }
     /// The Referer header.
@@ -92,7 +92,7 @@ public struct HTTPRequest: Sendable {
 
 /// What the server sent. Empty where it has not come, or was not there.
 public struct HTTPResponse: Sendable {
-    /// The status line without its end, at most `HTTPConfiguration.lineLimit` bytes.
+    /// The status line without its end, at most `ProtocolLimits.httpField` bytes.
     public internal(set) var line: [UInt8] = []
     /// `HTTP/1.1`.
     public internal(set) var protocolName: [UInt8] = []

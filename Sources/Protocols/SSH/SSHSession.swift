@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An SSH connection as far as it is readable (RFC 4253): both banners and key exchange offers. Out: the fields
-// of signatures' `ssh.*` buffers and the `ssh` event.
+// An SSH connection as far as it is readable (RFC 4253): both banners and key exchange offers. Out: the
+// fields of signatures' `ssh.*` buffers and the `ssh` event.
 
 /// What has just become known of an SSH connection.
 public enum SSHStage: UInt8, Hashable, Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A TLS connection as far as it is readable: both hellos, the server's certificates, alerts. In: what the
-// handshake parser reads. Out: the fields of signatures' `tls.*`, `ja3*` and `ja4*` buffers and the `tls` event.
+// handshake parser reads. Out: the fields of signatures' `tls.*`, `ja3*` and `ja4*` buffers and the `tls`
+// event.
 import NetworkTypes
 
 /// What has just become known of a TLS connection.
