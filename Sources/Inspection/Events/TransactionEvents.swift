@@ -13,6 +13,7 @@ extension TransactionRecord {
         case .quic: "quic"
         case .dns: "dns"
         case .ssh: "ssh"
+        case .anomaly: "anomaly"
         }
     }
 
@@ -23,6 +24,7 @@ extension TransactionRecord {
         case .quic(let hello): hello.eve
         case .dns(let message, let number): message.eve(transaction: number)
         case .ssh(let session): session.eve
+        case .anomaly(let anomaly): anomaly.eve
         }
     }
 
@@ -34,6 +36,17 @@ extension TransactionRecord {
         case .quic(let hello): hello.summary
         case .dns(let message, _): message.summary
         case .ssh(let session): session.summary
+        case .anomaly(let anomaly): "\(anomaly.appProtocol.name).\(anomaly.name)"
         }
+    }
+}
+
+extension ProtocolAnomaly {
+    /// EVE's `anomaly` object.
+    var eve: JSONValue {
+        .object([
+            ("app_proto", .string(appProtocol.name)), ("type", "applayer"), ("event", .string(name)),
+            ("layer", "proto_parser"),
+        ])
     }
 }

@@ -5,6 +5,7 @@ import NetworkTypes
 import ProtocolDetection
 import Protocols
 import SignatureMatching
+import Signatures
 
 /// One sampled flow. Small: most flows are short, and an attacker opens many.
 final class InspectedFlow {
@@ -17,6 +18,10 @@ final class InspectedFlow {
     var detected: DetectedProtocol?
     /// Whether the policy's `protocols` were compared with an answer that stands.
     var isProtocolJudged = false
+    /// The signatures' word for what the detector named, where no parser here reads it.
+    var named: Signatures.ApplicationProtocol?
+    /// Which directions had payload so far.
+    var speaks = BothWays(false, false)
     /// What recognises and reads the application protocol; nil before the first payload, and where none is.
     var reader: ProtocolReader?
     /// Bits, counters and reports of signatures; nil without signatures.

@@ -16,7 +16,10 @@ extension SampleConsumer {
             state.detected = detection.finish()
             state.detection = nil
         }
-        guard !state.isProtocolJudged, progress == .final || detection.protocols != before else { return }
+        guard progress == .final || detection.protocols != before else { return }
+        state.named =
+            applications[detection.protocols.application] ?? applications[detection.protocols.master]
+        guard !state.isProtocolJudged else { return }
         judgeProtocol(detection.protocols, isFinal: progress == .final, way, flow, packet)
     }
 

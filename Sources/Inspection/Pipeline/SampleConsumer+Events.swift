@@ -58,8 +58,8 @@ extension SampleConsumer {
     }
 
     func writeAnomaly(_ anomaly: ProtocolAnomaly, _ flow: Flow<InspectedFlow>) {
-        var members = EventMembers(anomaly: "applayer", anomaly.name)
-        members.add("app_proto", .string(anomaly.appProtocol.name))
+        var members = EventMembers()
+        members.add("anomaly", anomaly.eve)
         guard admits(flow) else { return }
         let context = MatchContext(flow: flow, packet: nil)
         let summary = "\(anomaly.appProtocol.name).\(anomaly.name)"

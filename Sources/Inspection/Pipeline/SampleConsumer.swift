@@ -4,6 +4,8 @@
 import NetworkTypes
 import ProtocolDetection
 import Protocols
+import SignatureMatching
+import Signatures
 import Streams
 
 final class SampleConsumer {
@@ -13,6 +15,8 @@ final class SampleConsumer {
     let signatures: [InspectorSignatures?]
     let detector: ProtocolDetector
     let httpConfiguration: HTTPConfiguration
+    /// The signatures' words for what the detector finds.
+    let applications: [ProtocolID: Signatures.ApplicationProtocol]
     var outcome = InspectionOutcome()
     var counters = InspectionCounters()
     /// The sample that is being taken.
@@ -34,6 +38,7 @@ final class SampleConsumer {
         } catch {
             throw InspectionError("\(error.message); \(error.help)")
         }
+        applications = detector.names.signatureApplications
         httpConfiguration = HTTPConfiguration()
         signatures = try Self.load(plan)
     }
@@ -42,11 +47,15 @@ final class SampleConsumer {
     private static func load(_ plan: InspectionPlan) throws(InspectionError) -> [InspectorSignatures?] {
         var loaded: [InspectorSignatures?] = []
         for inspector in plan.inspectors {
-            guard let set = inspector.signatures else {
+            guard let planned = inspector.signatures else {
                 loaded.append(nil)
                 continue
             }
-            loaded.append(try InspectorSignatures.make(set.engine, thresholds: set.thresholds))
+            do throws(SignatureEngineError) {
+                loaded.append(try InspectorSignatures(planned.engine, thresholds: planned.thresholds))
+            } catch {
+                throw InspectionError("inspector '\(inspector.name)' does not start: \(error.description)")
+            }
         }
         return loaded
     }
@@ -67,6 +76,7 @@ extension SampleConsumer: StreamConsumer {
         if packet.isSentByHost, state.hostSends == nil { state.hostSends = way }
         guard !state.isDropped else { return }
         if packet.hasValidChecksum { detect(packet, way, flow) }
+        if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }
         if packet.proto == .udp, packet.isComplete, packet.hasValidChecksum, !packet.payload.isEmpty {
             readDatagram(packet.payload, way, flow)
         }

@@ -11,6 +11,7 @@ enum TransactionRecord {
     case quic(QUICHello)
     case dns(DNSMessage, number: Int)
     case ssh(SSHSession)
+    case anomaly(ProtocolAnomaly)
 }
 
 /// A transaction side that signatures look at, and the record that it is of.
@@ -24,6 +25,8 @@ struct TransactionTable {
     private(set) var openHTTP: [OpenHTTP] = []
     /// TLS, QUIC or SSH: one for each flow.
     var handshake: HandshakeBuffers?
+    /// TLS's or SSH's record, for the event at the handshake's end.
+    var record: TransactionRecord?
     /// The handshake's event was written.
     var isHandshakeTold = false
     /// DNS queries and responses so far: a response has its query's number.
@@ -52,6 +55,9 @@ struct TransactionTable {
     mutating func close(_ transaction: HTTPTransaction) {
         openHTTP.removeAll { $0.transaction === transaction }
     }
+
+    /// Forgets all of them.
+    mutating func closeAll() { openHTTP = [] }
 
     /// The handshake's buffers, made at first sight.
     mutating func handshake(_ make: () -> HandshakeBuffers) -> HandshakeBuffers {

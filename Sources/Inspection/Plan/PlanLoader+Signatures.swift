@@ -19,7 +19,7 @@ extension PlanLoader {
         }
         let key = (rules + thresholds).map(\.path).joined(separator: "\n")
         if let known = loaded[key] { return known }
-        let set = Signatures.loadSignatures(rules, settings: settings)
+        let set = loadSignatures(rules, settings: settings)
         counts.append(set.counts)
         tell(set, inspector)
         let files = thresholds.map { ThresholdFile($0, variables: addressSets) }

@@ -38,7 +38,7 @@ struct VerifyRun {
 
     func run() throws -> VerifyOutcome {
         if let reason = reasonToSkip { return outcome(.skipped, reason) }
-        let set = Signatures.loadSignatures(try sources, settings: SignatureSettings())
+        let set = loadSignatures(try sources, settings: SignatureSettings())
         if let cause = refusal(set) { return outcome(.failed, cause) }
         let engine = try SignatureEngine(set)
         if let refused = engine.refused.first { return outcome(.failed, "refused: \(refused.reason)") }
