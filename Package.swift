@@ -33,6 +33,16 @@ let package = Package(
             providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "GuardABI", path: "xdp/abi"),
 
+        // What the application protocols' parsers need.
+        .systemLibrary(
+            name: "CHTP", path: "Sources/CLibraries/CHTP", pkgConfig: "htp",
+            providers: [.apt(["libhtp-dev"])]),
+        .systemLibrary(
+            name: "CGcrypt", path: "Sources/CLibraries/CGcrypt", pkgConfig: "libgcrypt",
+            providers: [.apt(["libgcrypt20-dev"])]),
+        step("Protocols", ["NetworkTypes", "CHTP", "CGcrypt"]),
+        tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture"]),
+
         // The XDP program, compiled by the toolchain's clang and embedded.
         .executableTarget(name: "bpfembed", path: "Sources/Plugins/bpfembed", swiftSettings: strict),
         .plugin(
