@@ -95,9 +95,6 @@ let package = Package(
         .systemLibrary(
             name: "CPCRE2", path: "Sources/CLibraries/CPCRE2", pkgConfig: "libpcre2-8",
             providers: [.apt(["libpcre2-dev"])]),
-        .systemLibrary(
-            name: "CGcrypt", path: "Sources/CLibraries/CGcrypt", pkgConfig: "libgcrypt",
-            providers: [.apt(["libgcrypt20-dev"])]),
         step("SignatureMatching", ["Signatures", "NetworkTypes", "CHyperscan", "CPCRE2", "CGcrypt"]),
 
         .executableTarget(
