@@ -96,6 +96,15 @@ let package = Package(
                 "NetworkTypes",
                 "Diagnostics", "JSONOutput", "GuardABI",
             ]),
+        // signatures -> prefilter and matching over buffers
+        .systemLibrary(
+            name: "CHyperscan", path: "Sources/CLibraries/CHyperscan", pkgConfig: "libhs",
+            providers: [.apt(["libhyperscan-dev"])]),
+        .systemLibrary(
+            name: "CPCRE2", path: "Sources/CLibraries/CPCRE2", pkgConfig: "libpcre2-8",
+            providers: [.apt(["libpcre2-dev"])]),
+        step("SignatureMatching", ["Signatures", "NetworkTypes", "CHyperscan", "CPCRE2", "CGcrypt"]),
+
         .executableTarget(
             name: "guardbench",
             dependencies: [
@@ -157,6 +166,9 @@ let package = Package(
                 "Diagnostics", "NetworkTypes",
             ]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
+        tests(
+            "SignatureMatchingTests",
+            ["SignatureMatching", "Signatures", "NetworkTypes", "Diagnostics", "CPCRE2"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"], exclude: ["cases"]),
         tests(

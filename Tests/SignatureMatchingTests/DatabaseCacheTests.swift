@@ -14,9 +14,10 @@ private let lists = [
 /// A directory of its own for one test, removed afterwards.
 private func inTemporaryDirectory(_ body: (String) throws -> Void) throws {
     var template = Array("/tmp/xdpguard-cache-XXXXXX".utf8CString)
-    let made = try #require(template.withUnsafeMutableBufferPointer { buffer in
-        buffer.baseAddress.flatMap { mkdtemp($0) }
-    })
+    let made = try #require(
+        template.withUnsafeMutableBufferPointer { buffer in
+            buffer.baseAddress.flatMap { mkdtemp($0) }
+        })
     let directory = String(cString: made)
     defer {
         for name in names(in: directory) { unlink(directory + "/" + name) }

@@ -5,7 +5,8 @@ import Testing
 
 @testable import SignatureMatching
 
-private func found(_ literals: [Literal], in text: [UInt8], database: LiteralDatabase? = nil) throws -> [Int] {
+private func found(_ literals: [Literal], in text: [UInt8], database: LiteralDatabase? = nil) throws -> [Int]
+{
     let database = try database ?? LiteralDatabase(literals)
     let scanner = LiteralScanner()
     try scanner.prepare(for: database)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// a path -> the file's bytes, and back: whole files only, replaced by a rename so that no reader sees half of one.
+// a path -> the file's bytes, and back: whole files only, replaced by a rename so that no reader sees
+// half of one.
 
 import Glibc
 
@@ -28,7 +29,8 @@ func readWholeFile(_ path: String) -> [UInt8]? {
     return bytes.count == size ? bytes : nil
 }
 
-/// Writes a file beside `path` and renames it to there. Gives the failed operation with errno's text, or nil.
+/// Writes a file beside `path` and renames it to there. Gives the failed operation with errno's text, or
+/// nil.
 func replaceFile(_ path: String, with bytes: [UInt8]) -> String? {
     let temporary = path + ".\(getpid()).new"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lists of literals -> their databases: from a file named by their digest if there is one, else compiled, and
-// kept for the next time.
+// lists of literals -> their databases: from a file named by their digest if there is one, else compiled,
+// and kept for the next time.
 
 import Glibc
 
@@ -101,7 +101,9 @@ public struct DatabaseCache: Sendable {
             rest = rest.dropFirst(8)
             guard length <= UInt64(rest.count) else { return nil }
             let bytes = UnsafeRawBufferPointer(rebasing: rest.prefix(Int(length)))
-            guard let database = try? LiteralDatabase(serialized: bytes, count: list.count) else { return nil }
+            guard let database = try? LiteralDatabase(serialized: bytes, count: list.count) else {
+                return nil
+            }
             databases.append(database)
             rest = rest.dropFirst(Int(length))
         }

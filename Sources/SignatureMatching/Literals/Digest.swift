@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// bytes -> their digest, by libgcrypt: for the cache's key and for the to_md5, to_sha1 and to_sha256 transforms.
+// bytes -> their digest, by libgcrypt: for the cache's key and for the to_md5, to_sha1 and to_sha256
+// transforms.
 
 import CGcrypt
 
@@ -24,8 +25,8 @@ enum Digest: Sendable {
         }
     }
 
-    /// libgcrypt wants to be asked for its version once, before anything else.
-    private static let ready: Bool = gcry_check_version(nil) != nil
+    /// libgcrypt wants to be started once, before anything else.
+    private static let ready: Bool = gcrypt_shim_start() == 0
 
     /// The digest of `bytes`.
     func of(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// a signature's pcre -> compiled by PCRE2 once -> searched in buffers under limits, so that no pattern can take
-// long.
+// a signature's pcre -> compiled by PCRE2 once -> searched in buffers under limits, so that no pattern
+// can take long.
 
 import CPCRE2
 
