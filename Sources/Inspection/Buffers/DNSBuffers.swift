@@ -20,7 +20,6 @@ extension DNSMessage {
                 side.append(.dnsQuery, question.name)
             }
         }
-        for question in questions.prefix(Self.mostNames) { side.append(.dnsQuestionName, question.name) }
         side.isComplete = true
         return side
     }

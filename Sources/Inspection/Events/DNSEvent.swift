@@ -17,7 +17,7 @@ extension DNSMessage {
         members.add("id", .integer(Int64(id)))
         if isResponse { addResponseFlags(&members) }
         members.add("opcode", .integer(Int64(opcode)))
-        if isResponse { members.add("rcode", .string(responseCodeName(responseCode))) }
+        if isResponse { members.add("rcode", .string(responseCodeWord)) }
         if !questions.isEmpty {
             members.add("queries", .array(questions.prefix(mostRecords).map(\.eve)))
         }
@@ -55,15 +55,15 @@ extension DNSMessage {
                 groups.append((answer.type, [.string(text)]))
             }
         }
-        return groups.map { (recordTypeName($0.type), .array($0.values)) }
+        return groups.map { ($0.type.word, .array($0.values)) }
     }
 
     /// "request www.example.com A", for people.
     var summary: String {
         let asked = questions.first.map {
-            " \(eventText($0.name, limit: longestName)) \(recordTypeName($0.type))"
+            " \(eventText($0.name, limit: longestName)) \($0.type.word)"
         }
-        let rest = isResponse ? " \(responseCodeName(responseCode)), \(answers.count) answers" : ""
+        let rest = isResponse ? " \(responseCodeWord), \(answers.count) answers" : ""
         return (isResponse ? "response" : "request") + (asked ?? "") + rest
     }
 }
@@ -71,7 +71,7 @@ extension DNSMessage {
 extension DNSQuestion {
     fileprivate var eve: JSONValue {
         .object([
-            ("rrname", eventValue(name, limit: longestName)), ("rrtype", .string(recordTypeName(type))),
+            ("rrname", eventValue(name, limit: longestName)), ("rrtype", .string(type.word)),
         ])
     }
 }
@@ -80,7 +80,7 @@ extension DNSResource {
     fileprivate var eve: JSONValue {
         var members = EventMembers()
         members.add("rrname", eventValue(name, limit: longestName))
-        members.add("rrtype", .string(recordTypeName(type)))
+        members.add("rrtype", .string(type.word))
         members.add("ttl", .integer(Int64(ttl)))
         switch data {
         case .startOfAuthority(let authority): members.add("soa", authority.eve)
@@ -124,4 +124,14 @@ extension DNSAuthority {
             ("expire", .integer(Int64(expire))), ("minimum", .integer(Int64(minimum))),
         ])
     }
+}
+
+extension DNSType {
+    /// "A", "AAAA"; types without a name as RFC 3597 writes them: "TYPE65400".
+    fileprivate var word: String { name ?? "TYPE\(rawValue)" }
+}
+
+extension DNSMessage {
+    /// "NOERROR", "NXDOMAIN"; codes without a name by their number.
+    fileprivate var responseCodeWord: String { responseCodeName ?? String(responseCode) }
 }

@@ -58,6 +58,27 @@ public final class PayloadInspector {
         tell(into: &outcome) { tracker.finish() }
     }
 
+    /// The counters of every step so far, as a `stats` event.
+    /// - Parameter timeNanoseconds: the event's time, since 1970-01-01T00:00Z.
+    public func stats(at timeNanoseconds: Int64) -> InspectionEvent {
+        InspectionStatistics(
+            inspection: consumer.counters, streams: tracker.counters, detection: consumer.detector.counters,
+            matching: consumer.signatures.compactMap { $0?.matcher.counters }, openFlows: tracker.flowCount
+        ).event(at: timeNanoseconds)
+    }
+
+    /// What each signature cost, dearest first; empty unless the plan's engines were made to measure it.
+    public var signatureCosts: [InspectedSignatureCost] {
+        let costs = zip(plan.inspectors, consumer.signatures).flatMap { inspector, signatures in
+            (signatures?.matcher.profile ?? []).compactMap { cost -> InspectedSignatureCost? in
+                guard cost.count > 0, let engine = signatures?.engine else { return nil }
+                return InspectedSignatureCost(
+                    inspector: inspector.name, signature: engine.signatures[cost.signature], cost: cost)
+            }
+        }
+        return costs.sorted { ($1.nanoseconds, $0.id.sid) < ($0.nanoseconds, $1.id.sid) }
+    }
+
     /// The consumer writes into the caller's memory while it is called.
     private func tell(into outcome: inout InspectionOutcome, _ body: () -> Void) {
         swap(&outcome, &consumer.outcome)
