@@ -33,6 +33,16 @@ let package = Package(
             providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "GuardABI", path: "xdp/abi"),
 
+        // Protocol detection: nDPI, and the comparison with ndpiReader that scripts run.
+        .systemLibrary(
+            name: "CNDPI", path: "Sources/CLibraries/CNDPI", pkgConfig: "libndpi",
+            providers: [.apt(["libndpi-dev"])]),
+        step("ProtocolDetection", ["Diagnostics", "CNDPI"]),
+        .executableTarget(
+            name: "detection", dependencies: ["ProtocolDetection", "Capture", "TestSupport"],
+            path: "Tests/Detection", swiftSettings: strict),
+        tests("ProtocolDetectionTests", ["ProtocolDetection", "detection"]),
+
         // The XDP program, compiled by the toolchain's clang and embedded.
         .executableTarget(name: "bpfembed", path: "Sources/Plugins/bpfembed", swiftSettings: strict),
         .plugin(
