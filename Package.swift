@@ -42,6 +42,15 @@ let package = Package(
             providers: [.apt(["libgcrypt20-dev"])]),
         step("Protocols", ["NetworkTypes", "CHTP", "CGcrypt"]),
         tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture"]),
+        // Protocol detection: nDPI, and the comparison with ndpiReader that scripts run.
+        .systemLibrary(
+            name: "CNDPI", path: "Sources/CLibraries/CNDPI", pkgConfig: "libndpi",
+            providers: [.apt(["libndpi-dev"])]),
+        step("ProtocolDetection", ["Diagnostics", "CNDPI"]),
+        .executableTarget(
+            name: "detection", dependencies: ["ProtocolDetection", "Capture", "TestSupport"],
+            path: "Tests/Detection", swiftSettings: strict),
+        tests("ProtocolDetectionTests", ["ProtocolDetection", "detection"]),
 
         // The XDP program, compiled by the toolchain's clang and embedded.
         .executableTarget(name: "bpfembed", path: "Sources/Plugins/bpfembed", swiftSettings: strict),
