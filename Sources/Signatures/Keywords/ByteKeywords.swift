@@ -72,8 +72,10 @@ private func checkField(
 ) throws(RuleProblem) {
     guard case .literal(let count) = field.count else { return }
     let most: Int64 = field.text == nil ? 8 : 23
-    guard (low...most).contains(count) else {
-        throw RuleProblem(option.name, value: part, expected: "\(low) to \(most) bytes")
+    // A text of no stated length ends with its digits: "byte_test:0,>,99,0,string,dec".
+    let least = field.text == nil ? low : 0
+    guard (least...most).contains(count) else {
+        throw RuleProblem(option.name, value: part, expected: "\(least) to \(most) bytes")
     }
 }
 

@@ -37,7 +37,9 @@ private func pcre(_ draft: inout SignatureDraft, _ option: RuleOption) throws(Ru
         buffer = try readFlag(text[index...index], into: &match, draft) ?? buffer
     }
     match.captures = try captures(parts)
-    if let buffer, let sticky = draft.sticky, sticky.buffer != buffer, !draft.isSnort3 {
+    // Q is the response's body, which file.data holds as well.
+    let isBody = buffer == .httpResponseBody && draft.sticky?.buffer == .fileData
+    if let buffer, let sticky = draft.sticky, sticky.buffer != buffer, !isBody, !draft.isSnort3 {
         throw RuleProblem(
             "buffer-conflict", "the expression's flags name '\(buffer.rawValue)', the sticky buffer is "
                 + "'\(sticky.buffer.rawValue)'", at: option.place, help: "delete one of both")
