@@ -47,7 +47,10 @@ public enum Buffer: String, Sendable, CaseIterable, Hashable {
     /// Bodies as files, decompressed, in both directions.
     case fileData = "file.data"
     // DNS
+    /// Names asked for, in queries alone.
     case dnsQuery = "dns.query"
+    /// Names asked for, in queries and in answers.
+    case dnsQuestionName = "dns.queries.rrname"
     case dnsResponseName = "dns.response.rrname"
     case dnsAnswerName = "dns.answers.rrname"
     case dnsAuthorityName = "dns.authorities.rrname"
@@ -75,7 +78,7 @@ public enum Buffer: String, Sendable, CaseIterable, Hashable {
     case sshSoftware = "ssh.software"
 
     /// What a buffer belongs to; nil for packet buffers.
-    public enum Owner: Sendable { case http, dns, tls, quic, ssh }
+    public enum Owner: String, Sendable { case http, file, dns, tls, quic, ssh }
 
     /// Ways a buffer's bytes go.
     public enum Directions: Sendable { case toServer, toClient, both }
@@ -86,7 +89,10 @@ extension Buffer {
     public var owner: Owner? {
         switch self {
         case .payload, .ipv4Header, .ipv6Header, .tcpHeader, .udpHeader, .icmpv4Header, .icmpv6Header: nil
-        case .dnsQuery, .dnsResponseName, .dnsAnswerName, .dnsAuthorityName, .dnsAdditionalName: .dns
+        case .fileData: .file
+        case .dnsQuery, .dnsQuestionName, .dnsResponseName, .dnsAnswerName, .dnsAuthorityName,
+            .dnsAdditionalName:
+            .dns
         case .tlsSNI, .tlsALPN, .tlsCertificateSubject, .tlsCertificateIssuer, .tlsCertificateSerial,
             .tlsCertificateFingerprint, .tlsCertificates, .tlsSubjectAltName, .tlsRandom, .tlsRandomTime,
             .tlsRandomBytes, .ja3Hash, .ja3String, .ja3sHash, .ja3sString, .ja4Hash:
@@ -102,7 +108,7 @@ extension Buffer {
         switch self {
         case .httpURI, .httpURIRaw, .httpMethod, .httpRequestLine, .httpRequestBody, .httpRequestHeader,
             .httpUserAgent, .httpHost, .httpHostRaw, .httpReferer, .httpAccept, .httpAcceptEncoding,
-            .httpAcceptLanguage, .tlsSNI, .ja3Hash, .ja3String, .ja4Hash, .quicSNI:
+            .httpAcceptLanguage, .dnsQuery, .tlsSNI, .ja3Hash, .ja3String, .ja4Hash, .quicSNI:
             .toServer
         case .httpStatusCode, .httpStatusMessage, .httpResponseLine, .httpResponseBody, .httpResponseHeader,
             .httpLocation, .httpServer, .ja3sHash, .ja3sString, .dnsResponseName, .dnsAnswerName,
@@ -116,8 +122,8 @@ extension Buffer {
     /// passes it whole.
     public var hasInstances: Bool {
         switch self {
-        case .httpRequestHeader, .httpResponseHeader, .dnsQuery, .dnsResponseName, .dnsAnswerName,
-            .dnsAuthorityName, .dnsAdditionalName, .tlsALPN, .tlsCertificates, .tlsSubjectAltName:
+        case .httpRequestHeader, .httpResponseHeader, .dnsQuery, .dnsQuestionName, .dnsResponseName,
+            .dnsAnswerName, .dnsAuthorityName, .dnsAdditionalName, .tlsALPN, .tlsCertificates, .tlsSubjectAltName:
             true
         default: false
         }
@@ -145,12 +151,25 @@ public enum Transform: Hashable, Sendable {
     case urlDecode
     /// XOR with a key that repeats; never empty.
     case xor([UInt8])
-    /// Base64 decoded by RFC 4648 or, less strict, RFC 2045; nil bytes: all.
-    case fromBase64(offset: Int, bytes: Int?, strict: Bool)
+    /// XOR from `offset` on with the `keyLength` bytes at `keyOffset` of the buffer itself; where they are not all
+    /// there, the buffer stays as it is.
+    case xorExtracted(offset: Int, keyLength: Int, keyOffset: Int)
+    /// Base64 decoded from `offset` on, `bytes` of it; nil: all.
+    case fromBase64(offset: Int, bytes: Int?, mode: Base64Mode)
     /// `strip_pseudo_headers`: HTTP/2's `:name` lines taken out.
     case stripPseudoHeaders
     /// `header_lowercase`: header names, not values, in lower case.
     case headerLowercase
     /// The registrable domain and the top level of a host name.
     case domain, topLevelDomain
+
+    /// What ends or spoils base64 text.
+    public enum Base64Mode: String, Sendable {
+        /// Decoding ends at the first character that is none of the alphabet.
+        case rfc4648
+        /// Other characters are passed over.
+        case rfc2045
+        /// Another character, or missing padding: nothing is decoded.
+        case strict
+    }
 }

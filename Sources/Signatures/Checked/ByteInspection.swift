@@ -6,7 +6,8 @@ public struct NumberField: Hashable, Sendable {
     /// Bases of numbers written in text.
     public enum Text: Int, Sendable { case octal = 8, decimal = 10, hexadecimal = 16 }
 
-    /// Bytes read: 1 to 8 binary, 1 to 23 as text; 0 (`byte_jump` only) reads nothing, and is 0.
+    /// Bytes read: 1 to 8 binary; 1 to 23 as text, 0 all digits that there are (at most 23). Binary 0
+    /// (`byte_jump` only) reads nothing, and the number is 0.
     public internal(set) var count: Operand
     /// From the start of the buffer, or from the position; may be negative where relative.
     public internal(set) var offset: Operand

@@ -10,17 +10,17 @@ public enum Operand: Hashable, Sendable {
 
 /// The inspections of one buffer, in order.
 ///
-/// The position starts at 0. Content, pcre, `byte_jump`, `byte_extract` and `byte_math` that hold move it behind
-/// what they matched; relative ones start from it. When a later relative one fails, the nearest earlier positive
-/// content or pcre that `isRetried` is tried at its next occurrence. Relative inspections without an
-/// earlier position have been made absolute.
+/// The position starts at 0. Content, pcre, `byte_jump`, `byte_extract` and `byte_math` that hold move it
+/// behind what they matched; relative ones start from it. When a later relative one fails, the nearest
+/// earlier positive content or pcre that `isRetried` is tried at its next occurrence. Relative inspections
+/// without an earlier position have been made absolute.
 public struct BufferMatches: Hashable, Sendable {
     public internal(set) var buffer: Buffer
     /// Applied one after the other to the buffer before it is inspected.
     public internal(set) var transforms: [Transform] = []
     /// Never empty.
     public internal(set) var inspections: [Inspection] = []
-    /// Whether only negated inspections stand here: then the group also holds where the buffer is not there.
+    /// Nothing here needs a byte (negated inspections, `bsize:0`): it also holds where the buffer is not there.
     public internal(set) var holdsWithoutBuffer = false
 
     init(_ buffer: Buffer) { self.buffer = buffer }
@@ -60,7 +60,8 @@ public struct ContentMatch: Hashable, Sendable {
     public internal(set) var isAtStart = false
     /// Its end is the buffer's end (`endswith`).
     public internal(set) var isAtEnd = false
-    /// A later relative inspection starts from where this one ended: when that fails, try the next occurrence.
+    /// A later relative inspection starts from where this one ended: when that fails, try the next
+    /// occurrence.
     public internal(set) var isRetried = false
     /// Payload as it came on the wire, where a decoder changed it.
     public internal(set) var isRaw = false

@@ -25,7 +25,7 @@ public enum BitMatch: Sendable {
 
 /// Fields of a packet that a number is compared with.
 public enum PacketField: Sendable {
-    case payloadSize, ttl, ipID, tcpSequence, tcpAcknowledgement, tcpWindow, tcpMaxSegmentSize
+    case payloadSize, ttl, typeOfService, ipID, tcpSequence, tcpAcknowledgement, tcpWindow, tcpMaxSegmentSize
     case icmpType, icmpCode, icmpID, icmpSequence, icmpv6MTU, fragmentOffset
 }
 
@@ -69,19 +69,28 @@ public struct TLSStates: OptionSet, Hashable, Sendable {
     public static let unknown = TLSStates(rawValue: 16)
 }
 
+/// Which of several records a test is about.
+public enum RecordChoice: Hashable, Sendable {
+    /// One of them, or all of them and at least one.
+    case any, all
+    /// The one at this place, from 0; from -1 backwards for the last ones.
+    case index(Int)
+}
+
 /// One test of a flow's protocol or of a transaction's fields.
 public enum ProtocolTest: Hashable, Sendable {
     /// How `app-layer-protocol` chooses whose recognition counts.
     public enum Side: Sendable { case direction, toServer, toClient, either, both, final, original }
 
-    /// The flow's protocol is this one (negated: is recognised, and is not). `isExact`: without what it includes.
+    /// The flow's protocol is this one (negated: is recognised, and is not). `isExact`: without what it
+    /// includes.
     case application(ApplicationProtocol, isNegated: Bool, side: Side, isExact: Bool)
     /// Payload bytes seen so far in a direction (`stream_size`).
     case streamSize(StreamDirection, NumberTest)
     case dnsOpcode(NumberTest)
     case dnsRcode(NumberTest)
-    /// A resource record's type: query or answer, by direction.
-    case dnsRRType(NumberTest)
+    /// The type of the message's questions or, to the client, answers.
+    case dnsRRType(NumberTest, RecordChoice)
     /// The record's version is one of them (negated: is none of them).
     case tlsVersion(TLSVersions, isNegated: Bool)
     case tlsState(TLSStates, isNegated: Bool)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checked form of one signature: what the matcher executes. In: the checker, which has settled every
-// meaning of the text. Out: plain values; names are numbers, buffers a closed list, order is the order to run.
+// meaning of the text. Out: plain values; names are numbers, buffers a closed list.
 import Diagnostics
 import NetworkTypes
 
@@ -36,7 +36,7 @@ public enum SignatureTarget: Sendable { case source, destination }
 
 /// On what the `payload` buffer of a TCP signature runs. UDP and all else: always `packet`.
 public enum PayloadScope: Sendable {
-    /// Each packet's own payload: `tcp-pkt`, `flow:no_stream`, and where a packet test such as `dsize` stands.
+    /// Each packet's own payload: `tcp-pkt`, `flow:no_stream`, and beside a packet test such as `dsize`.
     case packet
     /// The reassembled stream: `tcp-stream`, `flow:only_stream`, and TCP without offset or depth.
     case stream

@@ -3,16 +3,6 @@
 import Diagnostics
 import NetworkTypes
 
-/// Why a signature of the text is not in the set.
-public enum Refusal: Sendable, Hashable {
-    /// A keyword, buffer or protocol that is not supported; its name as written.
-    case unsupported(String)
-    /// The text is wrong.
-    case error
-    /// Another one with the same gid and sid has a higher revision, or came before with the same.
-    case superseded
-}
-
 /// The signatures of one or more files, in order of their texts, unique by gid and sid.
 public struct SignatureSet: Sendable {
     public internal(set) var signatures: [Signature] = []
@@ -49,8 +39,8 @@ public struct SignatureSettings: Sendable {
     public var portVariables: [String: String]
     /// Names of classes: short name to description and priority; they replace or join the built-in table.
     public var classifications: [String: Classification]
-    /// Events of protocol parsers that the inspector raises, as in "http.missing_host_header"; a signature that
-    /// waits for another one is unsupported.
+    /// Events of protocol parsers that the inspector raises, as in "http.missing_host_header"; a signature
+    /// that waits for another one is unsupported.
     public var events: Set<String>
 
     public init(

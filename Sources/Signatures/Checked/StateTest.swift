@@ -39,7 +39,7 @@ public enum BitScope: Hashable, Sendable {
 
 /// A test of what is remembered.
 public enum StateTest: Hashable, Sendable {
-    /// One of the bits is set (`isset`), or none is (`isNegated`: all of them are not set).
+    /// One of the bits is set (`isset a|b`); `isNegated`: one of them is not set (`isnotset a|b`).
     case bits([Int], BitScope, isNegated: Bool)
     /// A counter of the flow; it fails where the counter was never set.
     case integer(Int, IntegerComparison, IntegerOperand)
@@ -117,6 +117,12 @@ public struct DetectionFilter: Hashable, Sendable {
     public internal(set) var tracking: RateTracking
     public internal(set) var count: UInt32
     public internal(set) var seconds: UInt32
-    /// `unique_on`: of `count`, only those with a new port of this kind count; nil: all.
-    public internal(set) var uniqueOn: String?
+    /// `unique_on`: only matches with a port of this kind that was not seen before in the span count; nil: all.
+    public internal(set) var uniqueOn: Port?
+
+    /// Which of a packet's ports.
+    public enum Port: String, Sendable {
+        case source = "src_port"
+        case destination = "dst_port"
+    }
 }
