@@ -155,7 +155,8 @@ func `a random chain of contents holds where a search of all places says so`(_ s
     #expect(matcher.sids(text, header(.udp)) == [])
     #expect(matcher.counters.stepLimits == [:], "'b' is nowhere: no place of 'a' helps")
     #expect(matcher.sids(text + "b", header(.udp)) == [1])
-    let late = "alert udp any any -> any any (msg:\"m\"; content:\"a\"; content:\"a\"; distance:0; "
+    let late =
+        "alert udp any any -> any any (msg:\"m\"; content:\"a\"; content:\"a\"; distance:0; "
         + "content:\"a\"; distance:0; content:\"b\"; within:1; content:\"c\"; within:1; sid:1;)"
     let other = try freshMatcher(late)
     #expect(other.sids(String(repeating: "a", count: 2_000) + "bd-c", header(.udp)) == [])
