@@ -25,7 +25,9 @@ private func apply(_ transform: Transform, to bytes: [UInt8]) -> [UInt8] {
     case .sha256: bytes.withUnsafeBytes { Digest.sha256.of($0) }
     case .urlDecode: urlDecode(bytes)
     case .xor(let key): xor(bytes, key)
-    case .fromBase64(let offset, let count, let strict): fromBase64(bytes, offset, count, strict)
+    case .xorExtracted(let offset, let keyLength, let keyOffset):
+        xorExtracted(bytes, offset, keyLength, keyOffset)
+    case .fromBase64(let offset, let count, let mode): fromBase64(bytes, offset, count, mode)
     case .stripPseudoHeaders: joinedLines(bytes) { $0.first == UInt8(ascii: ":") ? nil : Array($0) }
     case .headerLowercase: joinedLines(bytes, headerNameLowercased)
     case .domain: registrableDomain(bytes)
@@ -87,30 +89,52 @@ private func xor(_ bytes: [UInt8], _ key: [UInt8]) -> [UInt8] {
     return result
 }
 
-private func fromBase64(_ bytes: [UInt8], _ offset: Int, _ count: Int?, _ strict: Bool) -> [UInt8] {
+/// The key stands in the buffer itself.
+private func xorExtracted(_ bytes: [UInt8], _ offset: Int, _ length: Int, _ keyOffset: Int) -> [UInt8] {
+    guard offset >= 0, keyOffset >= 0, length > 0, keyOffset <= bytes.count,
+        length <= bytes.count - keyOffset, offset <= bytes.count
+    else { return bytes }
+    return bytes[..<offset] + xor(Array(bytes[offset...]), Array(bytes[keyOffset..<keyOffset + length]))
+}
+
+private func fromBase64(
+    _ bytes: [UInt8], _ offset: Int, _ count: Int?, _ mode: Transform.Base64Mode
+) -> [UInt8] {
     guard offset >= 0, offset <= bytes.count else { return [] }
     let available = bytes.count - offset
     let end = offset + min(available, max(0, count ?? available))
-    return bytes[offset..<end].withUnsafeBytes { decodeBase64($0, strict: strict) }
+    return bytes[offset..<end].withUnsafeBytes { decodeBase64($0, mode: mode) }
 }
 
-/// RFC 4648 when strict: it ends at the first byte that is none of the alphabet; else such bytes are
-/// passed over, as RFC 2045 has it. At most 64 KiB.
-func decodeBase64(_ text: UnsafeRawBufferPointer, strict: Bool) -> [UInt8] {
+/// Base64 text to at most 64 KiB.
+func decodeBase64(_ text: UnsafeRawBufferPointer, mode: Transform.Base64Mode) -> [UInt8] {
     var result: [UInt8] = []
     var bits: UInt32 = 0
     var bitCount: UInt32 = 0
-    for byte in text {
-        guard byte != UInt8(ascii: "="), result.count < mostBase64Bytes else { break }
-        guard let value = base64Value(byte) else {
-            if strict { break } else { continue }
+    var digits = 0
+    var end = 0
+    while end < text.count, text[end] != UInt8(ascii: "="), result.count < mostBase64Bytes {
+        let value = base64Value(text[end])
+        end += 1
+        guard let value else {
+            switch mode {
+            case .rfc2045: continue
+            case .rfc4648: return result
+            case .strict: return []
+            }
         }
+        digits += 1
         bits = bits << 6 | UInt32(value)
         bitCount += 6
         if bitCount >= 8 {
             bitCount -= 8
             result.append(UInt8(truncatingIfNeeded: bits >> bitCount))
         }
+    }
+    if mode == .strict {
+        let padding = text[end...]
+        let isWhole = (digits + padding.count) % 4 == 0 && padding.count <= 2
+        return isWhole && padding.allSatisfy { $0 == UInt8(ascii: "=") } ? result : []
     }
     return result
 }

@@ -187,7 +187,7 @@ extension ChainRunner {
         guard !overflow, start >= 0, start <= bytes.count else { return .failsHere }
         let available = bytes.count - start
         let text = bytes[start..<start + min(available, step.decode.bytes ?? available)]
-        let decoded = decodeBase64(UnsafeRawBufferPointer(rebasing: text), strict: false)
+        let decoded = decodeBase64(UnsafeRawBufferPointer(rebasing: text), mode: .rfc2045)
         guard !decoded.isEmpty else { return .failsHere }
         guard !step.steps.isEmpty else { return run(rest, from: position) }
         let (outer, outerOffset) = (bytes, streamOffset)
@@ -207,9 +207,12 @@ extension ChainRunner {
         let base = field.isRelative ? position : 0
         let (start, overflow) = base.addingReportingOverflow(value(field.offset))
         guard !overflow else { return nil }
+        var count = value(field.count)
+        // All the digits that there are.
+        if count == 0, field.text != nil { count = min(23, max(0, bytes.count - max(0, start))) }
         return readField(
             FieldPlace(
-                start: start, count: value(field.count), isLittleEndian: field.isLittleEndian,
+                start: start, count: count, isLittleEndian: field.isLittleEndian,
                 text: field.text, bitmask: field.bitmask), in: bytes)
     }
 

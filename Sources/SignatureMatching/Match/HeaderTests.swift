@@ -70,7 +70,7 @@ func protocolTestHolds(_ test: ProtocolTest, _ subject: Subject) -> Bool {
     case .streamSize(let direction, let number): return holds(number, direction, header)
     case .dnsOpcode(let number): return (fields?.dnsOpcode).map { number.holds(UInt64($0)) } ?? false
     case .dnsRcode(let number): return (fields?.dnsRcode).map { number.holds(UInt64($0)) } ?? false
-    case .dnsRRType(let number): return fields?.dnsRecordTypes.contains { number.holds(UInt64($0)) } ?? false
+    case .dnsRRType(let number, let choice): return holds(number, choice, fields?.dnsRecordTypes ?? [])
     case .tlsVersion(let wanted, let isNegated):
         guard let versions = fields?.tlsVersion, !versions.isEmpty else { return false }
         return versions.isDisjoint(with: wanted) == isNegated
@@ -81,6 +81,16 @@ func protocolTestHolds(_ test: ProtocolTest, _ subject: Subject) -> Bool {
         guard let version = fields?.sshVersion, !version.isEmpty else { return false }
         return version == wanted || orCompatible && version.elementsEqual("1.99".utf8)
     case .event(let name): return fields?.events.contains(name) ?? false
+    }
+}
+
+private func holds(_ test: NumberTest, _ choice: RecordChoice, _ types: [UInt16]) -> Bool {
+    switch choice {
+    case .any: return types.contains { test.holds(UInt64($0)) }
+    case .all: return !types.isEmpty && types.allSatisfy { test.holds(UInt64($0)) }
+    case .index(let place):
+        let index = place < 0 ? types.count + place : place
+        return types.indices.contains(index) && test.holds(UInt64(types[index]))
     }
 }
 

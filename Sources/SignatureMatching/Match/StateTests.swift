@@ -9,9 +9,9 @@ extension SignatureMatcher {
         switch test {
         case .bits(let names, .flow, let isNegated):
             guard let flow = subject.flow else { return false }
-            return names.contains { flow.hasBit(UInt32(clamping: $0)) } != isNegated
+            return names.contains { flow.hasBit(UInt32(clamping: $0)) != isNegated }
         case .bits(let names, let scope, let isNegated):
-            return names.contains { memory.hasBit($0, scope, subject.packet.header) } != isNegated
+            return names.contains { memory.hasBit($0, scope, subject.packet.header) != isNegated }
         case .integer(let name, let comparison, let operand):
             guard let value = subject.flow?.integer(UInt32(clamping: name)),
                 let other = resolved(operand, subject)

@@ -10,6 +10,9 @@ public final class MatchMemory {
     /// Bits of hosts and pairs, and counted rates, that are kept, each.
     public static let most = 65_536
 
+    /// Ports that one rate tells apart.
+    private static let mostPorts = 256
+
     /// What was not remembered for want of room.
     public internal(set) var refused: UInt64 = 0
 
@@ -37,6 +40,8 @@ public final class MatchMemory {
         var count: UInt32
         var next: UInt64
         var seconds: UInt32
+        /// Ports that were seen in the span, where only new ones count.
+        var ports: Set<UInt16> = []
 
         func isRunning(at now: Int64) -> Bool { now &- start <= Int64(seconds) * 1_000_000_000 }
     }
@@ -106,8 +111,9 @@ extension MatchMemory {
     /// Whether a match counts: false up to the filter's count within its span.
     func passes(_ filter: DetectionFilter, of signature: Signature, _ header: PacketHeader) -> Bool {
         let key = MatchMemory.key(signature, filter.tracking, isFilter: true, header)
-        guard let rate = count(key, seconds: filter.seconds, header.timeNanoseconds) else { return false }
-        return rate > filter.count
+        let port = filter.uniqueOn.map { $0 == .source ? header.sourcePort : header.destinationPort }
+        let rate = count(key, seconds: filter.seconds, header.timeNanoseconds, port: port)
+        return rate.map { $0 > filter.count } ?? false
     }
 
     func answer(_ threshold: Threshold, of signature: Signature, _ header: PacketHeader) -> RateAnswer {
@@ -127,12 +133,19 @@ extension MatchMemory {
     }
 
     /// The count with this match within the span that is running; nil: there is no room to count.
-    private func count(_ key: RateKey, seconds: UInt32, _ now: Int64) -> UInt32? {
+    private func count(
+        _ key: RateKey, seconds: UInt32, _ now: Int64, port: UInt16? = nil
+    ) -> UInt32? {
         guard var rate = room(key, seconds, now) else { return nil }
         let (age, overflow) = now.subtractingReportingOverflow(rate.start)
         if overflow || age > Int64(seconds) * 1_000_000_000 {
             rate.start = now
             rate.count = 0
+            rate.ports = []
+        }
+        if let port {
+            if rate.ports.contains(port) { return rate.count }
+            if rate.ports.count < MatchMemory.mostPorts { rate.ports.insert(port) }
         }
         rate.count = rate.count == .max ? .max : rate.count + 1
         rates[key] = rate

@@ -50,6 +50,8 @@ public struct PacketFields: Sendable {
     public var payloadSize: UInt32?
     /// IPv4 time to live or IPv6 hop limit.
     public var ttl: UInt8?
+    /// IPv4 type of service or IPv6 traffic class, all 8 bits.
+    public var typeOfService: UInt8?
     public var ipID: UInt16?
     /// Bits: 1 more fragments, 2 don't fragment, 4 reserved.
     public var fragmentBits: UInt8?
@@ -75,6 +77,7 @@ public struct PacketFields: Sendable {
         switch field {
         case .payloadSize: payloadSize.map(UInt64.init)
         case .ttl: ttl.map(UInt64.init)
+        case .typeOfService: typeOfService.map(UInt64.init)
         case .ipID: ipID.map(UInt64.init)
         case .tcpSequence: tcpSequence.map(UInt64.init)
         case .tcpAcknowledgement: tcpAcknowledgement.map(UInt64.init)
