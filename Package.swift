@@ -33,6 +33,25 @@ let package = Package(
             providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "GuardABI", path: "xdp/abi"),
 
+        // What the application protocols' parsers need.
+        .systemLibrary(
+            name: "CHTP", path: "Sources/CLibraries/CHTP", pkgConfig: "htp",
+            providers: [.apt(["libhtp-dev"])]),
+        .systemLibrary(
+            name: "CGcrypt", path: "Sources/CLibraries/CGcrypt", pkgConfig: "libgcrypt",
+            providers: [.apt(["libgcrypt20-dev"])]),
+        step("Protocols", ["NetworkTypes", "CHTP", "CGcrypt"]),
+        tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture"]),
+        // Protocol detection: nDPI, and the comparison with ndpiReader that scripts run.
+        .systemLibrary(
+            name: "CNDPI", path: "Sources/CLibraries/CNDPI", pkgConfig: "libndpi",
+            providers: [.apt(["libndpi-dev"])]),
+        step("ProtocolDetection", ["Diagnostics", "CNDPI"]),
+        .executableTarget(
+            name: "detection", dependencies: ["ProtocolDetection", "Capture", "TestSupport"],
+            path: "Tests/Detection", swiftSettings: strict),
+        tests("ProtocolDetectionTests", ["ProtocolDetection", "detection"]),
+
         // The XDP program, compiled by the toolchain's clang and embedded.
         .executableTarget(name: "bpfembed", path: "Sources/Plugins/bpfembed", swiftSettings: strict),
         .plugin(
@@ -80,6 +99,16 @@ let package = Package(
             path: "Tests/Confined", swiftSettings: strict),
         tests("SandboxTests", ["Sandbox", "confined"]),
         tests("InspectorProcessTests", ["InspectorProcess", "NetworkTypes", "confined"]),
+        // sample -> flows -> streams -> protocols -> signatures -> findings and events
+        step(
+            "Inspection",
+            [
+                "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "Protocols", "Signatures",
+            ]),
+        // sample -> IP packets -> flows -> streams -> signatures -> findings
+        step("Signatures", ["NetworkTypes", "Diagnostics"]),
+        // sample -> packets -> flows -> ordered streams
+        step("Streams", ["NetworkTypes"]),
 
         step(
             "Service",
@@ -88,6 +117,15 @@ let package = Package(
                 "NetworkTypes",
                 "Diagnostics", "JSONOutput", "GuardABI",
             ]),
+        // signatures -> prefilter and matching over buffers
+        .systemLibrary(
+            name: "CHyperscan", path: "Sources/CLibraries/CHyperscan", pkgConfig: "libhs",
+            providers: [.apt(["libhyperscan-dev"])]),
+        .systemLibrary(
+            name: "CPCRE2", path: "Sources/CLibraries/CPCRE2", pkgConfig: "libpcre2-8",
+            providers: [.apt(["libpcre2-dev"])]),
+        step("SignatureMatching", ["Signatures", "NetworkTypes", "CHyperscan", "CPCRE2", "CGcrypt"]),
+
         .executableTarget(
             name: "guardbench",
             dependencies: [
@@ -135,6 +173,9 @@ let package = Package(
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
         tests(
+            "InspectionTests",
+            ["Inspection", "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "Capture"]),
+        tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
         tests("ServiceTests", ["Service", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
@@ -146,6 +187,9 @@ let package = Package(
                 "Diagnostics", "NetworkTypes",
             ]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
+        tests(
+            "SignatureMatchingTests",
+            ["SignatureMatching", "Signatures", "NetworkTypes", "Diagnostics", "CPCRE2"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"], exclude: ["cases"]),
         tests(

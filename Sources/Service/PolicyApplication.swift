@@ -2,6 +2,7 @@
 // `apply`: a policy file becomes the running generation, or nothing changes.
 import Dataplane
 import Diagnostics
+import Inspection
 import Foundation
 import MapCompiler
 import NetworkTypes
@@ -41,14 +42,10 @@ public struct ApplyOutcome: Sendable {
 /// A checked policy whose own tests pass and that needs nothing the datapath lacks.
 /// - Parameter warn: takes rendered warnings and notes.
 public func loadRunnablePolicy(_ path: String, warn: (String) -> Void) throws -> CheckedPolicy {
-    let report = loadPolicy(path: path)
+    let report = loadPolicy(path: path).checkingInspectors()
     guard let policy = report.policy else {
         throw ServiceError(
             ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)
-    }
-    let unsupported = policy.unsupported.map(notYetSupported)
-    guard unsupported.isEmpty else {
-        throw ServiceError(.unavailable, unsupported.map { $0.rendered() }.joined(), isDiagnostics: true)
     }
     warn(report.rendered())
     return policy
@@ -197,11 +194,4 @@ private func absolutePath(_ path: String) -> String {
     guard let resolved = realpath(path, nil) else { return path }
     defer { free(resolved) }
     return String(cString: resolved)
-}
-
-/// An error for a key that is checked but that the datapath does not have yet.
-private func notYetSupported(_ use: UnsupportedUse) -> Diagnostic {
-    Diagnostic(
-        id: "not-yet-supported", "'\(use.key)' is not yet supported by the datapath", at: use.range,
-        help: "the policy is checked, but cannot be applied or replayed with it")
 }
