@@ -60,6 +60,10 @@ public struct GenerationInfo: Sendable {
         public var limits: [LimitInfo] = []
         /// Failsafe entries in the policy's order; nil in descriptions of earlier versions.
         public var failsafe: [Failsafe]?
+        /// By their position in the policy; nil in descriptions of earlier versions.
+        public var inspectors: [InspectorInfo]?
+        /// Sets that `run` reads again; nil in descriptions of earlier versions.
+        public var refreshes: [SetRefresh]?
 
         public init(
             policy: String, file: String, mode: String, appliedNanoseconds: Int64, user: UInt32,

@@ -38,6 +38,8 @@ public struct StatusReport: Sendable {
     public var totals: ReasonCount
     /// What the program sent by itself, and what it withheld.
     public var answers = AnswerCounts()
+    /// What `run` says; nil: none serves this network namespace.
+    public var run: RunReport?
 }
 
 /// - Parameter measureMilliseconds: how long program run time is measured; 0: not at all.
@@ -71,6 +73,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
     report.buckets = try state.bucketFill(now: programClock())
     report.lostEvents = try state.lostEvents()
     report.answers = try state.answerCounts()
+    report.run = try runReport()
     report.totals = try state.reasonCounts().flatMap(\.values).reduce(ReasonCount(), +)
     return report
 }

@@ -56,6 +56,7 @@ extension StatusReport {
         if lostBans > 0 { lines.append("bans: \(lostBans) found no room") }
         lines += answers.lines
         if let buckets { lines.append(buckets.line) }
+        if let run { lines += run.lines(now: now) } else if policy.inspects { lines.append(missingRunLine) }
         if lostEvents > 0 { lines.append("log: \(lostEvents) packets were not logged, as nobody read") }
         return lines
     }
@@ -102,7 +103,7 @@ extension StatusReport {
                         ])
                     })
             ), ("buckets", buckets?.json ?? .null), ("events_lost", .unsigned(lostEvents)),
-            ("bans_lost", .unsigned(lostBans)), ("answers", answers.json),
+            ("bans_lost", .unsigned(lostBans)), ("answers", answers.json), ("run", run?.json ?? .null),
         ])
     }
 }
