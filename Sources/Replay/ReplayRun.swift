@@ -36,7 +36,7 @@ public struct ReplaySummary: Sendable, Hashable {
 }
 
 /// Judges frames as this host would meet them.
-public struct ReplayRun<Engine: ReplayEngine> {
+public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
     public private(set) var summary = ReplaySummary()
     private var engine: Engine
     private let hosts: [Prefix]
@@ -61,11 +61,24 @@ public struct ReplayRun<Engine: ReplayEngine> {
         let headers = decoder.describe(frame.bytes)
         let isOutbound =
             isSent || headers.map { headers in hosts.contains { $0.contains(headers.source) } } ?? false
-        if isOutbound { try engine.send(frame) }
-        let judgement = isOutbound ? Judgement(.pass, .outbound) : try engine.judge(frame)
+        let judgement = isOutbound ? try outbound(frame) : try engine.judge(frame)
         summary.add(judgement)
         return ReplayedPacket(
             number: frame.number, timeNanoseconds: frame.timeNanoseconds, length: frame.originalLength,
             flow: headers?.flowText ?? "", judgement: judgement, isOutbound: isOutbound)
+    }
+
+    private mutating func outbound(_ frame: CapturedFrame) throws -> Judgement {
+        var judgement = Judgement(.pass, .outbound)
+        judgement.sample = try engine.send(frame)
+        return judgement
+    }
+
+    public mutating func ban(_ prefix: Prefix, for duration: UInt64?) throws {
+        try engine.ban(prefix, for: duration)
+    }
+
+    public mutating func dropFlow(_ flow: FlowEnds, for duration: UInt64?) throws {
+        try engine.dropFlow(flow, for: duration)
     }
 }

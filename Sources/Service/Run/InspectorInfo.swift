@@ -50,5 +50,5 @@ extension GenerationInfo {
     }
 
     /// Whether some rule inspects.
-    public var inspects: Bool { header.inspectors?.contains { !$0.ruleSlots.isEmpty } ?? false }
+    public var inspects: Bool { header.inspectorBounds?.contains { !$0.ruleSlots.isEmpty } ?? false }
 }

@@ -41,7 +41,7 @@ final class RunningGeneration {
         setup = WorkerSetup(
             program: WorkerProgram(
                 path: "/proc/self/exe", arguments: ["inspector-worker"] + job.arguments), given: given,
-            inspectors: (info.header.inspectors ?? []).map(\.bounds))
+            inspectors: (info.header.inspectorBounds ?? []).map(\.bounds))
     }
 
     deinit { for descriptor in given { close(descriptor) } }
@@ -57,7 +57,7 @@ final class RunningGeneration {
     func goesOn(as info: GenerationInfo, programID: UInt32) -> Bool {
         guard self.info.header.appliedNanoseconds == info.header.appliedNanoseconds,
             self.info.header.file == info.header.file,
-            self.info.header.inspectors == info.header.inspectors
+            self.info.header.inspectorBounds == info.header.inspectorBounds
         else { return false }
         self.programID = programID
         return true
