@@ -84,7 +84,7 @@ let package = Package(
             "Replay",
             [
                 "Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane",
-                "NativeDatapath", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
+                "NativeDatapath", "Inspection", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
             ]),
 
         // The inspector as a process of its own, and what keeps it running.
@@ -103,7 +103,8 @@ let package = Package(
         step(
             "Inspection",
             [
-                "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "Protocols", "Signatures",
+                "Streams", "ProtocolDetection", "Protocols", "Signatures", "SignatureMatching",
+                "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput",
             ]),
         // sample -> IP packets -> flows -> streams -> signatures -> findings
         step("Signatures", ["NetworkTypes", "Diagnostics"]),
@@ -114,8 +115,9 @@ let package = Package(
             "Service",
             [
                 "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane", "ReferenceFirewall",
-                "NetworkTypes",
+                "Inspection", "NetworkTypes",
                 "Diagnostics", "JSONOutput", "GuardABI",
+                "InspectorProcess", "Sandbox", "SignatureMatching",
             ]),
         // signatures -> prefilter and matching over buffers
         .systemLibrary(
@@ -136,8 +138,8 @@ let package = Package(
         .executableTarget(
             name: "xdpguard",
             dependencies: [
-                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane",
-                "Capture",
+                "Service", "Replay", "Inspection", "PolicyLanguage", "PolicyAnalysis", "MapCompiler",
+                "Dataplane", "Capture",
                 "NetworkTypes",
                 "Diagnostics", "JSONOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -174,7 +176,10 @@ let package = Package(
         tests("JSONOutputTests", ["JSONOutput"]),
         tests(
             "InspectionTests",
-            ["Inspection", "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "Capture"]),
+            [
+                "Inspection", "Streams", "Protocols", "Signatures", "SignatureMatching", "PolicyLanguage",
+                "NetworkTypes", "Diagnostics", "JSONOutput", "Capture",
+            ]),
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),

@@ -61,10 +61,11 @@ extension SampleConsumer {
         _ response: Finding.Response, _ cause: Finding.Cause, _ context: MatchContext, _ way: FlowDirection
     ) {
         let state = context.flow?.attachment
-        outcome.findings.append(
-            Finding(
-                response, cause: cause, rule: state?.rule ?? rule,
-                inspector: UInt32(clamping: state?.inspector ?? inspector), timeNanoseconds: context.time))
+        var finding = Finding(
+            response, cause: cause, rule: state?.rule ?? rule,
+            inspector: UInt32(clamping: state?.inspector ?? inspector), timeNanoseconds: context.time)
+        finding.flow = context.flow.map { FlowTuple($0.start) }
+        outcome.findings.append(finding)
         guard response != .alert, let flow = context.flow, !flow.attachment.isDropped else { return }
         flow.attachment.isDropped = true
         if let packet = context.packet { writeDrop(packet, way, flow, reason: "rules") }

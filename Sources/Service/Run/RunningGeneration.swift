@@ -4,6 +4,7 @@
 import Dataplane
 import Glibc
 import InspectorProcess
+import NetworkTypes
 
 /// One generation, for as long as it runs.
 final class RunningGeneration {
@@ -20,6 +21,7 @@ final class RunningGeneration {
     ) throws {
         self.info = info
         self.programID = programID
+        let verifies = try !datapath.attachments().contains { $0.interface.leavesChecksums }
         guard info.inspects, let state = try SharedState.open(datapath.pins),
             let ring = try state.sampleRing(), let sampled = try datapath.sampledFlows()
         else {
@@ -35,9 +37,10 @@ final class RunningGeneration {
         }
         self.sampled = sampled
         given = [ring.descriptor, description]
-        let job = WorkerJob(
+        var job = WorkerJob(
             user: request.user, memoryBytes: request.memoryBytes, ringBytes: ring.bytes,
             inspectorsSeed: sampled.inspectorsSeed)
+        job.verifiesChecksums = verifies
         setup = WorkerSetup(
             program: WorkerProgram(
                 path: "/proc/self/exe", arguments: ["inspector-worker"] + job.arguments), given: given,

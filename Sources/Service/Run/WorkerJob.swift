@@ -12,6 +12,9 @@ public struct WorkerJob: Sendable, Equatable {
     /// Which inspectors samples count in: others' samples are stale.
     public var inspectorsSeed: UInt64
 
+    /// Packets with wrong checksums are not inspected, as nobody takes them.
+    public var verifiesChecksums = true
+
     public init(user: UInt32, memoryBytes: UInt64, ringBytes: Int, inspectorsSeed: UInt64) {
         self.user = user
         self.memoryBytes = memoryBytes
@@ -24,7 +27,7 @@ public struct WorkerJob: Sendable, Equatable {
         [
             "--user", String(user), "--memory", String(memoryBytes), "--ring", String(ringBytes), "--seed",
             String(inspectorsSeed),
-        ]
+        ] + (verifiesChecksums ? [] : ["--any-checksums"])
     }
 }
 

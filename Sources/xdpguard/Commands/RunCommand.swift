@@ -61,10 +61,12 @@ struct InspectorWorker: ParsableCommand {
     @Option(name: .long) var memory: UInt64
     @Option(name: .long) var ring: Int
     @Option(name: .long) var seed: UInt64
+    @Flag(name: .long) var anyChecksums = false
 
     func run() throws {
-        let status = runInspector(
-            WorkerJob(user: user, memoryBytes: memory, ringBytes: ring, inspectorsSeed: seed))
+        var job = WorkerJob(user: user, memoryBytes: memory, ringBytes: ring, inspectorsSeed: seed)
+        job.verifiesChecksums = !anyChecksums
+        let status = runInspector(job)
         throw ExitCode(status.rawValue)
     }
 }
