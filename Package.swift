@@ -84,14 +84,15 @@ let package = Package(
             "Replay",
             [
                 "Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane",
-                "NativeDatapath", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
+                "NativeDatapath", "Inspection", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
             ]),
 
         // sample -> flows -> streams -> protocols -> signatures -> findings and events
         step(
             "Inspection",
             [
-                "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "Protocols", "Signatures",
+                "Streams", "ProtocolDetection", "Protocols", "Signatures", "SignatureMatching",
+                "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput",
             ]),
         // sample -> IP packets -> flows -> streams -> signatures -> findings
         step("Signatures", ["NetworkTypes", "Diagnostics"]),
@@ -102,7 +103,7 @@ let package = Package(
             "Service",
             [
                 "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane", "ReferenceFirewall",
-                "NetworkTypes",
+                "Inspection", "NetworkTypes",
                 "Diagnostics", "JSONOutput", "GuardABI",
             ]),
         // signatures -> prefilter and matching over buffers
@@ -124,8 +125,8 @@ let package = Package(
         .executableTarget(
             name: "xdpguard",
             dependencies: [
-                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane",
-                "Capture",
+                "Service", "Replay", "Inspection", "PolicyLanguage", "PolicyAnalysis", "MapCompiler",
+                "Dataplane", "Capture",
                 "NetworkTypes",
                 "Diagnostics", "JSONOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -162,7 +163,10 @@ let package = Package(
         tests("JSONOutputTests", ["JSONOutput"]),
         tests(
             "InspectionTests",
-            ["Inspection", "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "Capture"]),
+            [
+                "Inspection", "Streams", "Protocols", "Signatures", "SignatureMatching", "PolicyLanguage",
+                "NetworkTypes", "Diagnostics", "JSONOutput", "Capture",
+            ]),
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
