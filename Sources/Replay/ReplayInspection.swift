@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step "inspect" of a replay: sampled frames to the inspector, its findings back to the evaluator. In: a frame and its
-// judgement. Out: EVE events; bans and dropped flows for the packets behind it.
+// Step "inspect" of a replay: sampled frames to the inspector, its findings back to the evaluator. In: a
+// frame and its judgement. Out: EVE events; bans and dropped flows for the packets behind it.
 import Capture
 import Inspection
 import NetworkTypes
@@ -15,7 +15,25 @@ public struct ReplayInspection {
     private let inspector: PayloadInspector
     private var outcome = InspectionOutcome()
 
-    public init(_ inspector: PayloadInspector) { self.inspector = inspector }
+    /// For each rule with `inspect:`, by name.
+    private let samples: [String: SampledFor]
+
+    public init(_ inspector: PayloadInspector, policy: CheckedPolicy) {
+        self.inspector = inspector
+        let names = policy.inspectors.map(\.name)
+        var samples: [String: SampledFor] = [:]
+        for (number, rule) in policy.rules.enumerated() {
+            guard let name = rule.inspect, let index = names.firstIndex(of: name) else { continue }
+            samples[rule.name] = SampledFor(rule: UInt32(clamping: number), inspector: UInt32(clamping: index))
+        }
+        self.samples = samples
+    }
+
+    /// For what the packet is sampled; nil where it is not.
+    func sampled(_ judgement: Judgement) -> SampledFor? {
+        guard judgement.verdict == .pass, let rule = judgement.rule else { return nil }
+        return samples[rule]
+    }
 
     /// - Parameter sampled: the rule and the inspector that the evaluator sampled it for.
     /// - Returns: what is to hold from the next packet on.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Captures through an engine: one result for each packet, then the sums.
 import Capture
+import Inspection
 import NetworkTypes
 import PolicyLanguage
 
@@ -15,6 +16,8 @@ public struct ReplayedPacket: Sendable {
     /// The headers in text; empty where no IP header could be read.
     public var flow: String
     public var judgement: Judgement
+    /// It goes to the inspector: a rule asks for it, and the flow's budget is not used up.
+    public var isSampled = false
     /// It comes from one of `hosts`: this host sent it.
     public var isOutbound: Bool
 }
@@ -26,6 +29,8 @@ public struct ReplaySummary: Sendable, Hashable {
     public var reasons: [Reason: Int] = [:]
     /// Packets by the rule that decided them, or their first fragment.
     public var rules: [String: Int] = [:]
+    /// The inspector's alerts.
+    public var alerts = 0
 
     public mutating func add(_ judgement: Judgement) {
         packets += 1
@@ -42,11 +47,17 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
     private let hosts: [Prefix]
     private let device: String?
     private let decoder = PacketDecoder()
+    /// Takes sampled packets; nil where nothing is inspected.
+    private var inspection: ReplayInspection?
 
     /// - Parameters:
     ///   - hosts: addresses that are this host's: packets from them are outbound. Empty: all are inbound.
     ///   - device: the interface that packets come in on, in place of what the capture says; nil: as it says.
-    public init(engine: Engine, hosts: [Prefix] = [], device: String? = nil) {
+    ///   - inspection: takes sampled packets; its findings hold from the next packet on.
+    public init(
+        engine: Engine, hosts: [Prefix] = [], device: String? = nil, inspection: ReplayInspection? = nil
+    ) {
+        self.inspection = inspection
         self.engine = engine
         self.hosts = hosts
         self.device = device
@@ -63,9 +74,34 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
             isSent || headers.map { headers in hosts.contains { $0.contains(headers.source) } } ?? false
         let judgement = isOutbound ? try outbound(frame) : try engine.judge(frame)
         summary.add(judgement)
-        return ReplayedPacket(
+        var packet = ReplayedPacket(
             number: frame.number, timeNanoseconds: frame.timeNanoseconds, length: frame.originalLength,
             flow: headers?.flowText ?? "", judgement: judgement, isOutbound: isOutbound)
+        if let sampled = inspection?.sampled(judgement) {
+            packet.isSampled = true
+            try inspect(frame, sampled, isOutbound: isOutbound)
+        }
+        return packet
+    }
+
+    /// The captures are at their end: what the inspector still has to say is among the events.
+    public mutating func finish() {
+        inspection?.finish()
+        summary.alerts = inspection?.alerts ?? 0
+    }
+
+    /// The inspector's events since they were last taken.
+    public mutating func takeEvents() -> [InspectionEvent] { inspection?.takeEvents() ?? [] }
+
+    private mutating func inspect(
+        _ frame: CapturedFrame, _ sampled: SampledFor, isOutbound: Bool
+    ) throws {
+        let findings = inspection?.take(frame, for: sampled, isOutbound: isOutbound) ?? []
+        summary.alerts = inspection?.alerts ?? 0
+        for finding in findings { try carryOut(finding) }
+    }
+
+    private mutating func carryOut(_ finding: Finding) throws {
     }
 
     private mutating func outbound(_ frame: CapturedFrame) throws -> Judgement {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A message's `dns.*` buffers: each message is a transaction side of its own. In: a message. Out: its buffers.
+// A message's `dns.*` buffers: each message is a transaction side of its own. In: a message. Out: its
+// buffers.
 import NetworkTypes
 import Protocols
 import SignatureMatching

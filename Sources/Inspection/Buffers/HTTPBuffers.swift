@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A transaction's `http.*` buffers. In: the record and how far it has come. Out: the buffers that some signature
-// looks at, and no others.
+// A transaction's `http.*` buffers. In: the record and how far it has come. Out: the buffers that some
+// signature looks at, and no others.
 import NetworkTypes
 import Protocols
 import SignatureMatching

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connection's `tls.*`, `ja3*`, `ja4*`, `quic.*` and `ssh.*` buffers. In: the record and how far it has come. Out:
-// the side that has something new.
+// A connection's `tls.*`, `ja3*`, `ja4*`, `quic.*` and `ssh.*` buffers. In: the record and how far it has
+// come. Out: the side that has something new.
 import NetworkTypes
 import Protocols
 import SignatureMatching

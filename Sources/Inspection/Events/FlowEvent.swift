@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// EVE's `flow`, `tcp` and `ndpi` objects. In: what the flow tracker counted of a flow, and what the detector says of
-// it. Out: their fields in Suricata's order.
+// EVE's `flow`, `tcp` and `ndpi` objects. In: what the flow tracker counted of a flow, and what the detector
+// says of it. Out: their fields in Suricata's order.
 import JSONOutput
 import NetworkTypes
 import ProtocolDetection

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// EVE's `stats` event: what was read, followed, searched and refused so far. In: the counters of every step. Out: one
-// event; names are Suricata's where it has the counter.
+// EVE's `stats` event: what was read, followed, searched and refused so far. In: the counters of every step.
+// Out: one event; names are Suricata's where it has the counter.
 import JSONOutput
 import ProtocolDetection
 import SignatureMatching

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A transaction's record as an event's object: one name and one shape, whether an alert or the protocol's own event
-// has it.
+// A transaction's record as an event's object: one name and one shape, whether an alert or the protocol's
+// own event has it.
 import JSONOutput
 import Protocols
 

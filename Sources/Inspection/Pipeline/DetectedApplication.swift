@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Protocols that no parser here reads, by the detector's answer: for `alert ftp ...` and `app-layer-protocol`. In: a
-// detector's name. Out: the signatures' word for it.
+// Protocols that no parser here reads, by the detector's answer: for `alert ftp ...` and
+// `app-layer-protocol`. In: a detector's name. Out: the signatures' word for it.
 import ProtocolDetection
 import Signatures
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the inspector keeps of one flow beside what the flow tracker counts: whose it is, what was recognised, what
-// signatures remember, and what came to light.
+// What the inspector keeps of one flow beside what the flow tracker counts: whose it is, what was
+// recognised, what signatures remember, and what came to light.
 import NetworkTypes
 import ProtocolDetection
 import Protocols

@@ -9,8 +9,8 @@ public struct InspectionOptions: Sendable {
     public var midstream = true
     /// Flows that are followed at a time; the least recently used one gives way.
     public var flowCount = 100_000
-    /// Mixed into the flow table's hash: random where packets come from a wire, so that nobody can choose flows
-    /// of one bucket; 0 in a replay, so that it can be repeated.
+    /// Mixed into the flow table's hash: random where packets come from a wire, so that nobody can choose
+    /// flows of one bucket; 0 in a replay, so that it can be repeated.
     public var seed: UInt64 = 0
     /// Whether the time spent on each signature is measured.
     public var profilesSignatures = false

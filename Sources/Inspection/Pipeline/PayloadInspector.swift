@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inspector: samples in, events and findings out. It knows no kernel, no process, no file and no clock of its
-// own: time is that of the samples.
+// The inspector: samples in, events and findings out. It knows no kernel, no process, no file and no clock
+// of its own: time is that of the samples.
 import NetworkTypes
 import Streams
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one packet brought for the signatures, in one direction: stream bytes in order, transactions with something
-// new. Collected while the flow tracker tells, looked at once it has told all.
+// What one packet brought for the signatures, in one direction: stream bytes in order, transactions with
+// something new. Collected while the flow tracker tells, looked at once it has told all.
 import NetworkTypes
 import SignatureMatching
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step "answer": a match becomes an alert and a finding. In: the signature's action, or a protocol that the policy
-// forbids. Out: what `on-match` allows of it; the flow is marked where it is dropped.
+// Step "answer": a match becomes an alert and a finding. In: the signature's action, or a protocol that the
+// policy forbids. Out: what `on-match` allows of it; the flow is marked where it is dropped.
 import JSONOutput
 import NetworkTypes
 import PolicyLanguage

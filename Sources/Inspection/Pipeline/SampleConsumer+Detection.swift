@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A flow's protocol by nDPI, and what the policy's `protocols` say of it. In: the flow's packets. Out: the answer,
-// and a finding where the policy forbids it, on whatever port.
+// A flow's protocol by nDPI, and what the policy's `protocols` say of it. In: the flow's packets. Out: the
+// answer, and a finding where the policy forbids it, on whatever port.
 import NetworkTypes
 import ProtocolDetection
 import Streams
@@ -63,6 +63,7 @@ extension SampleConsumer {
     private func printedName(_ protocols: ProtocolPair) -> String {
         let known = [protocols.master, protocols.application].filter { $0 != .unknown }
         let names = known.map { detector.names.name($0) }
-        return names.count == 2 && names[0] != names[1] ? names.joined(separator: ".") : names.last ?? "Unknown"
+        return names.count == 2 && names[0] != names[1]
+            ? names.joined(separator: ".") : names.last ?? "Unknown"
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step "tell": alerts, drops, anomalies, protocol records and the ends of flows become EVE events. In: what the
-// consumer found. Out: events in `outcome`, bounded for each flow.
+// Step "tell": alerts, drops, anomalies, protocol records and the ends of flows become EVE events. In: what
+// the consumer found. Out: events in `outcome`, bounded for each flow.
 import JSONOutput
 import NetworkTypes
 import ProtocolDetection
@@ -25,12 +25,16 @@ extension SampleConsumer {
         counters.alerts &+= 1
         context.flow?.attachment.isAlerted = true
         var members = EventMembers()
-        if case .http(let transaction) = alert.record { members.add("tx_id", .integer(Int64(transaction.index))) }
+        if case .http(let transaction) = alert.record {
+            members.add("tx_id", .integer(Int64(transaction.index)))
+        }
         if case .dns(_, let number) = alert.record { members.add("tx_id", .integer(Int64(number))) }
         members.add("alert", alert.object)
         if let record = alert.record { members.add(record.name, record.eve) }
         if let flow = context.flow {
-            if let name = flow.attachment.reader?.application?.name { members.add("app_proto", .string(name)) }
+            if let name = flow.attachment.reader?.application?.name {
+                members.add("app_proto", .string(name))
+            }
             members.add("direction", .string(way == .toServer ? "to_server" : "to_client"))
             members.add("flow", flow.briefEVE)
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Protocol records become transactions for the signatures, and events. In: stream bytes and datagrams of a flow.
-// Out: pending units, and events that stand behind the packet's alerts.
+// Protocol records become transactions for the signatures, and events. In: stream bytes and datagrams of a
+// flow. Out: pending units, and events that stand behind the packet's alerts.
 import NetworkTypes
 import Protocols
 import SignatureMatching
@@ -42,7 +42,8 @@ extension SampleConsumer {
     func applications(
         of state: InspectedFlow
     ) -> (toServer: Signatures.ApplicationProtocol?, toClient: Signatures.ApplicationProtocol?) {
-        guard let name = state.reader?.application.map(Signatures.ApplicationProtocol.init) ?? state.named else {
+        guard let name = state.reader?.application.map(Signatures.ApplicationProtocol.init) ?? state.named
+        else {
             return (nil, nil)
         }
         return (state.speaks.toServer ? name : nil, state.speaks.toClient ? name : nil)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signatures on what a packet brought: itself, stream bytes, transactions. In: the packet and what is pending. Out:
-// matches, which become alerts and findings.
+// Signatures on what a packet brought: itself, stream bytes, transactions. In: the packet and what is
+// pending. Out: matches, which become alerts and findings.
 import NetworkTypes
 import SignatureMatching
 import Signatures

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The transactions of one flow: which record belongs to which buffers, and which events are still to be written.
+// The transactions of one flow: which record belongs to which buffers, and which events are still to be
+// written.
 import NetworkTypes
 import Protocols
 import SignatureMatching

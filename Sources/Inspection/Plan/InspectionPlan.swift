@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step "plan": what a policy's inspectors ask for, resolved: rules and inspectors by number, protocols checked,
-// signatures loaded. In: a checked policy (PlanLoader). Out: a value that a worker needs nothing else with.
+// Step "plan": what a policy's inspectors ask for, resolved: rules and inspectors by number, protocols
+// checked, signatures loaded. In: a checked policy (PlanLoader). Out: a value that a worker needs nothing
+// else with.
 import NetworkTypes
 import PolicyLanguage
 import SignatureMatching

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signature files to an engine. In: the paths and globs of one inspector. Out: its signatures, compiled; what is wrong
-// is told, what is left out is counted.
+// Signature files to an engine. In: the paths and globs of one inspector. Out: its signatures, compiled;
+// what is wrong is told, what is left out is counted.
 import Diagnostics
 import NetworkTypes
 import PolicyLanguage
@@ -14,7 +14,11 @@ extension PlanLoader {
         var thresholds: [SourceText] = []
         for pattern in inspector.signatures {
             for source in sources(pattern, inspector) {
-                if source.path.hasSuffix(".config") { thresholds.append(source) } else { rules.append(source) }
+                if source.path.hasSuffix(".config") {
+                    thresholds.append(source)
+                } else {
+                    rules.append(source)
+                }
             }
         }
         let key = (rules + thresholds).map(\.path).joined(separator: "\n")
@@ -41,8 +45,8 @@ extension PlanLoader {
         }
     }
 
-    /// The files that a path or glob of the policy means. One that means none is an error: an inspector without
-    /// its signatures would look as if it found nothing.
+    /// The files that a path or glob of the policy means. One that means none is an error: an inspector
+    /// without its signatures would look as if it found nothing.
     private mutating func sources(
         _ pattern: String, _ inspector: PolicyLanguage.Inspector
     ) -> [SourceText] {

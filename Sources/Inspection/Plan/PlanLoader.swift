@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step "plan", the loading: protocol names to the detector's numbers, signature files to engines. In: a checked policy.
-// Out: the plan, and every diagnostic; with an error there is no plan.
+// Step "plan", the loading: protocol names to the detector's numbers, signature files to engines. In: a
+// checked policy. Out: the plan, and every diagnostic; with an error there is no plan.
 import Diagnostics
 import NetworkTypes
 import PolicyLanguage

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files that an inspector's `signatures` name. In: a path or glob as the policy spells it, and the file that it
-// stands in. Out: the files' paths, sorted.
+// The files that an inspector's `signatures` name. In: a path or glob as the policy spells it, and the file
+// that it stands in. Out: the files' paths, sorted.
 import Glibc
 
 /// The files that a path or glob means; empty where there is none.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// suricata-verify's tests, through the inspector: the rates of levels 1 and 2, and a table of the rest by cause.
+// suricata-verify's tests, through the inspector: the rates of levels 1 and 2, and a table of the rest by
+// cause.
 import Foundation
 import TestSupport
 import Testing

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A test of suricata-verify through the very pipeline. In: its capture and rules; everything is sampled. Out: whether
-// what it expects came out, and if not, what kind of thing is missing.
+// A test of suricata-verify through the very pipeline. In: its capture and rules; everything is sampled.
+// Out: whether what it expects came out, and if not, what kind of thing is missing.
 import Capture
 import Diagnostics
 import Foundation
