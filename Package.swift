@@ -95,7 +95,8 @@ let package = Package(
         step("InspectorProcess", ["CProcess", "NetworkTypes"]),
         // What tests of the two start: bad workers, and attempts to leave the sandbox.
         .executableTarget(
-            name: "confined", dependencies: ["Sandbox", "InspectorProcess", "NetworkTypes", "CProcess", "CBPF"],
+            name: "confined",
+            dependencies: ["Sandbox", "InspectorProcess", "NetworkTypes", "CProcess", "CBPF"],
             path: "Tests/Confined", swiftSettings: strict),
         tests("SandboxTests", ["Sandbox", "confined"]),
         tests("InspectorProcessTests", ["InspectorProcess", "NetworkTypes", "confined"]),
@@ -183,7 +184,11 @@ let package = Package(
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
-        tests("ServiceTests", ["Service", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
+        tests(
+            "ServiceTests",
+            [
+                "Service", "Dataplane", "InspectorProcess", "PolicyLanguage", "Diagnostics", "NetworkTypes",
+            ]),
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests(
             "DataplaneTests",

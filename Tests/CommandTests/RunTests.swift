@@ -145,7 +145,8 @@ extension LiveTests {
             #expect(outcome.errors.contains("the inspector is not running: it was killed"))
         }
 
-        @Test func `the inspector has another user, no capabilities, no new privileges and a filter`() throws {
+        @Test func `the inspector has another user, no capabilities, no new privileges and a filter`() throws
+        {
             let child = try begin()
             let pid = try #require(try run()["inspector_pid"].int)
             let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)

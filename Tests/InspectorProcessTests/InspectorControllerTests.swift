@@ -127,7 +127,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("garbage", "it sent a message of version 17735, not 1"), ("long", "it sent a message of 70000 bytes"),
+        ("garbage", "it sent a message of version 17735, not 1"),
+        ("long", "it sent a message of 70000 bytes"),
         ("unable", "the policy file has changed"), ("leaving", "it ended with exit code 3"),
         ("silent", "it was not ready after 1 s"),
     ]) func `a worker that is bad from the start does not stay`(_ kind: String, _ fault: String) throws {

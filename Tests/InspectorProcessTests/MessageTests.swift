@@ -132,7 +132,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("{}\n", true), ("{\"a\":1}\n{\"b\":2}\n", true), ("{\"a\":\"ü €\"}\n", true), ("", false), ("{}", false),
+        ("{}\n", true), ("{\"a\":1}\n{\"b\":2}\n", true), ("{\"a\":\"ü €\"}\n", true), ("", false),
+        ("{}", false),
         ("{}\n{}", false), ("\n", false), ("[]\n", false), ("{\"a\":\"\u{1b}[2J\"}\n", false),
         ("{\"a\":\"\t\"}\n", false), ("{\"a\":\"\u{7f}\"}\n", false), ("{\"a\":\"\u{9b}2J\"}\n", false),
         ("{\"a\":\"\u{2028}\"}\n", false), ("{\"a\"\r}\n", false), ("{\n}\n", false), ("{}\n\n", false),

@@ -7,7 +7,8 @@ import Testing
 
 @Suite(.enabled(if: KernelTests.areWanted)) struct SandboxTests {
     /// The lines of `confined` by what stands before the colon.
-    private func confined(_ words: [String]) throws -> (exit: Int32, lines: [String: String], errors: String) {
+    private func confined(_ words: [String]) throws -> (exit: Int32, lines: [String: String], errors: String)
+    {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: BuiltProgram.path("confined"))
         process.arguments = words
@@ -117,7 +118,10 @@ import Testing
 
     @Test(arguments: [
         (SandboxError.severalThreads(3), "has 3 threads and must have one"),
-        (.unknownThreads(errno: 2), "/proc/self/task cannot be read (No such file or directory); mount /proc"),
+        (
+            .unknownThreads(errno: 2),
+            "/proc/self/task cannot be read (No such file or directory); mount /proc"
+        ),
         (
             .refused(layer: "privileges", operation: "become user 65534", errno: 1),
             "privileges: cannot become user 65534: Operation not permitted"

@@ -72,12 +72,14 @@ import Testing
     private static func minutes(_ count: Int64) -> Int64 { count * 60_000_000_000 }
 
     /// Moments in minutes after the apply, and which sets are due then.
-    @Test(arguments: [
-        [(UInt64(9), []), (10, ["drop"]), (15, []), (20, ["drop"]), (60, ["drop", "slow"]), (61, [])],
-        [(59, ["drop"]), (60, ["slow"]), (69, ["drop"]), (10_000, ["drop", "slow"]), (10_001, [])],
-    ] as [[(UInt64, [String])]]) func `each set is due after its interval`(
-        _ moments: [(UInt64, [String])]
-    ) {
+    @Test(
+        arguments: [
+            [(UInt64(9), []), (10, ["drop"]), (15, []), (20, ["drop"]), (60, ["drop", "slow"]), (61, [])],
+            [(59, ["drop"]), (60, ["slow"]), (69, ["drop"]), (10_000, ["drop", "slow"]), (10_001, [])],
+        ] as [[(UInt64, [String])]]) func `each set is due after its interval`(
+            _ moments: [(UInt64, [String])]
+        )
+    {
         var schedule = RefreshSchedule(
             [
                 SetRefresh(name: "drop", everyNanoseconds: Self.minutes(10)),

@@ -19,7 +19,9 @@ extension GenerationInfo {
         static func all(of policy: CheckedPolicy, slots: [String: UInt32]) -> [InspectorInfo] {
             var rules: [String: [UInt32]] = [:]
             for rule in policy.rules {
-                if let name = rule.inspect, let slot = slots[rule.name] { rules[name, default: []].append(slot) }
+                if let name = rule.inspect, let slot = slots[rule.name] {
+                    rules[name, default: []].append(slot)
+                }
             }
             return policy.inspectors.map { inspector in
                 let (word, nanoseconds) = words(inspector.onMatch)

@@ -18,7 +18,8 @@ public func run(_ request: RunRequest, tell: @escaping (String) -> Void) throws 
     let events = try request.events.map(EventFile.init)
     restoreKeptBans(tell)
     let loop = RunLoop(
-        datapath, request, RunInputs(lock: lock, signals: signals, events: events, work: try BackgroundWork()),
+        datapath, request,
+        RunInputs(lock: lock, signals: signals, events: events, work: try BackgroundWork()),
         tell: tell)
     loop.run()
 }
@@ -83,7 +84,7 @@ private final class RunLoop {
             wait()
             while let signal = inputs.signals.next() { obey(signal) }
             inputs.events?.flush()
-            for remark in inputs.work.takeRemarks() { tell(remark) }
+            tellRemarks()
             controller.turn(at: monotonicNanoseconds())
         }
         finish()
@@ -195,7 +196,14 @@ private final class RunLoop {
         inputs.events?.flush()
         inputs.work.finish(milliseconds: 10_000)
         if execution.hasUnsaved, BanStore.kept() != nil { writeBans(tell) }
-        for remark in inputs.work.takeRemarks() { tell(remark) }
+        tellRemarks()
+    }
+
+    /// Warnings come as text of several lines, or of none.
+    private func tellRemarks() {
+        for remark in inputs.work.takeRemarks() {
+            for line in remark.split(separator: "\n") { tell(String(line)) }
+        }
     }
 }
 

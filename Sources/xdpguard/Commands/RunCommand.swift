@@ -15,7 +15,8 @@ struct RunCommand: ParsableCommand {
             SIGHUP opens the file of events anew.
             """)
 
-    @Option(name: .long, help: "Write events as Suricata EVE JSON lines to a file, or to standard output (-).")
+    @Option(
+        name: .long, help: "Write events as Suricata EVE JSON lines to a file, or to standard output (-).")
     var events: String?
     @Option(name: .customLong("inspector-user"), help: "User id that the inspector's process becomes.")
     var user: UInt32 = RunRequest().user
