@@ -117,23 +117,32 @@ public final class InspectorController {
         var acts: [InspectionAct] = []
         defer { if !acts.isEmpty { duties.carryOut(acts) } }
         for _ in 0..<Self.mostMessages {
-            guard let message = current.next() else { return false }
-            switch message {
-            case .violation(let what): step(.violation(what), now)
-            case .message(.finding(let finding)):
-                if let act = judge(finding, of: current, now) { acts.append(act) }
-            case .message(.events(let lines)): duties.write(lines)
-            case .message(.ready(let ready)):
-                current.ready = ready
-                step(.ready, now)
-            case .message(.heartbeat(let counters)):
-                current.counters = counters
-                step(.heartbeat, now)
-            case .message(.failed(let why)): step(.failed(why), now)
-            case .nothing, .closed: return false
+            guard let reading = current.next() else { return false }
+            guard case .message(.finding(let finding)) = reading else {
+                // A ban does not wait for a disk.
+                if !acts.isEmpty { duties.carryOut(acts) }
+                acts.removeAll(keepingCapacity: true)
+                obey(reading, current, now)
+                continue
             }
+            if let act = judge(finding, of: current, now) { acts.append(act) }
         }
         return true
+    }
+
+    private func obey(_ reading: WorkerProcess.Reading, _ worker: RunningWorker, _ now: UInt64) {
+        switch reading {
+        case .violation(let what): step(.violation(what), now)
+        case .message(.events(let lines)): duties.write(lines)
+        case .message(.ready(let ready)):
+            worker.ready = ready
+            step(.ready, now)
+        case .message(.heartbeat(let counters)):
+            worker.counters = counters
+            step(.heartbeat, now)
+        case .message(.failed(let why)): step(.failed(why), now)
+        case .message(.finding), .nothing, .closed: break
+        }
     }
 
     private func judge(

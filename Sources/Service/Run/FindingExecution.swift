@@ -7,7 +7,9 @@ import NetworkTypes
 
 /// Carries findings out.
 final class FindingExecution {
-    private let pins: PinDirectory
+    private let datapath: Datapath
+    /// The tables as they were for the program with this id: opening all of them takes longer than a ban.
+    private var opened: (program: UInt32, state: SharedState)?
     private(set) var bans: UInt64 = 0
     private(set) var droppedFlows: UInt64 = 0
     private(set) var failed: UInt64 = 0
@@ -19,8 +21,8 @@ final class FindingExecution {
     private var toldFailure: String?
     private let tell: (String) -> Void
 
-    init(_ pins: PinDirectory, tell: @escaping (String) -> Void) {
-        self.pins = pins
+    init(_ datapath: Datapath, tell: @escaping (String) -> Void) {
+        self.datapath = datapath
         self.tell = tell
     }
 
@@ -29,9 +31,8 @@ final class FindingExecution {
         let lock: FileDescriptor
         do {
             lock = try PinDirectory.lock()
-            // An apply that ran until now may have put other tables in their place.
-            guard let opened = try SharedState.open(pins) else { return fail(acts.count, "no policy runs") }
-            state = opened
+            guard let current = try currentState() else { return fail(acts.count, "no policy runs") }
+            state = current
         } catch {
             return fail(acts.count, ServiceError(wrapping: error).message)
         }
@@ -46,6 +47,16 @@ final class FindingExecution {
                 fail(1, ServiceError(wrapping: error).message)
             }
         }
+    }
+
+    /// An apply that ran until now may have put other tables in the place of those that were opened; then it
+    /// has put another program there too. Nil: nothing runs.
+    private func currentState() throws -> SharedState? {
+        guard let program = try datapath.runningProgramID() else { return nil }
+        if let opened, opened.program == program { return opened.state }
+        guard let state = try SharedState.open(datapath.pins) else { return nil }
+        opened = (program, state)
+        return state
     }
 
     private func carryOut(_ act: InspectionAct, _ state: SharedState, now: UInt64) throws {

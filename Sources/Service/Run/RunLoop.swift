@@ -66,7 +66,7 @@ private final class RunLoop {
         _ datapath: Datapath, _ request: RunRequest, _ inputs: RunInputs, tell: @escaping (String) -> Void
     ) {
         (self.datapath, self.request, self.inputs, self.tell) = (datapath, request, inputs, tell)
-        let execution = FindingExecution(datapath.pins, tell: tell)
+        let execution = FindingExecution(datapath, tell: tell)
         let holder = GenerationHolder()
         (self.execution, self.holder) = (execution, holder)
         controller = InspectorController(
