@@ -55,9 +55,15 @@ public final class SampledFlows {
 extension Datapath {
     /// The table of the generation that runs; nil where that inspects nothing.
     public func sampledFlows() throws(KernelError) -> SampledFlows? {
-        guard let program = try runningProgram(),
-            let map = try FileDescriptor.pinned(pins.map(.sampleFlows))
-        else { return nil }
-        return try SampledFlows(map: map, config: try configuration(of: program))
+        guard let program = try runningProgram(), let state = try SharedState.open(pins) else { return nil }
+        return try state.sampledFlows(of: configuration(of: program))
+    }
+}
+
+extension SharedState {
+    /// Nil where the policy of this configuration inspects nothing.
+    func sampledFlows(of config: guard_config) throws(KernelError) -> SampledFlows? {
+        guard let map = maps[.sampleFlows], config.flags & GUARD_CFG_INSPECT.rawValue != 0 else { return nil }
+        return try SampledFlows(map: map, config: config)
     }
 }

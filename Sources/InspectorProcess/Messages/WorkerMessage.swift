@@ -27,7 +27,7 @@ public struct WorkerCounters: Sendable, Equatable {
     public var samples: UInt64 = 0
     /// Bytes of the samples' frames.
     public var sampledBytes: UInt64 = 0
-    /// Samples that were taken by a generation with other inspectors, and not looked at.
+    /// Samples that were not looked at: of a generation with other inspectors, or from before this worker.
     public var staleSamples: UInt64 = 0
     public var flows: UInt64 = 0
     public var alerts: UInt64 = 0

@@ -23,6 +23,7 @@ public func runInspector(_ job: WorkerJob) -> ExitStatus {
                 user: geteuid() == 0 ? job.user : nil,
                 descriptors: [0, 1, 2, WorkerProgram.socket, WorkerProgram.firstGiven],
                 memoryBytes: job.memoryBytes))
+        inspector.leaveOutWaiting()
         var ready = inspector.ready
         ready.landlockVersion = status.landlockVersion
         channel.send(.ready(ready))
@@ -73,7 +74,7 @@ private struct RingInspector: SampleInspector {
         return RingInspector(
             job,
             ring: try SampleRing(
-                descriptor: WorkerProgram.firstGiven, bytes: job.ringBytes, fromNow: true),
+                descriptor: WorkerProgram.firstGiven, bytes: job.ringBytes),
             inspector: try PayloadInspector(plan: plan, options: options), info: RulePositions(info),
             ready: WorkerReady(
                 landlockVersion: 0, inspectors: UInt16(clamping: plan.inspectors.count),
@@ -87,6 +88,13 @@ private struct RingInspector: SampleInspector {
     ) {
         (self.job, self.ring, self.inspector) = (job, ring, inspector)
         (self.info, self.ready) = (info, ready)
+    }
+
+    /// What a worker before this one left in the ring: the packet that it fell over may be the first of it.
+    mutating func leaveOutWaiting() {
+        // No sample is shorter than its head; more than the ring holds have come since.
+        let most = job.ringBytes / MemoryLayout<UInt64>.size / 8
+        stale &+= UInt64(ring.read(limit: most) { _ in })
     }
 
     var counters: WorkerCounters {
