@@ -189,7 +189,7 @@ let package = Package(
         tests(
             "PolicyAnalysisTests",
             ["PolicyAnalysis", "ReferenceFirewall", "PolicyLanguage", "NetworkTypes", "Diagnostics"]),
-        tests("CommandTests", ["xdpguard", "NetworkTypes", "CBPF", "CLinux"]),
+        tests("CommandTests", ["xdpguard", "Dataplane", "NetworkTypes", "CBPF", "CLinux"]),
         tests(
             "NativeDatapathTests",
             [

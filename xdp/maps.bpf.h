@@ -84,6 +84,9 @@ struct guard_scratch {
 	__u64 fit; /* enum flow_fit: what the tables of connections say of the packet */
 	struct search search;
 	struct guard_ban ban; /* that a limit makes */
+	struct guard_flow_ends ends; /* of the judged header's flow */
+	struct guard_sample sample; /* of this packet, where it is sampled */
+	__u64 sample_tag; /* of its flow, where that is sampled; 0: it is not */
 	/* of the packet, or of its first fragment */
 	struct guard_fragment_charge charges[GUARD_FRAGMENT_CHARGES];
 	__u32 charge_count;
@@ -206,6 +209,7 @@ struct guard_fragment {
 	__u8 verdict;
 	__u8 flags; /* enum fragment_flags */
 	__u8 padding[6];
+	__u64 sample_tag; /* of the flow, where it is sampled; 0: it is not */
 };
 
 /* No lock: that costs more than all the rest. A place is written between two changes of its version, from
@@ -290,6 +294,7 @@ struct {
 } guard_seed SEC(".maps");
 
 #include "client_maps.bpf.h"
+#include "sample_maps.bpf.h"
 
 /* Sources lately seen, for top. Written by the program on its own CPU, overwritten round and round. */
 struct {

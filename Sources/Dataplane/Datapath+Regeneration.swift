@@ -24,12 +24,13 @@ extension Datapath {
         image.isShared = !pins.entryIndexes().isEmpty
         let generation = try GuardObject(image, reusing: state.maps)
         var change = GenerationChange(generation: generation, pins: pins)
-        do {
-            for attachment in try attachments() { try change.bring(attachment.interface, attach: .auto) }
-            try change.commit()
-        } catch {
-            change.undo()
-            throw error
+        try uninterrupted {
+            do {
+                for attachment in try attachments() { try change.bring(attachment.interface, attach: .auto) }
+                try change.commit()
+            } catch {
+                throw HalfChanged.error(error, change.undo())
+            }
         }
     }
 

@@ -127,28 +127,51 @@ public struct Datapath {
                 image.maxBans = maxBans
                 return image
             }
-            let bans = try BanMove(from: pins, to: generation)
-            if isFirst, let state = try SharedState.open(pins) { beforeFirstPacket(state) }
-            let news = try pinOptionalMaps(of: generation)
-            if news.contains(.flows) { generation.seedConnections(now: programClock()) }
-            var applied: AppliedGeneration
-            do {
-                if let state = try SharedState.open(pins) { try beforeChange(state) }
-                applied = try bring(generation, to: interfaces, attach: attach)
-            } catch {
-                for map in news { unlink(pins.map(map)) }
-                bans?.undo()
-                throw error
-            }
-            try bans?.finish()
-            for map in SharedMap.allCases where !map.isNeeded(by: generation.config) {
-                unlink(pins.map(map))
+            var applied = try uninterrupted {
+                try put(generation, on: interfaces, attach: attach, isFirst: isFirst)
             }
             if mounted { applied.remarks.insert("mounted bpffs at \(PinDirectory.bpffs)", at: 0) }
             return applied
         } catch {
             if isFirst { removePins() }
             throw error
+        }
+    }
+
+    /// Puts a loaded generation in its place, with what it takes over from the one before.
+    private func put(
+        _ generation: GuardObject, on interfaces: [NetworkInterface], attach: AttachRequest, isFirst: Bool
+    ) throws -> AppliedGeneration {
+        let bans = try BanMove(from: pins, to: generation)
+        if isFirst, let state = try SharedState.open(pins) { beforeFirstPacket(state) }
+        let news = try pinOptionalMaps(of: generation)
+        let unseeded = news.contains(.flows) ? generation.seedConnections(now: programClock()) : []
+        var applied: AppliedGeneration
+        do {
+            if let state = try SharedState.open(pins) { try beforeChange(state) }
+            applied = try bring(generation, to: interfaces, attach: attach)
+        } catch {
+            for map in news { unlink(pins.map(map)) }
+            bans?.undo()
+            throw error
+        }
+        applied.remarks += remark("bans that were made during this apply may be missing") {
+            () throws(KernelError) in try bans?.finish()
+        }
+        applied.remarks += unseeded
+        for map in SharedMap.allCases where !map.isNeeded(by: generation.config) {
+            unlink(pins.map(map))
+        }
+        return applied
+    }
+
+    /// What failed after the policy was in its place, which it is no reason to take away again.
+    private func remark(_ consequence: String, _ step: () throws(KernelError) -> Void) -> [String] {
+        do throws(KernelError) {
+            try step()
+            return []
+        } catch {
+            return ["\(consequence): \(error)"]
         }
     }
 
@@ -179,17 +202,20 @@ public struct Datapath {
             try egress.bring(to: interfaces)
             try change.commit()
         } catch {
-            change.undo()
-            egress.undo()
-            throw error
+            throw HalfChanged.error(error, change.undo() + egress.undo())
         }
-        egress.finish(on: interfaces)
+        var remarks = change.remarks + egress.remarks
+        remarks += remark("the egress program of an earlier policy stays until the next apply") {
+            () throws(KernelError) in try egress.finish(on: interfaces)
+        }
         let kept = Set(interfaces.map(\.index))
         let dropped = try attachments().filter { !kept.contains($0.interface.index) }
         for attachment in dropped { try remove(attachment) }
-        removeDeadLinks()
+        remarks += remark("pins of interfaces that are gone stay until the next apply") {
+            () throws(KernelError) in try removeDeadLinks()
+        }
         return AppliedGeneration(
-            attachments: try attachments(), detached: dropped.map(\.interface.name), remarks: change.remarks,
+            attachments: try attachments(), detached: dropped.map(\.interface.name), remarks: remarks,
             tableBytes: generation.tableBytes)
     }
 
@@ -247,7 +273,7 @@ public struct Datapath {
             try remove(attachment)
             if attachment.mode != .shared { try waitUntilDetached(attachment) }
         }
-        removeDeadLinks()
+        try removeDeadLinks()
         if pins.linkIndexes().isEmpty, pins.entryIndexes().isEmpty { removePins() }
         return chosen.map(\.interface.name)
     }
@@ -257,7 +283,7 @@ public struct Datapath {
         if attachment.mode == .shared { try SharedEntry.pinned(attachment.interface, in: pins)?.detach() }
         let path = attachment.mode == .shared ? pins.entry(index) : pins.link(index)
         if unlink(path) != 0 { throw KernelError("remove \(path)") }
-        EgressChange.removeLinks(pins) { $0 == index }
+        try EgressChange.removeLinks(pins) { $0 == index }
     }
 
     /// The kernel drops an unpinned link's last reference a moment later: asks until the program is gone.
@@ -277,15 +303,14 @@ public struct Datapath {
         removePins()
     }
 
-    private func removeDeadLinks() {
-        let alive = Set(
-            (try? attachments())?.map(\.interface.index) ?? pins.linkIndexes() + pins.entryIndexes())
+    private func removeDeadLinks() throws(KernelError) {
+        let alive = Set(try attachments().map(\.interface.index))
         for index in pins.linkIndexes() where !alive.contains(index) { unlink(pins.link(index)) }
         for index in pins.entryIndexes() where !alive.contains(index) {
             unlink(pins.entry(index))
             SharedEntry.clean(after: index)
         }
-        EgressChange.removeLinks(pins) { !alive.contains($0) }
+        try EgressChange.removeLinks(pins) { !alive.contains($0) }
         if pins.entryIndexes().isEmpty { unlink(pins.current) }
     }
 

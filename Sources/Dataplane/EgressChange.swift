@@ -5,8 +5,11 @@ import CBPF
 import Glibc
 
 struct EgressChange {
-    /// Nil where the policy follows no connections.
+    /// Nil where the policy follows no connections and inspects nothing.
     private let object: EgressObject?
+    /// Without it replies would be dropped; else only what is inspected of them is missing.
+    private let isRequired: Bool
+    private(set) var remarks: [String] = []
     private let pins: PinDirectory
     private var created: [EgressLink] = []
     private var replaced: [EgressLink] = []
@@ -15,6 +18,7 @@ struct EgressChange {
 
     init(_ generation: GuardObject, _ pins: PinDirectory) throws(KernelError) {
         object = try EgressObject.beside(generation)
+        isRequired = generation.config.followsConnections
         self.pins = pins
     }
 
@@ -26,7 +30,7 @@ struct EgressChange {
                 try link.replace(with: object.program, in: pins)
                 replaced.append(link)
             } else {
-                created.append(try .attach(object.program, to: interface, in: pins))
+                try attach(object, to: interface)
             }
         }
         unlink(Self.next(pins.egressProgram))
@@ -34,30 +38,56 @@ struct EgressChange {
             bpf_obj_pin(object.program, Self.next(pins.egressProgram)), "pin the egress program")
     }
 
+    private mutating func attach(
+        _ object: EgressObject, to interface: NetworkInterface
+    ) throws(KernelError) {
+        do throws(KernelError) {
+            created.append(try .attach(object.program, to: interface, in: pins))
+        } catch {
+            if isRequired { throw error }
+            remarks.append(
+                "replies on \(interface.name) are neither inspected nor dropped with their flow: \(error)")
+        }
+    }
+
     /// Once the XDP program is everywhere: what was the old policy's goes.
-    func finish(on interfaces: [NetworkInterface]) {
+    func finish(on interfaces: [NetworkInterface]) throws(KernelError) {
         if object != nil {
             rename(Self.next(pins.egressProgram), pins.egressProgram)
         } else {
             unlink(pins.egressProgram)
+            // Of an apply that died.
+            unlink(Self.next(pins.egressProgram))
         }
         let kept = object == nil ? [] : Set(interfaces.map(\.index))
-        Self.removeLinks(pins) { !kept.contains($0) }
+        try Self.removeLinks(pins) { !kept.contains($0) }
     }
 
     /// Puts everything back.
-    func undo() {
+    /// - Returns: what could not be.
+    func undo() -> [KernelError] {
         for link in created { link.remove(pins) }
-        if let old { for link in replaced { try? link.replace(with: old.raw, in: pins) } }
+        var failures: [KernelError] = []
+        for link in replaced {
+            guard let old else { continue }
+            do {
+                try link.replace(with: old.raw, in: pins)
+            } catch {
+                failures.append(error)
+            }
+        }
         unlink(Self.next(pins.egressProgram))
+        return failures
     }
 
     /// Takes the program off the interfaces that are chosen by index, and the pins of those that are gone.
-    static func removeLinks(_ pins: PinDirectory, where isChosen: (UInt32) -> Bool) {
-        let interfaces = (try? NetworkInterface.all()) ?? []
-        for index in pins.egressIndexes() where isChosen(index) {
+    static func removeLinks(_ pins: PinDirectory, where isChosen: (UInt32) -> Bool) throws(KernelError) {
+        let chosen = pins.egressIndexes().filter(isChosen)
+        // Without the interfaces pins stay: a filter whose pin has gone would not be found again.
+        let interfaces = chosen.isEmpty ? [] : try NetworkInterface.all()
+        for index in chosen {
             if let interface = interfaces.first(where: { $0.index == index }),
-                let link = try? EgressLink.pinned(interface, in: pins)
+                let link = try EgressLink.pinned(interface, in: pins)
             {
                 link.remove(pins)
             }

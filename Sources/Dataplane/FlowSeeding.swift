@@ -7,16 +7,28 @@ import GuardABI
 import NetworkTypes
 
 extension GuardObject {
-    /// Stores the sockets of this network namespace. What cannot be read or stored is left out: such a
-    /// connection is as unknown as any that began elsewhere.
-    func seedConnections(now: UInt64) {
+    /// Stores the sockets of this network namespace.
+    /// - Returns: remarks on what could not be read or stored: such a connection is as unknown as any that
+    ///   began elsewhere.
+    func seedConnections(now: UInt64) -> [String] {
         let tables: [(IPProtocol, String)] = [
             (.tcp, "tcp"), (.tcp, "tcp6"), (.udp, "udp"), (.udp, "udp6"),
         ]
+        var remarks: [String] = []
         for (proto, name) in tables {
-            guard let text = try? readSmallFile("/proc/thread-self/net/" + name) else { continue }
-            for socket in connectedSockets(proto, in: text) { try? seed(socket, now: now) }
+            do throws(KernelError) {
+                try seed(proto, from: "/proc/thread-self/net/" + name, now)
+            } catch {
+                // A host without IPv6 has no such table.
+                if error.code == ENOENT, name.hasSuffix("6") { continue }
+                remarks.append("connections of this host that run already may not pass: \(error)")
+            }
         }
+        return remarks
+    }
+
+    private func seed(_ proto: IPProtocol, from path: String, _ now: UInt64) throws(KernelError) {
+        for socket in connectedSockets(proto, in: try readSmallFile(path)) { try seed(socket, now: now) }
     }
 
     private func seed(_ socket: ConnectedSocket, now: UInt64) throws(KernelError) {
@@ -50,7 +62,7 @@ extension GuardObject {
 }
 
 extension guard_address6 {
-    fileprivate init(of address: IPAddress) {
+    init(of address: IPAddress) {
         self.init(
             high: UInt64(truncatingIfNeeded: address.bits >> 64),
             low: UInt64(truncatingIfNeeded: address.bits))

@@ -93,12 +93,26 @@ struct GenerationChange {
     private static func next(_ path: String) -> String { path + "-next" }
 
     /// Puts everything back. The descriptors of the replaced programs have kept them alive.
-    mutating func undo() {
-        for (link, old) in replaced.reversed() { _ = bpf_link_update(link.descriptor.raw, old.raw, nil) }
-        if let switchedFrom { try? generationSwitch?.set(switchedFrom.raw) }
-        for entry in entries { try? entry.undo(pins) }
+    /// - Returns: what could not be.
+    mutating func undo() -> [KernelError] {
+        var failures: [KernelError] = []
+        func attempt(_ step: () throws(KernelError) -> Void) {
+            do throws(KernelError) { try step() } catch { failures.append(error) }
+        }
+        for (link, old) in replaced.reversed() {
+            attempt { () throws(KernelError) in
+                try check(
+                    bpf_link_update(link.descriptor.raw, old.raw, nil),
+                    "put the old program back on \(link.interface.name)")
+            }
+        }
+        if let switchedFrom {
+            attempt { () throws(KernelError) in try generationSwitch?.set(switchedFrom.raw) }
+        }
+        for entry in entries { attempt { () throws(KernelError) in try entry.undo(pins) } }
         if generationSwitch?.isNew == true { unlink(pins.current) }
         for path in [pins.program, pins.description, pins.addresses] { unlink(Self.next(path)) }
         for link in pinned { unlink(pins.link(link.interface.index)) }
+        return failures
     }
 }

@@ -33,6 +33,22 @@ public struct KernelError: Error, Sendable, CustomStringConvertible {
     }
 }
 
+/// A change that the kernel refused half-way and that could not wholly be taken back.
+struct HalfChanged: Error, CustomStringConvertible {
+    var cause: any Error
+    var failures: [KernelError]
+
+    var description: String {
+        let rest = failures.map { "\($0)" }.joined(separator: "; ")
+        return "\(cause); and not all could be taken back: \(rest); run 'xdpguard detach' and apply again"
+    }
+
+    /// The cause alone where all was taken back.
+    static func error(_ cause: any Error, _ failures: [KernelError]) -> any Error {
+        failures.isEmpty ? cause : HalfChanged(cause: cause, failures: failures)
+    }
+}
+
 /// libbpf's functions return 0 or a count, or -errno.
 @discardableResult
 func check(_ result: Int32, _ operation: @autoclosure () -> String) throws(KernelError) -> Int32 {

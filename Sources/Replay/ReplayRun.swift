@@ -16,8 +16,6 @@ public struct ReplayedPacket: Sendable {
     /// The headers in text; empty where no IP header could be read.
     public var flow: String
     public var judgement: Judgement
-    /// It goes to the inspector: a rule asks for it, and the flow's budget is not used up.
-    public var isSampled = false
     /// It comes from one of `hosts`: this host sent it.
     public var isOutbound: Bool
 }
@@ -41,7 +39,7 @@ public struct ReplaySummary: Sendable, Hashable {
 }
 
 /// Judges frames as this host would meet them.
-public struct ReplayRun<Engine: ReplayEngine> {
+public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
     public private(set) var summary = ReplaySummary()
     private var engine: Engine
     private let hosts: [Prefix]
@@ -72,17 +70,12 @@ public struct ReplayRun<Engine: ReplayEngine> {
         let headers = decoder.describe(frame.bytes)
         let isOutbound =
             isSent || headers.map { headers in hosts.contains { $0.contains(headers.source) } } ?? false
-        if isOutbound { try engine.send(frame) }
-        let judgement = isOutbound ? Judgement(.pass, .outbound) : try engine.judge(frame)
+        let judgement = isOutbound ? try outbound(frame) : try engine.judge(frame)
         summary.add(judgement)
-        var packet = ReplayedPacket(
+        if let sample = judgement.sample { try inspect(frame, sample, isOutbound: isOutbound) }
+        return ReplayedPacket(
             number: frame.number, timeNanoseconds: frame.timeNanoseconds, length: frame.originalLength,
             flow: headers?.flowText ?? "", judgement: judgement, isOutbound: isOutbound)
-        if let sampled = inspection?.sampled(judgement) {
-            packet.isSampled = true
-            try inspect(frame, sampled, isOutbound: isOutbound)
-        }
-        return packet
     }
 
     /// The captures are at their end: what the inspector still has to say is among the events.
@@ -95,13 +88,35 @@ public struct ReplayRun<Engine: ReplayEngine> {
     public mutating func takeEvents() -> [InspectionEvent] { inspection?.takeEvents() ?? [] }
 
     private mutating func inspect(
-        _ frame: CapturedFrame, _ sampled: SampledFor, isOutbound: Bool
+        _ frame: CapturedFrame, _ sample: SampleMark, isOutbound: Bool
     ) throws {
-        let findings = inspection?.take(frame, for: sampled, isOutbound: isOutbound) ?? []
+        guard let findings = inspection?.take(frame, for: sample, isOutbound: isOutbound) else { return }
         summary.alerts = inspection?.alerts ?? 0
         for finding in findings { try carryOut(finding) }
     }
 
+    /// From the next packet on.
     private mutating func carryOut(_ finding: Finding) throws {
+        switch finding.response {
+        case .alert: return
+        case .ban(let address, let nanoseconds):
+            try engine.ban(Prefix(address), for: UInt64(clamping: nanoseconds))
+        case .dropFlow(let flow, let nanoseconds):
+            try engine.dropFlow(FlowEnds(flow), for: UInt64(clamping: nanoseconds))
+        }
+    }
+
+    private mutating func outbound(_ frame: CapturedFrame) throws -> Judgement {
+        var judgement = Judgement(.pass, .outbound)
+        judgement.sample = try engine.send(frame)
+        return judgement
+    }
+
+    public mutating func ban(_ prefix: Prefix, for duration: UInt64?) throws {
+        try engine.ban(prefix, for: duration)
+    }
+
+    public mutating func dropFlow(_ flow: FlowEnds, for duration: UInt64?) throws {
+        try engine.dropFlow(flow, for: duration)
     }
 }

@@ -34,9 +34,10 @@ extension BanService {
             explanation.isNeverBanned = head & neverBanBit != 0
             explanation.failsafe = (info?.header.failsafe ?? [])
                 .filter { head >> UInt64($0.bit & 63) & 1 == 1 }.map(\.place)
-            guard explanation.isNeverBanned, let editor = try? AddressEditor(memory) else { return }
-            explanation.sets = editor.sets.map(\.name).filter { name in
-                (try? editor.members(of: name).contains(address)) ?? false
+            guard explanation.isNeverBanned else { return }
+            let editor = try AddressEditor(memory)
+            explanation.sets = try editor.sets.map(\.name).filter { name in
+                try editor.members(of: name).contains(address)
             }
         }
         return explanation

@@ -12,12 +12,7 @@ public struct BanService {
     private let times: BanTranslation
 
     public init(for command: String) throws {
-        try requirePrivileges(for: command)
-        datapath = try Datapath()
-        guard let state = try SharedState.open(datapath.pins) else {
-            throw ServiceError(.unavailable, "no policy runs here: apply one first, then \(command)")
-        }
-        self.state = state
+        (datapath, state) = try openInstance(for: command)
         times = try BanTranslation(state)
     }
 
@@ -137,22 +132,4 @@ extension SharedState {
         }
         return count
     }
-}
-
-/// The description of the generation that runs; nil where nothing is attached.
-func runningInfo(_ datapath: Datapath) throws -> GenerationInfo? {
-    guard try !datapath.attachments().isEmpty else { return nil }
-    return try datapath.description().flatMap(GenerationInfo.decoded)
-}
-
-/// Throws where an interface has a program of xdpguard that cannot be reached from here.
-func requireNoStrangers(_ datapath: Datapath) throws {
-    let names = try datapath.strangers()
-    guard !names.isEmpty else { return }
-    throw ServiceError(
-        .unavailable,
-        "xdpguard's program on \(names.joined(separator: ", ")) is not pinned here: "
-            + "it was applied where another bpffs is mounted (as 'ip netns exec' does); "
-            + "run this there, or with 'nsenter --net='"
-    )
 }

@@ -12,11 +12,7 @@ public struct FlowReport: Sendable {
 /// Reads the tables of connections.
 /// - Parameter top: only so many, those with the most bytes first; nil: all, by their ends.
 public func flows(top: Int?) throws -> FlowReport {
-    try requirePrivileges(for: "flows")
-    let datapath = try Datapath()
-    guard let state = try SharedState.open(datapath.pins) else {
-        throw ServiceError(.unavailable, "no policy runs here: apply one first, then flows")
-    }
+    let (_, state) = try openInstance(for: "flows")
     guard let tables = try state.flows(now: programClock()) else {
         throw ServiceError(
             .unavailable,

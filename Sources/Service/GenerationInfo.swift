@@ -60,6 +60,10 @@ public struct GenerationInfo: Sendable {
         public var limits: [LimitInfo] = []
         /// Failsafe entries in the policy's order; nil in descriptions of earlier versions.
         public var failsafe: [Failsafe]?
+        /// Names of the inspectors in the policy's order, where some rule inspects, and what stands for them
+        /// in samples; nil elsewhere, and in descriptions of earlier versions.
+        public var inspectors: [String]?
+        public var inspectorsSeed: UInt64?
 
         public init(
             policy: String, file: String, mode: String, appliedNanoseconds: Int64, user: UInt32,

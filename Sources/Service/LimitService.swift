@@ -15,13 +15,8 @@ public struct LimitService {
     static let sampledLines: UInt32 = 4096
 
     public init(for command: String) throws {
-        try requirePrivileges(for: command)
-        datapath = try Datapath()
-        guard let state = try SharedState.open(datapath.pins), let info = try runningInfo(datapath) else {
-            try requireNoStrangers(datapath)
-            throw ServiceError(.unavailable, "no policy runs here: apply one first, then \(command)")
-        }
-        self.state = state
+        (datapath, state) = try openInstance(for: command)
+        guard let info = try runningInfo(datapath) else { throw nothingRuns(command) }
         let buckets = try state.buckets()
         self.buckets = buckets
         // The clock last: what the program noted meanwhile is not in the future.

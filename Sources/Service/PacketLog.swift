@@ -97,8 +97,7 @@ public struct PacketLog {
             reader = try EventReader(state)
             rules = Dictionary(
                 try state.slots().map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
-            limits = Dictionary(
-                try state.limitSlots().map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
+            limits = try state.limitNames()
             interfaces = Dictionary(
                 try NetworkInterface.all().map { ($0.index, $0.name) },
                 uniquingKeysWith: { first, _ in first })

@@ -21,6 +21,8 @@ public struct ApplyRequest: Sendable {
     public var maxBans: UInt32?
     /// Places for answered connections, where the tables are made now; nil: as many as usual.
     public var flowCount: UInt32?
+    /// Bytes of the samples' ring, where it is made now: a power of two; nil: 64 MiB.
+    public var sampleBytes: UInt32?
     /// Consent to set net.ipv4.tcp_syncookies (and tcp_timestamps) to 2 where the policy needs it.
     public var setTCPSyncookies = false
     /// SSH_CONNECTION's text; nil outside of an SSH session.
@@ -105,10 +107,14 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
                 to: interfaces, attach: request.attach, names: names,
                 runningNames: { GenerationInfo.decoded($0)?.rules.map(\.name) ?? [] }, build: build)
         }
-        try consent.settle(policy, datapath.pins)
     } catch {
-        consent.undo(datapath.pins)
+        told("net.ipv4.tcp_syncookies or tcp_timestamps is not as before", warn) {
+            try consent.undo(datapath.pins)
+        }
         throw error
+    }
+    told("net.ipv4.tcp_syncookies or tcp_timestamps is not as before", warn) {
+        try consent.settle(policy, datapath.pins)
     }
     return ApplyOutcome(
         policy: policy.name, ruleCount: names.rules.count, attachments: applied.attachments,
@@ -153,6 +159,7 @@ private func generation(
 ) throws -> GenerationImage {
     var target = CompileTarget()
     if let count = request.flowCount { target.flowCount = count }
+    if let bytes = request.sampleBytes { target.sampleBytes = bytes }
     target.interfaces = interfaces.map { .init(name: $0.name, index: $0.index) }
     target.ownAddresses = try hostAddresses()
     target.slots = slots.rules
@@ -170,6 +177,10 @@ private func generation(
         appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
         tableBytes: UInt64(image.tables.count + image.addresses.count))
     header.limits = zip(policy.limits, image.limits).map(GenerationInfo.LimitInfo.init)
+    if policy.inspects {
+        header.inspectors = policy.inspectors.map(\.name)
+        header.inspectorsSeed = policy.inspectorsSeed
+    }
     header.classifiers = image.classifiers.map(GenerationInfo.Classifier.init)
     header.failsafe = zip(failsafeSourceBits(policy), policy.failsafe).map { bit, entry in
         .init(bit: bit, place: "\(entry.range.source.path):\(entry.range.line)")

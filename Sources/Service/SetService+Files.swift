@@ -109,7 +109,7 @@ public func readSetFile(
 private struct SetPlaces {
     let sets: [ImageSet]
     let policyPath: String?
-    private var files: [String: SourceText?] = [:]
+    private var files: [String: Result<SourceText, FileReadError>] = [:]
     private var policy: CheckedPolicy??
 
     init(sets: [ImageSet], policyPath: String?) {
@@ -154,11 +154,7 @@ private struct SetPlaces {
     ) -> String {
         let file = sets.first { $0.name == name }?.file ?? ""
         guard file.isEmpty else {
-            if let source = source(file), let found = findInSetFile(source, address) {
-                (answer.file, answer.line) = (file, found.line)
-                return "by line \(found.line) of \(file): \(found.text)"
-            }
-            return "by \(file) as it was last read; no line of it says so now"
+            return line(of: address, in: file, &answer)
         }
         if let item = item(address, name, isNegated: isNegated) {
             (answer.file, answer.line) = (item.range.source.path, item.range.line)
@@ -167,11 +163,25 @@ private struct SetPlaces {
         return "by the policy as it was applied; no line of it says so now"
     }
 
-    private mutating func source(_ path: String) -> SourceText? {
+    private mutating func line(of address: IPAddress, in file: String, _ answer: inout SetAnswer) -> String {
+        switch source(file) {
+        case .failure(let error):
+            return "by \(file) as it was last read; it cannot be read now: \(error.reason)"
+        case .success(let source):
+            guard let found = findInSetFile(source, address) else {
+                return "by \(file) as it was last read; no line of it says so now"
+            }
+            (answer.file, answer.line) = (file, found.line)
+            return "by line \(found.line) of \(file): \(found.text)"
+        }
+    }
+
+    private mutating func source(_ path: String) -> Result<SourceText, FileReadError> {
         if let known = files[path] { return known }
-        let bytes = try? DiskReader().read(path)
-        let source = bytes.map { SourceText(path: path, bytes: $0) }
-        files[path] = .some(source)
+        let source = Result { () throws(FileReadError) in
+            SourceText(path: path, bytes: try DiskReader().read(path))
+        }
+        files[path] = source
         return source
     }
 

@@ -31,18 +31,13 @@ public struct SetService {
     private let command: String
 
     public init(for command: String) throws {
-        try requirePrivileges(for: command)
-        datapath = try Datapath()
-        guard let state = try SharedState.open(datapath.pins) else {
-            throw ServiceError(.unavailable, "no policy runs here: apply one first, then \(command)")
-        }
-        self.state = state
+        (datapath, state) = try openInstance(for: command)
         self.command = command
     }
 
     func running() throws -> RunningAddresses {
         guard let running = try datapath.addresses() else {
-            throw ServiceError(.unavailable, "no policy runs here: apply one first, then \(command)")
+            throw nothingRuns(command)
         }
         return running
     }

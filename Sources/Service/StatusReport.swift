@@ -38,6 +38,8 @@ public struct StatusReport: Sendable {
     public var totals: ReasonCount
     /// What the program sent by itself, and what it withheld.
     public var answers = AnswerCounts()
+    /// What became of samples; nil where the policy inspects nothing.
+    public var samples: SampleCounts?
 }
 
 /// - Parameter measureMilliseconds: how long program run time is measured; 0: not at all.
@@ -68,6 +70,13 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
         .init(name: "bans", used: bans.used, capacity: bans.capacity),
         .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
     ]
+    report.samples = try state.sampleCounts()
+    if state.inspects {
+        report.fills.append(
+            .init(
+                name: "dropped flows", used: try state.droppedFlows().count { $0.holds(at: programClock()) },
+                capacity: Int(GUARD_DROPPED_FLOWS)))
+    }
     report.buckets = try state.bucketFill(now: programClock())
     report.lostEvents = try state.lostEvents()
     report.answers = try state.answerCounts()
@@ -78,8 +87,9 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
 /// Removes our programs from the named interfaces, or from all, and with the last one everything that was
 /// pinned.
 /// - Throws: `ServiceError` naming an interface that has none of our programs.
+/// - Parameter warn: takes what could not be put back beside that.
 /// - Returns: the interfaces that were detached.
-public func detach(_ names: [String]) throws -> [String] {
+public func detach(_ names: [String], warn: (String) -> Void) throws -> [String] {
     try requirePrivileges(for: "detach")
     let datapath = try Datapath()
     let attached = Set(try datapath.attachments().map(\.interface.name))
@@ -90,10 +100,15 @@ public func detach(_ names: [String]) throws -> [String] {
             ? "nothing is attached here" : "attached: " + attached.sorted().joined(separator: ", ")
         throw ServiceError(.unavailable, "no policy runs on interface '\(unknown)'; \(list)")
     }
-    let kept = try? SharedState.open(datapath.pins)?.keptSettings()
+    var kept = KeptSettings()
+    told("settings that an apply changed stay as they are", warn) {
+        kept = try SharedState.open(datapath.pins)?.keptSettings() ?? kept
+    }
     let detached = try datapath.detach(names.isEmpty ? nil : Set(names))
     // Bans go with the last interface, and do not come back with the next apply.
     if !datapath.pins.exists { BanStore.kept()?.remove() }
-    if let kept, !datapath.pins.exists { restore(kept) }
+    if !datapath.pins.exists {
+        told("net.ipv4.tcp_syncookies or tcp_timestamps is not as before", warn) { try restore(kept) }
+    }
     return detached
 }

@@ -2,6 +2,7 @@
 // What SYN cookies need of this host's stack: net.ipv4.tcp_syncookies=2, so that it takes cookies which it
 // did not send itself. Changed with consent only; what was there is kept with the pins and comes back.
 import Dataplane
+import Diagnostics
 import MapCompiler
 import PolicyLanguage
 
@@ -82,13 +83,14 @@ struct SynCookieConsent {
     }
 
     /// Takes the change back, where the apply failed.
-    func undo(_ pins: PinDirectory) {
+    func undo(_ pins: PinDirectory) throws {
         guard !changed.isEmpty else { return }
-        restore(changed)
-        guard let state = try? SharedState.open(pins), var kept = try? state.keptSettings() else { return }
+        try restore(changed)
+        guard let state = try SharedState.open(pins) else { return }
+        var kept = try state.keptSettings()
         if kept.syncookies == changed.syncookies { kept.syncookies = nil }
         if kept.timestamps == changed.timestamps { kept.timestamps = nil }
-        try? state.keep(kept)
+        try state.keep(kept)
     }
 
     /// A policy without cookies gets back what was there before the first change.
@@ -96,17 +98,27 @@ struct SynCookieConsent {
         guard !policy.usesSynCookies, let state = try SharedState.open(pins) else { return }
         let kept = try state.keptSettings()
         guard !kept.isEmpty else { return }
-        restore(kept)
+        try restore(kept)
         try state.keep(KeptSettings())
     }
 }
 
 /// Puts settings back that are still as `apply` left them.
-func restore(_ kept: KeptSettings) {
+func restore(_ kept: KeptSettings) throws {
     if let value = kept.syncookies, NetworkSetting.syncookies.value == 2 {
-        try? NetworkSetting.syncookies.set(value)
+        try NetworkSetting.syncookies.set(value)
     }
     if let value = kept.timestamps, NetworkSetting.timestamps.value == 2 {
-        try? NetworkSetting.timestamps.set(value)
+        try NetworkSetting.timestamps.set(value)
+    }
+}
+
+/// A step at a command's end that must not undo it: what fails is told.
+/// - Parameter consequence: what the user is left with.
+func told(_ consequence: String, _ warn: (String) -> Void, _ step: () throws -> Void) {
+    do {
+        try step()
+    } catch {
+        warn("xdpguard: warning: \(consequence): \(printable(ServiceError(wrapping: error).message))\n")
     }
 }

@@ -74,7 +74,7 @@ struct Mutation: Sendable, CustomTestStringConvertible {
                 "case IPPROTO_TCP: return 14;"),
             .init(
                 "SYN+FIN is a flag combination", "stages/transport.bpf.h",
-                "(flags & (syn | fin)) == (syn | fin) ||", ""),
+                "(flags & (TCP_SYN | TCP_FIN)) == (TCP_SYN | TCP_FIN) ||", ""),
             .init(
                 "TCP's data offset is believed", "stages/transport.bpf.h",
                 "packet_fault(packet, GUARD_DETAIL_TCP_HEADER_LENGTH);", ";"),
@@ -94,8 +94,8 @@ struct Mutation: Sendable, CustomTestStringConvertible {
             .init(
                 "126/8 is loopback too", "stages/spoofed.bpf.h", "source >> 24 == 127", "source >> 25 == 63"),
             .init(
-                "bans of /65 look at 64 bits", "stages/bans.bpf.h",
-                "key->low = address->low >> (128 - length) << (128 - length);", "key->low = 0;"),
+                "bans of /65 look at 64 bits", "abi/guard_addresses.h",
+                "*low = *low >> ((128 - prefix) & 63) << ((128 - prefix) & 63);", "*low = 0;"),
             .init("bans hold for never-ban", "guard.bpf.c", "!(head & GUARD_HEAD_NEVER_BAN)", "1"),
             .init(
                 "bans come behind the rules' fragments", "guard.bpf.c", "if (packet->family && banned(",

@@ -29,6 +29,7 @@ public struct PolicyDraft: Sendable, Hashable {
     public var sets: [Entry] = []
     public var services: [Entry] = []
     public var limits: [Entry] = []
+    public var inspectors: [Entry] = []
     public var failsafe: [[Entry]] = []
     /// Each with `name` first and `action` last.
     public var rules: [[Entry]] = []
@@ -38,8 +39,10 @@ public struct PolicyDraft: Sendable, Hashable {
     /// The policy's document.
     public var text: String {
         var lines = header.map(\.text)
-        for (name, entries) in [("sets", sets), ("services", services), ("limits", limits)]
-        where !entries.isEmpty {
+        let definitions = [
+            ("sets", sets), ("services", services), ("limits", limits), ("inspectors", inspectors),
+        ]
+        for (name, entries) in definitions where !entries.isEmpty {
             lines.append("\(name):")
             lines += entries.map { "  " + $0.text }
         }

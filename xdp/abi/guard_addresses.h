@@ -94,4 +94,19 @@ _Static_assert(sizeof(struct guard_tree_leaf) == 64, "layout");
 _Static_assert(sizeof(struct guard_tree_short) == 32, "layout");
 _Static_assert(sizeof(struct guard_addresses_header) == 80, "layout");
 
+/* An address's leading `prefix` bits; IPv4 in the low 32 bits of `low`, at most 32 of them. */
+static inline __attribute__((always_inline)) void guard_mask_prefix(__u64 *high, __u64 *low, __u32 family,
+                                                                    __u32 prefix)
+{
+	if (family == 4) {
+		*high = 0;
+		*low = prefix ? *low >> ((32 - prefix) & 63) << ((32 - prefix) & 63) : 0;
+	} else if (prefix <= 64) {
+		*high = prefix ? *high >> ((64 - prefix) & 63) << ((64 - prefix) & 63) : 0;
+		*low = 0;
+	} else {
+		*low = *low >> ((128 - prefix) & 63) << ((128 - prefix) & 63);
+	}
+}
+
 #endif

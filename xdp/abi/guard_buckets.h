@@ -39,19 +39,4 @@ static inline __attribute__((always_inline)) __u32 guard_bucket_line_of(__u64 ta
 	return (__u32)(tag >> 32) & (lines - 1);
 }
 
-/* An address's leading `prefix` bits; IPv4 in the low 32 bits of `low`, at most 32 of them. */
-static inline __attribute__((always_inline)) void guard_mask_prefix(__u64 *high, __u64 *low, __u32 family,
-                                                                    __u32 prefix)
-{
-	if (family == 4) {
-		*high = 0;
-		*low = prefix ? *low >> ((32 - prefix) & 63) << ((32 - prefix) & 63) : 0;
-	} else if (prefix <= 64) {
-		*high = prefix ? *high >> ((64 - prefix) & 63) << ((64 - prefix) & 63) : 0;
-		*low = 0;
-	} else {
-		*low = *low >> ((128 - prefix) & 63) << ((128 - prefix) & 63);
-	}
-}
-
 #endif

@@ -33,7 +33,7 @@ static __always_inline __u32 withheld(const struct packet *packet)
 		return GUARD_WITHHELD_SOURCE;
 	if (is_group(packet))
 		return GUARD_WITHHELD_DESTINATION;
-	if (packet->protocol == IPPROTO_TCP && packet->tcp_flags & 0x04)
+	if (packet->protocol == IPPROTO_TCP && packet->tcp_flags & TCP_RST)
 		return GUARD_WITHHELD_RST;
 	if ((packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6_) &&
 	    !is_icmp_request(packet))
@@ -92,7 +92,7 @@ static __always_inline void write_rst(struct tcphdr *tcp, const struct packet *p
 	tcp->dest = asked->source;
 	tcp->doff = sizeof(*tcp) / 4;
 	tcp->rst = 1;
-	if (flags & 0x10) {
+	if (flags & TCP_ACK) {
 		tcp->seq = asked->acknowledged;
 		return;
 	}

@@ -25,18 +25,12 @@ struct ban_search {
 	__u32 found;
 };
 
-/* The address's first `length` bits. */
-static __always_inline void mask_address(struct guard_ban_key *key, const struct guard_address6 *address,
-                                         __u32 length)
+/* Fills in the first `key->length` bits of an address. */
+static __always_inline void ban_address(struct guard_ban_key *key, const struct guard_address6 *address)
 {
-	if (key->family == 4) {
-		key->low = length ? address->low >> (32 - length) << (32 - length) : 0;
-	} else if (length <= 64) {
-		key->high = length ? address->high >> (64 - length) << (64 - length) : 0;
-	} else {
-		key->high = address->high;
-		key->low = address->low >> (128 - length) << (128 - length);
-	}
+	key->high = address->high;
+	key->low = address->low;
+	guard_mask_prefix(&key->high, &key->low, key->family, key->length & 0xff);
 }
 
 /* The next length to look up; 1 where there is none. */
@@ -62,7 +56,7 @@ static long ban_step(__u32 index, void *context)
 
 	if (next_length(search, &key.length))
 		return 1;
-	mask_address(&key, &search->address, key.length & 0xff);
+	ban_address(&key, &search->address);
 	ban = bpf_map_lookup_elem(&guard_bans, &key);
 	if (!ban)
 		return 0;
@@ -300,7 +294,7 @@ __noinline int ban_source(const struct packet *packet, const struct guard_limit 
 		return 0;
 	key.family = packet->family;
 	key.length = packet->family == 4 ? limit->prefix4 : limit->prefix6;
-	mask_address(&key, &packet->source, key.length & 0xff);
+	ban_address(&key, &packet->source);
 	now = clock_ns();
 	__builtin_memset(&room->ban, 0, sizeof(room->ban));
 	room->ban.since_ns = now;

@@ -10,10 +10,6 @@
 #include "stages/limits.bpf.h"
 #include "stages/syn_ack.bpf.h"
 
-#define TCP_FLAGS_ASKED 0x17 /* ACK, RST, SYN, FIN */
-#define TCP_FLAGS_SYN 0x02
-#define TCP_FLAGS_ACK 0x10
-
 /* The stack takes cookies for up to two minutes (net/ipv4/syncookies.c, MAX_SYNCOOKIE_AGE). */
 #define COOKIE_LIFE_NS 120000000000ULL
 #define COOKIE_NOTED_NS 1000000000ULL /* the time of the last cookie is noted this often */
@@ -26,7 +22,7 @@ static __always_inline int is_plain_segment(const struct packet *packet, __u8 fl
 {
 	return packet->read & PACKET_PAYLOAD && packet->protocol == IPPROTO_TCP && !packet->depth &&
 	       packet->fragment == FRAGMENT_NONE && packet->detail == GUARD_DETAIL_NONE &&
-	       (packet->tcp_flags & TCP_FLAGS_ASKED) == flags;
+	       (packet->tcp_flags & (TCP_ACK | TCP_RST | TCP_SYN | TCP_FIN)) == flags;
 }
 
 /* Charges a SYN to the rate of the rule that lets it pass: 1 where it is beyond. A global function, verified
@@ -52,7 +48,7 @@ static __always_inline int asks_cookie(const struct guard_scratch *room)
 {
 	return guard_config.flags & GUARD_CFG_SYN_COOKIES && room->search.verdict == GUARD_ACTION_PASS &&
 	       room->search.cookies != GUARD_NO_LIMIT && !room->packet.brings_cookie &&
-	       is_plain_segment(&room->packet, TCP_FLAGS_SYN) && over_syn_rate(room->search.cookies);
+	       is_plain_segment(&room->packet, TCP_SYN) && over_syn_rate(room->search.cookies);
 }
 
 /* ---- Cookies that come back */
@@ -114,7 +110,7 @@ static __always_inline int may_bring_cookie(struct packet *packet)
 	/* That it fits no connection is what is expected of it. */
 	if (detail == GUARD_DETAIL_NO_STATE)
 		packet->detail = GUARD_DETAIL_NONE;
-	may = is_plain_segment(packet, TCP_FLAGS_ACK) && cookies_are_out();
+	may = is_plain_segment(packet, TCP_ACK) && cookies_are_out();
 	packet->detail = detail;
 	return may;
 }
@@ -139,7 +135,7 @@ static __always_inline void judge_cookie(struct xdp_md *ctx, const struct view *
 		return;
 	packet->detail = GUARD_DETAIL_NONE;
 	packet->brings_cookie = packet->tcp_flags;
-	packet->tcp_flags = TCP_FLAGS_SYN;
+	packet->tcp_flags = TCP_SYN;
 	if (packet->family == 6)
 		find_flags(ctx, view, packet, CLASSIFIER_IPV6, search);
 	else

@@ -7,11 +7,6 @@
 #include "stages/rows.bpf.h"
 #include "stages/transport.bpf.h"
 
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
-
 #define SECOND_NS 1000000000ULL
 
 /* What the tables say of an inbound packet. */
@@ -61,18 +56,12 @@ static __always_inline void flow_key(struct xdp_md *ctx, const struct packet *pa
 	key->padding = 0;
 }
 
-static __always_inline __u64 flow_mix(__u64 hash, __u64 word)
-{
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 32;
-}
-
 static __always_inline __u64 flow_hash(const struct guard_flow_key *key)
 {
-	__u64 hash = flow_mix(guard_config.seed, key->local.low ^ (__u64)key->protocol << 56);
+	__u64 hash = guard_mix(guard_config.seed, key->local.low ^ (__u64)key->protocol << 56);
 
-	hash = flow_mix(flow_mix(hash, key->remote.low), (__u64)key->local_port << 16 | key->remote_port);
-	return key->family == 4 ? hash : flow_mix(flow_mix(hash, key->local.high), key->remote.high);
+	hash = guard_mix(guard_mix(hash, key->remote.low), (__u64)key->local_port << 16 | key->remote_port);
+	return key->family == 4 ? hash : guard_mix(guard_mix(hash, key->local.high), key->remote.high);
 }
 
 /* ---- Ports */

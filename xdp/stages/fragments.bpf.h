@@ -14,6 +14,7 @@ enum fragment_flags {
 
 /* What was kept for a later fragment. */
 struct recalled {
+	__u64 sample_tag;
 	__u32 slot;
 	__u32 monitor_slot;
 	__u32 end;
@@ -109,6 +110,7 @@ static __always_inline int read_place(struct guard_fragment_group *group, __u32 
 	found->slot = place->slot;
 	found->monitor_slot = place->monitor_slot;
 	found->end = place->end;
+	found->sample_tag = place->sample_tag;
 	found->verdict = place->verdict;
 	found->flags = place->flags;
 	if (guard_config.flags & GUARD_CFG_LIMITS && is_it)
@@ -228,6 +230,7 @@ static __always_inline void write_place(struct guard_fragment_group *group, __u3
 	place->monitor_slot = decision->monitor_slot;
 	place->verdict = decision->verdict;
 	place->flags = flags;
+	place->sample_tag = decision->sample_tag;
 }
 
 static __always_inline void remember_layer(const struct packet_layer *key, const struct decision *decision,

@@ -14,6 +14,12 @@ enum packet_read {
 	PACKET_PAYLOAD = 1 << 5,
 };
 
+/* packet->tcp_flags (RFC 9293 3.1). */
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
 enum packet_fragment {
 	FRAGMENT_NONE = 0,
 	FRAGMENT_FIRST,
@@ -143,11 +149,11 @@ static __always_inline int packet_has(struct xdp_md *ctx, struct packet *packet,
 		__u64 packet_at = (offset);                                                                  \
 		int packet_lost = 1;                                                                         \
                                                                                                              \
-		/* 64 bits are compared: of 32 Linux 6.1 does not learn what it needs. */                    \
-		asm volatile("" : "+r"(packet_at));                                                          \
 		if (packet_at <= PACKET_OFFSET_MAX) {                                                        \
-			/* What was compared is added, not a copy that the verifier knows nothing of. */     \
+			/* Changes nothing, but tells the verifier the bound: 6.1 does not learn it from a   \
+			 * comparison of 32 bits, 6.12 forgets it in branches that it believes possible. */  \
 			asm volatile("" : "+r"(packet_at));                                                  \
+			packet_at &= PACKET_OFFSET_MAX;                                                      \
 			packet_from = (const void *)packet_from + packet_at;                                 \
 			packet_lost = (const void *)(packet_from + 1) > (void *)(long)(ctx)->data_end;       \
 		}                                                                                            \

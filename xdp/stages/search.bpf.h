@@ -37,6 +37,9 @@ struct search {
 	/* of limits */
 	__u32 limit_slot; /* that dropped the packet; GUARD_NO_SLOT: none */
 	__u32 bytes; /* of the frame up to the end of its IP packet */
+	/* of the first rule with an inspector */
+	__u32 inspect_slot;
+	__u32 inspector; /* GUARD_NO_INSPECTOR: none */
 };
 
 static __always_inline void search_clear(struct search *search)
@@ -49,6 +52,7 @@ static __always_inline void search_clear(struct search *search)
 	search->cookies = GUARD_NO_LIMIT;
 	search->limit_slot = GUARD_NO_SLOT;
 	search->is_established = 0;
+	search->inspector = GUARD_NO_INSPECTOR;
 }
 
 #endif

@@ -39,11 +39,10 @@ static __always_inline __u32 fixed_length(__u8 protocol)
 /* Of FIN SYN RST PSH ACK URG: combinations that no stack sends. */
 static __always_inline int impossible_flags(__u8 flags)
 {
-	const __u8 fin = 0x01, syn = 0x02, rst = 0x04, ack = 0x10;
-
 	flags &= 0x3f;
-	return flags == 0 || flags == 0x3f || (flags & (syn | fin)) == (syn | fin) ||
-	       (flags & (syn | rst)) == (syn | rst) || (flags & (fin | ack)) == fin;
+	return flags == 0 || flags == 0x3f || (flags & (TCP_SYN | TCP_FIN)) == (TCP_SYN | TCP_FIN) ||
+	       (flags & (TCP_SYN | TCP_RST)) == (TCP_SYN | TCP_RST) ||
+	       (flags & (TCP_FIN | TCP_ACK)) == TCP_FIN;
 }
 
 static __always_inline void set_payload(struct packet *packet, __u32 header_length)

@@ -37,6 +37,13 @@ struct Apply: ParsableCommand {
             their number until nothing is attached any more.
             """)
     var flows: UInt32?
+    @Option(
+        name: .long,
+        help: """
+            MiB of the ring that samples go to, where the policy inspects: a power of two from 1 to 1024, \
+            without it 64. It keeps its size until nothing is attached any more.
+            """)
+    var sampleRing: UInt32?
     @Flag(
         name: .customLong("set-tcp-syncookies"),
         help: """
@@ -58,6 +65,10 @@ struct Apply: ParsableCommand {
             if let flows, !(1024...16_777_216).contains(flows) {
                 throw ServiceError(.usage, "--flows is '\(flows)'; write a number from 1024 to 16777216")
             }
+            if let sampleRing, !(1...1024).contains(sampleRing) || sampleRing.nonzeroBitCount != 1 {
+                throw ServiceError(
+                    .usage, "--sample-ring is '\(sampleRing)'; write a power of two from 1 to 1024 (MiB)")
+            }
             let outcome = try Service.apply(request()) { StandardError.write($0) }
             for remark in outcome.remarks { StandardError.write("xdpguard: note: \(printable(remark))\n") }
             switch format.output {
@@ -75,6 +86,7 @@ struct Apply: ParsableCommand {
         request.force = force
         request.maxBans = maxBans
         request.flowCount = flows
+        request.sampleBytes = sampleRing.map { $0 << 20 }
         request.setTCPSyncookies = setTCPSyncookies
         request.sshConnection = getenv("SSH_CONNECTION").map { String(cString: $0) }
         return request

@@ -14,7 +14,7 @@ struct Detach: ParsableCommand {
 
     func run() throws {
         try reporting { output in
-            let names = try Service.detach(dev)
+            let names = try Service.detach(dev) { StandardError.write($0) }
             switch format.output {
             case .json: try output.json(.object([("detached", .array(names.map(JSONValue.string)))]))
             case .text:

@@ -55,6 +55,7 @@ extension StatusReport {
         for fill in fills { lines.append("\(fill.name): \(fill.used) of \(fill.capacity)") }
         if lostBans > 0 { lines.append("bans: \(lostBans) found no room") }
         lines += answers.lines
+        if let samples { lines += samples.lines }
         if let buckets { lines.append(buckets.line) }
         if lostEvents > 0 { lines.append("log: \(lostEvents) packets were not logged, as nobody read") }
         return lines
@@ -103,6 +104,7 @@ extension StatusReport {
                     })
             ), ("buckets", buckets?.json ?? .null), ("events_lost", .unsigned(lostEvents)),
             ("bans_lost", .unsigned(lostBans)), ("answers", answers.json),
+            ("samples", samples?.json ?? .null),
         ])
     }
 }
