@@ -127,6 +127,8 @@ let package = Package(
             dependencies: [
                 "Service", "Replay", "Inspection", "PolicyLanguage", "PolicyAnalysis", "MapCompiler",
                 "Dataplane", "Capture",
+                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane",
+                "Capture", "Signatures",
                 "NetworkTypes",
                 "Diagnostics", "JSONOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -161,6 +163,7 @@ let package = Package(
             ], path: "Tests/Flood", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
+        tests("SignaturesTests", ["Signatures", "Diagnostics", "NetworkTypes"]),
         tests(
             "InspectionTests",
             [
@@ -224,6 +227,7 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
     package.products += [
         .library(name: "FuzzPolicy", type: .static, targets: ["FuzzPolicy"]),
         .library(name: "FuzzCapture", type: .static, targets: ["FuzzCapture"]),
+        .library(name: "FuzzSignatures", type: .static, targets: ["FuzzSignatures"]),
     ]
     package.targets += [
         .target(
@@ -232,6 +236,9 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
         .target(
             name: "FuzzCapture", dependencies: ["Capture", "NetworkTypes"], path: "Tests/Fuzz/capture",
             swiftSettings: strict),
+        .target(
+            name: "FuzzSignatures", dependencies: ["Signatures", "Diagnostics", "NetworkTypes"],
+            path: "Tests/Fuzz/signatures", swiftSettings: strict),
         .executableTarget(
             name: "fuzzinputs",
             dependencies: [
