@@ -41,7 +41,7 @@ let package = Package(
             name: "CGcrypt", path: "Sources/CLibraries/CGcrypt", pkgConfig: "libgcrypt",
             providers: [.apt(["libgcrypt20-dev"])]),
         step("Protocols", ["NetworkTypes", "CHTP", "CGcrypt"]),
-        tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture"]),
+        tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture", "CGcrypt"]),
 
         // The XDP program, compiled by the toolchain's clang and embedded.
         .executableTarget(name: "bpfembed", path: "Sources/Plugins/bpfembed", swiftSettings: strict),
