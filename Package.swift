@@ -51,6 +51,7 @@ let package = Package(
             name: "detection", dependencies: ["ProtocolDetection", "Capture", "TestSupport"],
             path: "Tests/Detection", swiftSettings: strict),
         tests("ProtocolDetectionTests", ["ProtocolDetection", "detection"]),
+        tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture", "CGcrypt"]),
 
         // The XDP program, compiled by the toolchain's clang and embedded.
         .executableTarget(name: "bpfembed", path: "Sources/Plugins/bpfembed", swiftSettings: strict),
