@@ -41,7 +41,6 @@ let package = Package(
             name: "CGcrypt", path: "Sources/CLibraries/CGcrypt", pkgConfig: "libgcrypt",
             providers: [.apt(["libgcrypt20-dev"])]),
         step("Protocols", ["NetworkTypes", "CHTP", "CGcrypt"]),
-        tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture"]),
         // Protocol detection: nDPI, and the comparison with ndpiReader that scripts run.
         .systemLibrary(
             name: "CNDPI", path: "Sources/CLibraries/CNDPI", pkgConfig: "libndpi",
