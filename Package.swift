@@ -125,12 +125,9 @@ let package = Package(
         .executableTarget(
             name: "xdpguard",
             dependencies: [
-                "Service", "Replay", "Inspection", "PolicyLanguage", "PolicyAnalysis", "MapCompiler",
-                "Dataplane", "Capture",
-                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane",
-                "Capture", "Signatures",
-                "NetworkTypes",
-                "Diagnostics", "JSONOutput",
+                "Service", "Replay", "Inspection", "Signatures", "SignatureMatching", "PolicyLanguage",
+                "PolicyAnalysis", "MapCompiler", "Dataplane", "Capture", "NetworkTypes", "Diagnostics",
+                "JSONOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one packet brought for the signatures, in one direction: stream bytes in order, transactions with something
-// new. Collected while the flow tracker tells, looked at once it has told all.
+// What one packet brought for the signatures, in one direction: stream bytes in order, transactions with
+// something new. Collected while the flow tracker tells, looked at once it has told all.
 import NetworkTypes
 import SignatureMatching
 
@@ -39,8 +39,8 @@ struct PendingUnit {
         stream.withUnsafeBytes { body(StreamChunk(bytes: $0, streamOffset: streamOffset)) }
     }
 
-    /// The bytes around the place where the new ones begin: what stands across it is found by them. Signatures
-    /// that reported of the bytes before or behind it do not report again.
+    /// The bytes around the place where the new ones begin: what stands across it is found by them.
+    /// Signatures that reported of the bytes before or behind it do not report again.
     func withBorder(_ body: (StreamChunk) -> Void) {
         guard !before.isEmpty, !stream.isEmpty else { return }
         let around = before + stream.prefix(before.count)

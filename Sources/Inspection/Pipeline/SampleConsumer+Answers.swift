@@ -97,8 +97,8 @@ extension SampleConsumer {
         }
     }
 
-    /// - Parameter ofFlow: what matched is the flow itself or its stream: the inspector has seen enough of it.
-    ///   Where a packet matched by itself, what still comes of the flow is inspected.
+    /// - Parameter ofFlow: what matched is the flow itself or its stream: the inspector has seen enough of
+    /// it.   Where a packet matched by itself, what still comes of the flow is inspected.
     private func carryOut(
         _ response: Finding.Response, _ cause: Finding.Cause, _ context: MatchContext, ofFlow: Bool
     ) {

@@ -41,7 +41,7 @@ extension SampleConsumer {
             members.add("flow", flow.briefEVE)
         }
         members.add("verdict", .object([("action", .string(verdict))]))
-        members.add("pkt_src", context.packet == nil ? "stream (flow timeout)" : "wire/pcap")
+        members.add("pkt_src", .string(source(of: context)))
         write(.alert, context, way, members.all, alert.summary)
     }
 
@@ -159,8 +159,15 @@ extension SampleConsumer {
             (header.icmpType, header.icmpCode) = (packet.icmpType, packet.icmpCode)
         }
         header.packetNumber = kind == .flow ? 0 : packetNumber
+        header.tunnel = tunnel
         header.rule = eventRule(context.flow?.attachment)
         return header
+    }
+
+    /// EVE's `pkt_src`: a tunnel is named by the family of what is around the packet.
+    private func source(of context: MatchContext) -> String {
+        guard context.packet != nil else { return "stream (flow timeout)" }
+        return tunnel.map { "\($0.source.family.rawValue) tunnel" } ?? "wire/pcap"
     }
 
     private func eventRule(_ state: InspectedFlow?) -> EventRule? {

@@ -11,7 +11,9 @@ import Signatures
 struct SignaturesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "signatures", abstract: "Look at signature files in Suricata's rule syntax.",
-        subcommands: [SignaturesCheck.self, SignaturesList.self, SignaturesShow.self])
+        subcommands: [
+            SignaturesCheck.self, SignaturesList.self, SignaturesShow.self, SignaturesProfile.self,
+        ])
 }
 
 /// What every one of them takes.
