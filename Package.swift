@@ -41,7 +41,6 @@ let package = Package(
             name: "CGcrypt", path: "Sources/CLibraries/CGcrypt", pkgConfig: "libgcrypt",
             providers: [.apt(["libgcrypt20-dev"])]),
         step("Protocols", ["NetworkTypes", "CHTP", "CGcrypt"]),
-        tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture"]),
         // Protocol detection: nDPI, and the comparison with ndpiReader that scripts run.
         .systemLibrary(
             name: "CNDPI", path: "Sources/CLibraries/CNDPI", pkgConfig: "libndpi",
@@ -51,6 +50,7 @@ let package = Package(
             name: "detection", dependencies: ["ProtocolDetection", "Capture", "TestSupport"],
             path: "Tests/Detection", swiftSettings: strict),
         tests("ProtocolDetectionTests", ["ProtocolDetection", "detection"]),
+        tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture", "CGcrypt"]),
 
         // The XDP program, compiled by the toolchain's clang and embedded.
         .executableTarget(name: "bpfembed", path: "Sources/Plugins/bpfembed", swiftSettings: strict),
@@ -139,10 +139,9 @@ let package = Package(
         .executableTarget(
             name: "xdpguard",
             dependencies: [
-                "Service", "Replay", "Inspection", "PolicyLanguage", "PolicyAnalysis", "MapCompiler",
-                "Dataplane", "Capture",
-                "NetworkTypes",
-                "Diagnostics", "JSONOutput",
+                "Service", "Replay", "Inspection", "Signatures", "SignatureMatching", "PolicyLanguage",
+                "PolicyAnalysis", "MapCompiler", "Dataplane", "Capture", "NetworkTypes", "Diagnostics",
+                "JSONOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -175,6 +174,7 @@ let package = Package(
             ], path: "Tests/Flood", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
+        tests("SignaturesTests", ["Signatures", "Diagnostics", "NetworkTypes"]),
         tests(
             "InspectionTests",
             [
@@ -242,6 +242,7 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
     package.products += [
         .library(name: "FuzzPolicy", type: .static, targets: ["FuzzPolicy"]),
         .library(name: "FuzzCapture", type: .static, targets: ["FuzzCapture"]),
+        .library(name: "FuzzSignatures", type: .static, targets: ["FuzzSignatures"]),
     ]
     package.targets += [
         .target(
@@ -250,6 +251,9 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
         .target(
             name: "FuzzCapture", dependencies: ["Capture", "NetworkTypes"], path: "Tests/Fuzz/capture",
             swiftSettings: strict),
+        .target(
+            name: "FuzzSignatures", dependencies: ["Signatures", "Diagnostics", "NetworkTypes"],
+            path: "Tests/Fuzz/signatures", swiftSettings: strict),
         .executableTarget(
             name: "fuzzinputs",
             dependencies: [

@@ -15,35 +15,23 @@ public struct ReplayInspection {
     private let inspector: PayloadInspector
     private var outcome = InspectionOutcome()
 
-    /// For each rule with `inspect:`, by name.
-    private let samples: [String: SampledFor]
+    /// Positions in the policy, by name.
+    private let rules: [String: UInt32]
+    private let inspectors: [String: UInt32]
 
-    public init(_ inspector: PayloadInspector, policy: CheckedPolicy) {
+    public init(_ inspector: PayloadInspector) {
         self.inspector = inspector
-        let names = policy.inspectors.map(\.name)
-        var samples: [String: SampledFor] = [:]
-        for (number, rule) in policy.rules.enumerated() {
-            guard let name = rule.inspect, let index = names.firstIndex(of: name) else { continue }
-            samples[rule.name] = SampledFor(rule: UInt32(clamping: number), inspector: UInt32(clamping: index))
-        }
-        self.samples = samples
+        rules = positions(inspector.plan.rules)
+        inspectors = positions(inspector.plan.inspectors.map(\.name))
     }
 
-    /// For what the packet is sampled; nil where it is not.
-    func sampled(_ judgement: Judgement) -> SampledFor? {
-        guard judgement.verdict == .pass, let rule = judgement.rule else { return nil }
-        return samples[rule]
-    }
-
-    /// - Parameter sampled: the rule and the inspector that the evaluator sampled it for.
+    /// - Parameter mark: the rule and the inspector that the evaluator sampled it for.
     /// - Returns: what is to hold from the next packet on.
-    mutating func take(
-        _ frame: CapturedFrame, for sampled: SampledFor, isOutbound: Bool
-    ) -> [Finding] {
+    mutating func take(_ frame: CapturedFrame, for mark: SampleMark, isOutbound: Bool) -> [Finding] {
+        guard let rule = rules[mark.rule], let number = inspectors[mark.inspector] else { return [] }
         var sample = InspectionSample(
-            frame: frame.bytes, timeNanoseconds: max(0, frame.timeNanoseconds), rule: sampled.rule,
-            inspector: sampled.inspector, isOutbound: isOutbound,
-            packetNumber: UInt64(clamping: frame.number))
+            frame: frame.bytes, timeNanoseconds: max(0, frame.timeNanoseconds), rule: rule,
+            inspector: number, isOutbound: isOutbound, packetNumber: UInt64(clamping: frame.number))
         sample.isCutShort = frame.capturedLength < frame.originalLength
         inspector.feed(sample, into: &outcome)
         return settle()
@@ -69,13 +57,14 @@ public struct ReplayInspection {
     }
 }
 
-/// For which rule and inspector a packet was sampled, by their positions in the policy.
-public struct SampledFor: Hashable, Sendable {
-    public var rule: UInt32
-    public var inspector: UInt32
+private func positions(_ names: [String]) -> [String: UInt32] {
+    Dictionary(
+        names.enumerated().map { ($1, UInt32(clamping: $0)) }, uniquingKeysWith: { first, _ in first })
+}
 
-    public init(rule: UInt32, inspector: UInt32) {
-        self.rule = rule
-        self.inspector = inspector
+extension FlowEnds {
+    init(_ flow: FlowTuple) {
+        self.init(
+            flow.proto, End(flow.source, flow.sourcePort), End(flow.destination, flow.destinationPort))
     }
 }

@@ -16,8 +16,6 @@ public struct ReplayedPacket: Sendable {
     /// The headers in text; empty where no IP header could be read.
     public var flow: String
     public var judgement: Judgement
-    /// It goes to the inspector: a rule asks for it, and the flow's budget is not used up.
-    public var isSampled = false
     /// It comes from one of `hosts`: this host sent it.
     public var isOutbound: Bool
 }
@@ -74,14 +72,10 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
             isSent || headers.map { headers in hosts.contains { $0.contains(headers.source) } } ?? false
         let judgement = isOutbound ? try outbound(frame) : try engine.judge(frame)
         summary.add(judgement)
-        var packet = ReplayedPacket(
+        if let sample = judgement.sample { try inspect(frame, sample, isOutbound: isOutbound) }
+        return ReplayedPacket(
             number: frame.number, timeNanoseconds: frame.timeNanoseconds, length: frame.originalLength,
             flow: headers?.flowText ?? "", judgement: judgement, isOutbound: isOutbound)
-        if let sampled = inspection?.sampled(judgement) {
-            packet.isSampled = true
-            try inspect(frame, sampled, isOutbound: isOutbound)
-        }
-        return packet
     }
 
     /// The captures are at their end: what the inspector still has to say is among the events.
@@ -94,14 +88,22 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
     public mutating func takeEvents() -> [InspectionEvent] { inspection?.takeEvents() ?? [] }
 
     private mutating func inspect(
-        _ frame: CapturedFrame, _ sampled: SampledFor, isOutbound: Bool
+        _ frame: CapturedFrame, _ sample: SampleMark, isOutbound: Bool
     ) throws {
-        let findings = inspection?.take(frame, for: sampled, isOutbound: isOutbound) ?? []
+        guard let findings = inspection?.take(frame, for: sample, isOutbound: isOutbound) else { return }
         summary.alerts = inspection?.alerts ?? 0
         for finding in findings { try carryOut(finding) }
     }
 
+    /// From the next packet on.
     private mutating func carryOut(_ finding: Finding) throws {
+        switch finding.response {
+        case .alert: return
+        case .ban(let address, let nanoseconds):
+            try engine.ban(Prefix(address), for: UInt64(clamping: nanoseconds))
+        case .dropFlow(let flow, let nanoseconds):
+            try engine.dropFlow(FlowEnds(flow), for: UInt64(clamping: nanoseconds))
+        }
     }
 
     private mutating func outbound(_ frame: CapturedFrame) throws -> Judgement {

@@ -12,7 +12,7 @@ extension ReplayedPacket {
             ("length", .integer(Int64(length))), ("flow", .string(flow)),
             ("verdict", .string(judgement.verdict.rawValue)), ("reason", .string(judgement.reason.rawValue)),
             ("detail", .string(judgement.detail)), ("rule", judgement.rule.map(JSONValue.string) ?? .null),
-            ("sampled", .bool(isSampled)),
+            ("sampled", .bool(judgement.sample != nil)),
         ]
         if let rule = judgement.wouldDrop { members.append(("would_drop", .string(rule))) }
         if isOutbound { members.append(("direction", "out")) }

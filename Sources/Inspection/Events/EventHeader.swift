@@ -26,6 +26,8 @@ public struct EventHeader: Sendable {
     public let proto: IPProtocol
     var icmpType: UInt8?
     var icmpCode: UInt8?
+    /// Nil where the packet was in no tunnel.
+    var tunnel: Tunnel?
     var rule: EventRule?
 
     /// What stands behind `event_type`, in EVE's order.
@@ -39,6 +41,7 @@ public struct EventHeader: Sendable {
         members.append(("ip_v", .integer(source.family == .ipv4 ? 4 : 6)))
         if let icmpType { members.append(("icmp_type", .integer(Int64(icmpType)))) }
         if let icmpCode { members.append(("icmp_code", .integer(Int64(icmpCode)))) }
+        if let tunnel { members.append(("tunnel", tunnel.eve)) }
     }
 
     /// "tcp 192.0.2.1:40000 > 192.0.2.2:80", as everywhere in xdpguard.
@@ -69,5 +72,15 @@ func eveProtocolName(_ proto: IPProtocol) -> String {
     case 103: "PIM"
     case 132: "SCTP"
     default: String(repeating: "0", count: 3 - String(proto.rawValue).count) + String(proto.rawValue)
+    }
+}
+
+extension Tunnel {
+    /// EVE's `tunnel` object.
+    fileprivate var eve: JSONValue {
+        .object([
+            ("src_ip", .string(source.description)), ("dest_ip", .string(destination.description)),
+            ("proto", .string(eveProtocolName(proto))), ("depth", .integer(Int64(depth))),
+        ])
     }
 }

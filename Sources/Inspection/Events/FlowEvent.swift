@@ -21,7 +21,8 @@ extension FlowRecord {
     }
 
     /// EVE's `flow` object of a flow that is over.
-    func eve(_ reason: FlowEnd, isAlerted: Bool, isDropped: Bool) -> JSONValue {
+    /// - Parameter action: "drop" or "pass", where a signature or the policy said so of the whole flow.
+    func eve(_ reason: FlowEnd, isAlerted: Bool, action: String?) -> JSONValue {
         var members = counted
         members.add("start", .string(eveTimestamp(start.time)))
         members.add("end", .string(eveTimestamp(lastTime)))
@@ -29,7 +30,7 @@ extension FlowRecord {
         members.add("state", .string(state.eveName))
         members.add("reason", .string(reason.eveName))
         members.add("alerted", .bool(isAlerted))
-        if isDropped { members.add("action", "drop") }
+        if let action { members.add("action", .string(action)) }
         return members.object
     }
 

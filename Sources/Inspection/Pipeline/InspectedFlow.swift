@@ -32,6 +32,8 @@ final class InspectedFlow {
     var hostSends: FlowDirection?
     /// A finding dropped it: what still comes is not inspected.
     var isDropped = false
+    /// A `pass` signature matched.
+    var isPassed = false
     /// An alert was written.
     var isAlerted = false
     /// Transactions that were told of so far, and events of them.

@@ -36,15 +36,36 @@ public final class PayloadInspector {
         consumer.rule = sample.rule
         consumer.inspector = Int(sample.inspector)
         consumer.packetNumber = sample.packetNumber
+        tell(into: &outcome) {
+            follow(frame, sample)
+            followTunnels(sample)
+        }
+    }
+
+    private func follow(_ frame: SampledFrame, _ sample: InspectionSample) {
         var packet = InputPacket(
-            bytes: frame.packet, time: sample.timeNanoseconds, frameLength: sample.frame.count)
+            bytes: frame.packet, time: sample.timeNanoseconds, frameLength: frame.length)
         packet.number = sample.packetNumber
         packet.ruleTag = sample.rule
         packet.vlan = frame.outerVLAN
         packet.innerVLAN = frame.innerVLAN
         packet.isSentByHost = sample.isOutbound
         packet.isCutShort = sample.isCutShort
-        tell(into: &outcome) { tracker.follow(packet) }
+        tracker.follow(packet)
+    }
+
+    /// What the packet carries, and what that carries.
+    private func followTunnels(_ sample: InspectionSample) {
+        while let inner = consumer.inner {
+            consumer.inner = nil
+            consumer.tunnel = inner.tunnel
+            inner.bytes.withUnsafeBytes { bytes in
+                if let frame = inner.isFrame ? SampledFrame(bytes) : SampledFrame(packet: bytes) {
+                    follow(frame, sample)
+                }
+            }
+        }
+        consumer.tunnel = nil
     }
 
     /// Tells the time where no packet comes: flows that are over end, and their `flow` events are written.

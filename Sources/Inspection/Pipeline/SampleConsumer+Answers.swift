@@ -8,10 +8,43 @@ import SignatureMatching
 import Signatures
 import Streams
 
+/// What the matches of one packet come to.
+struct PacketAnswer {
+    var alerts: [Alert] = []
+    /// The packet is dropped: by this alert, for this reason.
+    var drop: (alert: JSONValue, reason: String)?
+    /// A `pass` signature matched.
+    var isPassed = false
+
+    /// EVE's `verdict.action`.
+    var verdict: String { drop != nil ? "drop" : isPassed ? "pass" : "alert" }
+}
+
 extension SampleConsumer {
+    /// Alerts, findings and the `drop` event of what one packet, or one stretch of a stream, matched.
     func answer(
+        _ matches: [SignatureMatch], _ signatures: InspectorSignatures, _ context: MatchContext,
+        _ way: FlowDirection, _ units: [TransactionUnit] = []
+    ) {
+        guard !matches.isEmpty else { return }
+        var answer = PacketAnswer()
+        for match in matches { add(match, signatures, context, way, to: &answer, units) }
+        write(answer, context, way)
+    }
+
+    func answer(_ alert: ProtocolAlert, _ way: FlowDirection, _ context: MatchContext) {
+        var answer = PacketAnswer()
+        let response = response(to: true, context, ends(context, way))
+        let told = Alert(alert.eve(response.action), alert.summary)
+        answer.alerts = [told]
+        if response != .alert { answer.drop = (told.object, "rules") }
+        carryOut(response, .protocolName(alert.name), context, ofFlow: true)
+        write(answer, context, way)
+    }
+
+    private func add(
         _ match: SignatureMatch, _ signatures: InspectorSignatures, _ context: MatchContext,
-        _ way: FlowDirection, _ units: [TransactionUnit]
+        _ way: FlowDirection, to answer: inout PacketAnswer, _ units: [TransactionUnit]
     ) {
         guard signatures.engine.signatures.indices.contains(match.signature) else { return }
         let signature = signatures.engine.signatures[match.signature]
@@ -21,25 +54,32 @@ extension SampleConsumer {
             RatedMatch(
                 signature: id, source: ends.source, destination: ends.destination,
                 flowID: context.flow?.start.id ?? 0, timeNanoseconds: context.time))
+        guard rated.isActedOn else { return counters.suppressed &+= 1 }
         let action = rated.newAction.map(SignatureAction.init) ?? signature.action
-        guard action != .pass, rated.isActedOn else { return counters.suppressed &+= 1 }
+        if action == .pass { answer.isPassed = true }
         let response = response(to: action.asksForDrop, context, ends)
-        if match.isReported, rated.isTold {
-            var alert = Alert(signature.eve(response.action), signature.summary)
-            if case .transaction(let index) = match.place, units.indices.contains(index) {
-                alert.record = units[index].record
-            }
-            writeAlert(alert, context, way)
+        var alert = Alert(signature.eve(response.action), signature.summary)
+        if case .transaction(let index) = match.place, units.indices.contains(index) {
+            alert.record = units[index].record
+        }
+        if match.isReported, rated.isTold, rated.newAction != .pass {
+            answer.alerts.append(alert)
         } else {
             counters.suppressed &+= 1
         }
-        carryOut(response, .signature(id), context, way)
+        if response != .alert, answer.drop == nil {
+            answer.drop = (alert.object, rated.newAction == nil ? "rules" : "threshold detection_filter")
+        }
+        guard action != .pass else { return }
+        carryOut(response, .signature(id), context, ofFlow: signature.isOfFlow(match.place))
     }
 
-    func answer(_ alert: ProtocolAlert, _ way: FlowDirection, _ context: MatchContext) {
-        let response = response(to: true, context, ends(context, way))
-        writeAlert(Alert(alert.eve(response.action), alert.summary), context, way)
-        carryOut(response, .protocolName(alert.name), context, way)
+    private func write(_ answer: PacketAnswer, _ context: MatchContext, _ way: FlowDirection) {
+        if answer.isPassed { context.flow?.attachment.isPassed = true }
+        for alert in answer.alerts { writeAlert(alert, context, way, verdict: answer.verdict) }
+        if let drop = answer.drop, let packet = context.packet, let flow = context.flow {
+            writeDrop(packet, way, flow, reason: drop.reason, alert: drop.alert)
+        }
     }
 
     /// What the policy allows of what a match asks for.
@@ -57,8 +97,10 @@ extension SampleConsumer {
         }
     }
 
+    /// - Parameter ofFlow: what matched is the flow itself or its stream: the inspector has seen enough of
+    /// it.   Where a packet matched by itself, what still comes of the flow is inspected.
     private func carryOut(
-        _ response: Finding.Response, _ cause: Finding.Cause, _ context: MatchContext, _ way: FlowDirection
+        _ response: Finding.Response, _ cause: Finding.Cause, _ context: MatchContext, ofFlow: Bool
     ) {
         let state = context.flow?.attachment
         var finding = Finding(
@@ -66,9 +108,7 @@ extension SampleConsumer {
             inspector: UInt32(clamping: state?.inspector ?? inspector), timeNanoseconds: context.time)
         finding.flow = context.flow.map { FlowTuple($0.start) }
         outcome.findings.append(finding)
-        guard response != .alert, let flow = context.flow, !flow.attachment.isDropped else { return }
-        flow.attachment.isDropped = true
-        if let packet = context.packet { writeDrop(packet, way, flow, reason: "rules") }
+        if response != .alert, ofFlow { state?.isDropped = true }
     }
 
     /// Who sent what matched, and to whom.
@@ -123,5 +163,13 @@ extension FlowTuple {
             proto: start.proto, source: start.client,
             sourcePort: start.proto.hasPorts ? start.clientPort : 0, destination: start.server,
             destinationPort: start.proto.hasPorts ? start.serverPort : 0)
+    }
+}
+
+extension Signature {
+    /// Whether a match says something of the flow, not of one packet: it was found in the stream or in a
+    /// transaction, or the signature asks for nothing but addresses, ports and a protocol.
+    fileprivate func isOfFlow(_ place: SignatureMatch.Place) -> Bool {
+        place != .packet || matches.isEmpty && packetTests.isEmpty
     }
 }

@@ -21,7 +21,9 @@ struct Alert {
 }
 
 extension SampleConsumer {
-    func writeAlert(_ alert: Alert, _ context: MatchContext, _ way: FlowDirection) {
+    func writeAlert(
+        _ alert: Alert, _ context: MatchContext, _ way: FlowDirection, verdict: String
+    ) {
         counters.alerts &+= 1
         context.flow?.attachment.isAlerted = true
         var members = EventMembers()
@@ -38,15 +40,19 @@ extension SampleConsumer {
             members.add("direction", .string(way == .toServer ? "to_server" : "to_client"))
             members.add("flow", flow.briefEVE)
         }
-        members.add("pkt_src", context.packet == nil ? "stream (flow timeout)" : "wire/pcap")
+        members.add("verdict", .object([("action", .string(verdict))]))
+        members.add("pkt_src", .string(source(of: context)))
         write(.alert, context, way, members.all, alert.summary)
     }
 
     func writeDrop(
-        _ packet: DecodedPacket, _ way: FlowDirection, _ flow: Flow<InspectedFlow>, reason: String
+        _ packet: DecodedPacket, _ way: FlowDirection, _ flow: Flow<InspectedFlow>, reason: String,
+        alert: JSONValue? = nil
     ) {
         var members = EventMembers()
         members.add("drop", packet.dropEVE(reason: reason))
+        if let alert { members.add("alert", alert) }
+        members.add("verdict", .object([("action", "drop")]))
         members.add("direction", .string(way == .toServer ? "to_server" : "to_client"))
         write(.drop, MatchContext(flow: flow, packet: packet), way, members.all, reason)
     }
@@ -92,7 +98,8 @@ extension SampleConsumer {
         var members = EventMembers()
         let detected = state.detected
         members.add("app_proto", .string(detected?.name ?? "Unknown"))
-        members.add("flow", flow.eve(reason, isAlerted: state.isAlerted, isDropped: state.isDropped))
+        let action = state.isDropped ? "drop" : state.isPassed ? "pass" : nil
+        members.add("flow", flow.eve(reason, isAlerted: state.isAlerted, action: action))
         if flow.start.proto == .tcp { members.add("tcp", flow.tcpEVE) }
         if let detected { members.add("ndpi", detected.eve) }
         let context = MatchContext(flow: flow, packet: nil)
@@ -152,8 +159,15 @@ extension SampleConsumer {
             (header.icmpType, header.icmpCode) = (packet.icmpType, packet.icmpCode)
         }
         header.packetNumber = kind == .flow ? 0 : packetNumber
+        header.tunnel = tunnel
         header.rule = eventRule(context.flow?.attachment)
         return header
+    }
+
+    /// EVE's `pkt_src`: a tunnel is named by the family of what is around the packet.
+    private func source(of context: MatchContext) -> String {
+        guard context.packet != nil else { return "stream (flow timeout)" }
+        return tunnel.map { "\($0.source.family.rawValue) tunnel" } ?? "wire/pcap"
     }
 
     private func eventRule(_ state: InspectedFlow?) -> EventRule? {

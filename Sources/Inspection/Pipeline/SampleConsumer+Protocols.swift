@@ -61,6 +61,7 @@ extension SampleConsumer {
     }
 
     private func take(_ transaction: HTTPTransaction, _ stage: HTTPStage, _ flow: Flow<InspectedFlow>) {
+        guard !flow.attachment.transactions.isClosed(transaction) else { return }
         let wanted = wanted(flow)
         let buffers = flow.attachment.transactions.buffers(of: transaction) { wanted.map(HTTPBuffers.init) }
         if let buffers {

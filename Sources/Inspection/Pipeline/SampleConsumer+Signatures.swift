@@ -17,7 +17,9 @@ extension SampleConsumer {
         unit.networkHeader = packet.ipHeader
         if packet.isComplete, !packet.l4Header.isEmpty { unit.transportHeader = packet.l4Header }
         if packet.hasValidChecksum { unit.payload = packet.payload }
-        unit.isInStream = use == .delivered || use == .queued || use == .repeated
+        // What a SYN carries may never be taken by the other side: it is looked at by itself.
+        unit.isInStream =
+            !packet.tcpFlags.contains(.syn) && (use == .delivered || use == .queued || use == .repeated)
         run(signatures, unit, way, MatchContext(flow: flow, packet: packet))
     }
 
@@ -41,9 +43,9 @@ extension SampleConsumer {
         unit.header.timeNanoseconds = packet.time
         unit.networkHeader = packet.ipHeader
         unit.payload = packet.payload
-        for match in signatures.matcher.inspect(unit, flow: nil) {
-            answer(match, signatures, MatchContext(flow: nil, packet: packet), .toServer, [])
-        }
+        answer(
+            signatures.matcher.inspect(unit, flow: nil), signatures, MatchContext(flow: nil, packet: packet),
+            .toServer)
     }
 
     private func run(
@@ -55,13 +57,19 @@ extension SampleConsumer {
         swap(&taken, &pending[way])
         var unit = unit
         unit.transactions = taken.units.map(\.side)
+        let state = context.flow?.attachment
         taken.withStream { chunk in
             unit.stream = chunk
-            for match in signatures.matcher.inspect(unit, flow: context.flow?.attachment.matchState) {
-                answer(match, signatures, context, way, taken.units)
-            }
+            let matches = signatures.matcher.inspect(unit, flow: state?.matchState)
+            answer(matches, signatures, context, way, taken.units)
         }
-        if let state = context.flow?.attachment, !taken.stream.isEmpty { state.tails[way] = taken.tail }
+        taken.withBorder { chunk in
+            var border = InspectedPacket(header: unit.header)
+            border.stream = chunk
+            answer(
+                signatures.matcher.inspect(border, flow: state?.matchState), signatures, context, way)
+        }
+        if let state, !taken.stream.isEmpty { state.tails[way] = taken.tail }
         taken.removeAll()
         swap(&taken, &pending[way])
     }

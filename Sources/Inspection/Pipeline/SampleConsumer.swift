@@ -23,6 +23,9 @@ final class SampleConsumer {
     var rule: UInt32 = 0
     var inspector = 0
     var packetNumber: UInt64 = 0
+    /// What the packet carries, to be followed next; and around what the packet was.
+    var inner: InnerPacket?
+    var tunnel: Tunnel?
     /// What the packet brought so far, for the signatures.
     var pending = BothWays(PendingUnit(), PendingUnit())
     /// Events of protocols that stand behind the packet's alerts.
@@ -75,6 +78,7 @@ extension SampleConsumer: StreamConsumer {
         let state = flow.attachment
         if packet.isSentByHost, state.hostSends == nil { state.hostSends = way }
         guard !state.isDropped else { return }
+        inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)
         if packet.hasValidChecksum { detect(packet, way, flow) }
         if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }
         if packet.proto == .udp, packet.isComplete, packet.hasValidChecksum, !packet.payload.isEmpty {

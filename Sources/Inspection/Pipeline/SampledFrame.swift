@@ -10,6 +10,16 @@ struct SampledFrame {
     private(set) var outerVLAN: UInt16 = 0
     private(set) var innerVLAN: UInt16 = 0
 
+    /// Bytes of the frame.
+    let length: Int
+
+    /// A packet without a frame around it.
+    init?(packet: UnsafeRawBufferPointer) {
+        guard !packet.isEmpty else { return nil }
+        self.packet = packet
+        length = packet.count
+    }
+
     /// Nil for what is not IPv4 or IPv6, or ends before its IP header.
     init?(_ frame: UnsafeRawBufferPointer) {
         guard frame.count >= 14 else { return nil }
@@ -26,6 +36,7 @@ struct SampledFrame {
         }
         guard type == 0x0800 || type == 0x86dd, frame.count > offset else { return nil }
         packet = UnsafeRawBufferPointer(rebasing: frame[offset...])
+        length = frame.count
     }
 
     /// The caller has checked the bounds.

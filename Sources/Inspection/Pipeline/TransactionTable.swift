@@ -24,6 +24,7 @@ struct TransactionUnit {
 struct TransactionTable {
     /// HTTP requests whose response is not whole, by their number on the connection, oldest first.
     private(set) var openHTTP: [OpenHTTP] = []
+    private var latestClosed: HTTPTransaction?
     /// TLS, QUIC or SSH: one for each flow.
     var handshake: HandshakeBuffers?
     /// TLS's or SSH's record, for the event at the handshake's end.
@@ -55,7 +56,11 @@ struct TransactionTable {
     /// Forgets a transaction that is whole.
     mutating func close(_ transaction: HTTPTransaction) {
         openHTTP.removeAll { $0.transaction === transaction }
+        latestClosed = transaction
     }
+
+    /// Whether its end was told already: a response without its request may end twice.
+    func isClosed(_ transaction: HTTPTransaction) -> Bool { latestClosed === transaction }
 
     /// Forgets all of them.
     mutating func closeAll() { openHTTP = [] }

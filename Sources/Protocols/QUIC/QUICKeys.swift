@@ -6,9 +6,9 @@ import NetworkTypes
 
 /// One side's Initial keys.
 struct QUICKeys {
-    private let key: [UInt8]
-    private let iv: [UInt8]
-    private let headerKey: [UInt8]
+    let key: [UInt8]
+    let iv: [UInt8]
+    let headerKey: [UInt8]
 
     /// Nil for versions whose salt is not known here.
     init?(_ version: QUICVersion, destinationID: [UInt8], _ direction: FlowDirection) {
@@ -54,7 +54,7 @@ struct QUICKeys {
         let tag: ArraySlice<UInt8>
     }
 
-    private func encryptBlock(_ block: [UInt8]) -> [UInt8]? {
+    func encryptBlock(_ block: [UInt8]) -> [UInt8]? {
         withCipher(GCRY_CIPHER_MODE_ECB, headerKey) { cipher in
             var out = [UInt8](repeating: 0, count: 16)
             return gcry_cipher_encrypt(cipher, &out, 16, block, block.count) == 0 ? out : nil

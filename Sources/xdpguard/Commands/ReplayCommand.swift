@@ -66,7 +66,7 @@ struct ReplayCommand: ParsableCommand {
                 .wrongInput, report.diagnostics.map { $0.rendered() }.joined(), isDiagnostics: true)
         }
         do throws(InspectionError) {
-            return ReplayInspection(try PayloadInspector(plan: plan), policy: policy)
+            return ReplayInspection(try PayloadInspector(plan: plan))
         } catch {
             throw ServiceError(.unavailable, error.description)
         }
