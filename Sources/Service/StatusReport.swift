@@ -65,6 +65,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
             programID: attachment.programID, egress: attachment.egress, nanosecondsPerPacket: cost)
     }
     report.tableBytes = report.policy?.header.tableBytes ?? 0
+    report.run = try runReport()
     guard let state = try SharedState.open(datapath.pins) else { return report }
     let bans = try state.banRoom()
     report.lostBans = bans.lost
@@ -82,7 +83,6 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
     report.buckets = try state.bucketFill(now: programClock())
     report.lostEvents = try state.lostEvents()
     report.answers = try state.answerCounts()
-    report.run = try runReport()
     report.totals = try state.reasonCounts().flatMap(\.values).reduce(ReasonCount(), +)
     return report
 }

@@ -31,7 +31,9 @@ struct StatusCommand: ParsableCommand {
 
 extension StatusReport {
     func lines(now: Int64) -> [String] {
-        guard let policy, !interfaces.isEmpty else { return ["no policy runs here"] }
+        guard let policy, !interfaces.isEmpty else {
+            return ["no policy runs here"] + (run?.lines(now: now) ?? [])
+        }
         let header = policy.header
         var lines = [
             "policy '\(header.policy)' (\(header.mode), \(policy.rules.count) rules) of \(header.file)",
