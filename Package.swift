@@ -33,6 +33,25 @@ let package = Package(
             providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "GuardABI", path: "xdp/abi"),
 
+        // What the application protocols' parsers need.
+        .systemLibrary(
+            name: "CHTP", path: "Sources/CLibraries/CHTP", pkgConfig: "htp",
+            providers: [.apt(["libhtp-dev"])]),
+        .systemLibrary(
+            name: "CGcrypt", path: "Sources/CLibraries/CGcrypt", pkgConfig: "libgcrypt",
+            providers: [.apt(["libgcrypt20-dev"])]),
+        step("Protocols", ["NetworkTypes", "CHTP", "CGcrypt"]),
+        // Protocol detection: nDPI, and the comparison with ndpiReader that scripts run.
+        .systemLibrary(
+            name: "CNDPI", path: "Sources/CLibraries/CNDPI", pkgConfig: "libndpi",
+            providers: [.apt(["libndpi-dev"])]),
+        step("ProtocolDetection", ["Diagnostics", "CNDPI"]),
+        .executableTarget(
+            name: "detection", dependencies: ["ProtocolDetection", "Capture", "TestSupport"],
+            path: "Tests/Detection", swiftSettings: strict),
+        tests("ProtocolDetectionTests", ["ProtocolDetection", "detection"]),
+        tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture", "CGcrypt"]),
+
         // The XDP program, compiled by the toolchain's clang and embedded.
         .executableTarget(name: "bpfembed", path: "Sources/Plugins/bpfembed", swiftSettings: strict),
         .plugin(
@@ -65,16 +84,51 @@ let package = Package(
             "Replay",
             [
                 "Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane",
-                "NativeDatapath", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
+                "NativeDatapath", "Inspection", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
             ]),
+
+        // The inspector as a process of its own, and what keeps it running.
+        .systemLibrary(
+            name: "CProcess", path: "Sources/CLibraries/CProcess", pkgConfig: "libseccomp",
+            providers: [.apt(["libseccomp-dev"])]),
+        step("Sandbox", ["CProcess"]),
+        step("InspectorProcess", ["CProcess", "NetworkTypes"]),
+        // What tests of the two start: bad workers, and attempts to leave the sandbox.
+        .executableTarget(
+            name: "confined",
+            dependencies: ["Sandbox", "InspectorProcess", "NetworkTypes", "CProcess", "CBPF"],
+            path: "Tests/Confined", swiftSettings: strict),
+        tests("SandboxTests", ["Sandbox", "confined"]),
+        tests("InspectorProcessTests", ["InspectorProcess", "NetworkTypes", "confined"]),
+        // sample -> flows -> streams -> protocols -> signatures -> findings and events
+        step(
+            "Inspection",
+            [
+                "Streams", "ProtocolDetection", "Protocols", "Signatures", "SignatureMatching",
+                "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput",
+            ]),
+        // sample -> IP packets -> flows -> streams -> signatures -> findings
+        step("Signatures", ["NetworkTypes", "Diagnostics"]),
+        // sample -> packets -> flows -> ordered streams
+        step("Streams", ["NetworkTypes"]),
 
         step(
             "Service",
             [
                 "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane", "ReferenceFirewall",
-                "NetworkTypes",
+                "Inspection", "NetworkTypes",
                 "Diagnostics", "JSONOutput", "GuardABI",
+                "InspectorProcess", "Sandbox", "SignatureMatching",
             ]),
+        // signatures -> prefilter and matching over buffers
+        .systemLibrary(
+            name: "CHyperscan", path: "Sources/CLibraries/CHyperscan", pkgConfig: "libhs",
+            providers: [.apt(["libhyperscan-dev"])]),
+        .systemLibrary(
+            name: "CPCRE2", path: "Sources/CLibraries/CPCRE2", pkgConfig: "libpcre2-8",
+            providers: [.apt(["libpcre2-dev"])]),
+        step("SignatureMatching", ["Signatures", "NetworkTypes", "CHyperscan", "CPCRE2", "CGcrypt"]),
+
         .executableTarget(
             name: "guardbench",
             dependencies: [
@@ -85,10 +139,9 @@ let package = Package(
         .executableTarget(
             name: "xdpguard",
             dependencies: [
-                "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane",
-                "Capture",
-                "NetworkTypes",
-                "Diagnostics", "JSONOutput",
+                "Service", "Replay", "Inspection", "Signatures", "SignatureMatching", "PolicyLanguage",
+                "PolicyAnalysis", "MapCompiler", "Dataplane", "Capture", "NetworkTypes", "Diagnostics",
+                "JSONOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -121,10 +174,21 @@ let package = Package(
             ], path: "Tests/Flood", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
+        tests("SignaturesTests", ["Signatures", "Diagnostics", "NetworkTypes"]),
+        tests(
+            "InspectionTests",
+            [
+                "Inspection", "Streams", "Protocols", "Signatures", "SignatureMatching", "PolicyLanguage",
+                "NetworkTypes", "Diagnostics", "JSONOutput", "Capture",
+            ]),
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
-        tests("ServiceTests", ["Service", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
+        tests(
+            "ServiceTests",
+            [
+                "Service", "Dataplane", "InspectorProcess", "PolicyLanguage", "Diagnostics", "NetworkTypes",
+            ]),
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests(
             "DataplaneTests",
@@ -133,6 +197,9 @@ let package = Package(
                 "Diagnostics", "NetworkTypes",
             ]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
+        tests(
+            "SignatureMatchingTests",
+            ["SignatureMatching", "Signatures", "NetworkTypes", "Diagnostics", "CPCRE2"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"], exclude: ["cases"]),
         tests(
@@ -140,7 +207,7 @@ let package = Package(
         tests(
             "PolicyAnalysisTests",
             ["PolicyAnalysis", "ReferenceFirewall", "PolicyLanguage", "NetworkTypes", "Diagnostics"]),
-        tests("CommandTests", ["xdpguard", "NetworkTypes", "CBPF", "CLinux"]),
+        tests("CommandTests", ["xdpguard", "Dataplane", "NetworkTypes", "CBPF", "CLinux"]),
         tests(
             "NativeDatapathTests",
             [
@@ -175,6 +242,7 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
     package.products += [
         .library(name: "FuzzPolicy", type: .static, targets: ["FuzzPolicy"]),
         .library(name: "FuzzCapture", type: .static, targets: ["FuzzCapture"]),
+        .library(name: "FuzzSignatures", type: .static, targets: ["FuzzSignatures"]),
     ]
     package.targets += [
         .target(
@@ -183,6 +251,9 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
         .target(
             name: "FuzzCapture", dependencies: ["Capture", "NetworkTypes"], path: "Tests/Fuzz/capture",
             swiftSettings: strict),
+        .target(
+            name: "FuzzSignatures", dependencies: ["Signatures", "Diagnostics", "NetworkTypes"],
+            path: "Tests/Fuzz/signatures", swiftSettings: strict),
         .executableTarget(
             name: "fuzzinputs",
             dependencies: [

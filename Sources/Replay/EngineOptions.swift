@@ -11,6 +11,8 @@ public struct EngineOptions: Sendable {
 
     /// Lines of token buckets, a power of two: what a small table forgets, all engines forget.
     public var bucketLines = CompileTarget().bucketLines
+    /// Lines of flows' budgets, likewise.
+    public var sampleLines = CompileTarget().sampleLines
 
     public init(linearBytes: UInt32 = .max, classifier: ClassifierChoice = .automatic) {
         self.linearBytes = linearBytes

@@ -40,10 +40,20 @@ public struct NativeReplayEngine: ReplayEngine {
         return generation.judgement(ProgramAnswer(trace))
     }
 
-    public mutating func send(_ frame: CapturedFrame) {
+    public mutating func send(_ frame: CapturedFrame) -> SampleMark? {
         var trace = guard_trace()
         trace.clock_ns = clock.advance(to: frame.timeNanoseconds).clock
-        datapath.send(frame.bytes, trace)
+        datapath.send(frame.bytes, &trace)
+        return ProgramSample(trace).flatMap(generation.mark)
+    }
+
+    public mutating func ban(_ prefix: Prefix, for duration: UInt64?) throws {
+        try datapath.ban(prefix, ends: duration.map(clock.later), now: clock.now)
+    }
+
+    public mutating func dropFlow(_ flow: FlowEnds, for duration: UInt64?) throws {
+        guard generation.inspects else { return }
+        try datapath.drop(DroppedFlow(flow, since: clock.now, ends: duration.map(clock.later)), clock.now)
     }
 }
 
@@ -68,14 +78,29 @@ private final class NativeProgram {
             "load a policy of \(image.tables.count) bytes")
     }
 
-    func ban(_ prefix: Prefix) throws(KernelError) {
+    /// The longer life of two bans of one prefix wins.
+    func ban(_ prefix: Prefix, ends: UInt64? = nil, now: UInt64 = 0) throws(KernelError) {
         var key = guard_ban_key(prefix)
-        var ban = guard_ban(Ban(prefix, since: 0, ends: nil, reason: ""))
+        var ban = guard_ban(Ban(prefix, since: now, ends: ends, reason: ""))
+        if let running = native_datapath_find_ban(datapath, &key), running.pointee.ends_ns >= ban.ends_ns {
+            return
+        }
         try check(native_datapath_ban(datapath, &key, &ban), "ban \(prefix)")
     }
 
-    func send(_ frame: UnsafeRawBufferPointer, _ trace: guard_trace) {
-        var trace = trace
+    func drop(_ dropped: DroppedFlow, _ now: UInt64) throws(KernelError) {
+        var ends = guard_flow_ends(dropped.ends)
+        var wanted = dropped
+        if let known = native_datapath_find_dropped(datapath, &ends),
+            let running = DroppedFlow(ends, known.pointee), running.holds(at: now)
+        {
+            wanted = running.renewed(by: dropped)
+        }
+        var flow = guard_dropped_flow(wanted)
+        try check(native_datapath_drop_flow(datapath, &ends, &flow, now), "drop a flow")
+    }
+
+    func send(_ frame: UnsafeRawBufferPointer, _ trace: inout guard_trace) {
         var frame = native_frame(
             bytes: frame.baseAddress, length: UInt32(clamping: frame.count), linear: linearBytes)
         native_datapath_send(datapath, &frame, &trace)

@@ -10,6 +10,7 @@ import PolicyLanguage
 struct ReplayGeneration {
     private let ruleNames: [String]
     private let limitNames: [String]
+    private let inspectorNames: [String]
     private let policy: CheckedPolicy
     private var target = CompileTarget()
     /// The index given to each name met so far, and to each kind of name.
@@ -21,8 +22,10 @@ struct ReplayGeneration {
         self.policy = policy
         target.classifier = options.classifier
         target.bucketLines = options.bucketLines
+        target.sampleLines = options.sampleLines
         ruleNames = policy.rules.map(\.name)
         limitNames = policy.limits.map(\.name)
+        inspectorNames = policy.inspectors.map(\.name)
         target.isReplay = true
         target.ownAddresses = ownAddresses
         target.slots = Dictionary(
@@ -61,7 +64,18 @@ struct ReplayGeneration {
             let name = answer.wouldDropSlot.map(ruleName) ?? answer.wouldDropLimit.map(limitName)
             result.wouldDrop = name ?? result.reason.rawValue
         }
+        result.sample = answer.sample.flatMap(mark)
         return result
+    }
+
+    /// Flows can be dropped.
+    var inspects: Bool { policy.inspects }
+
+    /// Whose sample the program says that a packet is.
+    func mark(_ sample: ProgramSample) -> SampleMark? {
+        guard inspectorNames.indices.contains(Int(sample.inspector)) else { return nil }
+        return SampleMark(
+            inspector: inspectorNames[Int(sample.inspector)], rule: ruleName(sample.ruleSlot))
     }
 
     /// In a replay a rule's slot is its position.

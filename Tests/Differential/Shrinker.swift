@@ -93,6 +93,7 @@ struct Shrinker {
         shrinkBlock(\.draft.sets)
         shrinkBlock(\.draft.services)
         shrinkBlock(\.draft.limits)
+        shrinkBlock(\.draft.inspectors)
     }
 
     /// Keys, then values of the keys that are left. What the language cannot do without does not load.
@@ -113,6 +114,9 @@ struct Shrinker {
         candidate = best
         candidate.frames[index].timeNanoseconds = earlier
         if best.frames[index].timeNanoseconds != earlier { keep(candidate) }
+        candidate = best
+        candidate.frames[index].order = nil
+        if best.frames[index].order != nil { keep(candidate) }
         zeroRuns(index)
         if finestRun == 1 { removeHeaders(index) }
     }

@@ -154,16 +154,6 @@ extension PolicyChecker {
         diagnostics.append(diagnostic)
     }
 
-    /// A key of a later version that is parsed and checked, and then refused where packets are judged.
-    mutating func notYet(_ key: String, _ range: SourceRange) {
-        policy.unsupported.append(UnsupportedUse(key: key, range: range))
-        note(
-            Diagnostic(
-                .note, id: "not-yet-supported",
-                "'\(key)' is checked, but not carried out by this version yet",
-                at: range, help: "such a policy can be checked, not applied or replayed"))
-    }
-
     /// A name that nothing defines. `elsewhere`: what else is so named.
     mutating func undefined(
         _ kind: String, _ name: Positioned<String>, among names: [Positioned<String>],

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Capture
 import Diagnostics
+import Inspection
 import JSONOutput
 import NetworkTypes
 import PolicyLanguage
@@ -28,29 +29,46 @@ struct ReplayCommand: ParsableCommand {
     var host: [String] = []
     @Option(name: .long, help: "Banned from the start (repeatable).") var ban: [String] = []
     @Option(name: .long, help: "The interface that packets come in on.") var dev: String?
-    @Flag(name: .long, help: .hidden) var inspect = false
+    @Flag(name: .long, help: "Inspect the payload of what rules with 'inspect' let in.") var inspect = false
     @Option(name: .long, help: .hidden) var write: String?
     @OptionGroup var format: OutputOption
 
     func run() throws {
         try reporting { output in
-            if inspect { throw ServiceError(.unavailable, "--inspect is not supported by this version") }
             if write != nil { throw ServiceError(.unavailable, "--write is not supported by this version") }
             let hosts = try host.map(parsePrefix)
             let bans = try ban.map(parsePrefix)
             let checked = try loadRunnablePolicy(policy) { StandardError.write($0) }
+            let inspection = inspect ? try makeInspection(checked) : nil
             switch engine {
             case .native:
                 let engine = try NativeReplayEngine(policy: checked, bans: bans)
-                try replay(ReplayRun(engine: engine, hosts: hosts, device: dev), &output)
+                try replay(
+                    ReplayRun(engine: engine, hosts: hosts, device: dev, inspection: inspection), &output)
             case .model:
                 let engine = ModelReplayEngine(policy: checked, bans: bans)
-                try replay(ReplayRun(engine: engine, hosts: hosts, device: dev), &output)
+                try replay(
+                    ReplayRun(engine: engine, hosts: hosts, device: dev, inspection: inspection), &output)
             case .kernel:
                 try requirePrivileges(for: "replay --engine kernel (--engine native needs none)")
                 let engine = try KernelReplayEngine(policy: checked, bans: bans)
-                try replay(ReplayRun(engine: engine, hosts: hosts, device: dev), &output)
+                try replay(
+                    ReplayRun(engine: engine, hosts: hosts, device: dev, inspection: inspection), &output)
             }
+        }
+    }
+
+    /// Whatever is wrong with signature files was told when the policy was loaded.
+    private func makeInspection(_ policy: CheckedPolicy) throws -> ReplayInspection {
+        let report = PlanLoader(policy).load()
+        guard let plan = report.plan else {
+            throw ServiceError(
+                .wrongInput, report.diagnostics.map { $0.rendered() }.joined(), isDiagnostics: true)
+        }
+        do throws(InspectionError) {
+            return ReplayInspection(try PayloadInspector(plan: plan))
+        } catch {
+            throw ServiceError(.unavailable, error.description)
         }
     }
 
@@ -63,6 +81,8 @@ struct ReplayCommand: ParsableCommand {
             if failure != nil { break }
         }
         if let failure, case .missing = failure, run.summary.packets == 0 { throw ServiceError(failure) }
+        run.finish()
+        try tell(run.takeEvents(), &output)
         switch format.output {
         case .json: try output.json(run.summary.json)
         case .text: try output.line(run.summary.text)
@@ -84,10 +104,23 @@ extension ReplayCommand {
                 case .json: try output.json(packet.json)
                 case .text: try output.line(packet.text)
                 }
+                try tell(run.takeEvents(), &output)
             }
             return nil
         } catch let error as CaptureError {
             return error
+        }
+    }
+}
+
+extension ReplayCommand {
+    /// The inspector's events: EVE lines, or for people what is worth a line.
+    private func tell(_ events: [InspectionEvent], _ output: inout StandardOutput) throws {
+        for event in events {
+            switch format.output {
+            case .json: try output.line(event.line)
+            case .text: try output.line(event.text)
+            }
         }
     }
 }

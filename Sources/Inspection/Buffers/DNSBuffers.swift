@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// A message's `dns.*` buffers: each message is a transaction side of its own. In: a message. Out: its
+// buffers.
+import NetworkTypes
+import Protocols
+import SignatureMatching
+import Signatures
+
+extension DNSMessage {
+    /// The message as signatures see it.
+    func inspected(_ direction: FlowDirection) -> InspectedTransaction {
+        let side = InspectedTransaction(direction: direction, application: .dns)
+        side.fields.dnsOpcode = opcode
+        side.fields.dnsRecordTypes = questions.map(\.type.rawValue)
+        if isResponse {
+            side.fields.dnsRcode = UInt16(responseCode)
+            side.fields.dnsRecordTypes += answers.map(\.type.rawValue)
+            fillResponse(side)
+        } else {
+            for question in questions.prefix(Self.mostNames) {
+                side.append(.dnsQuery, question.name)
+            }
+        }
+        side.isComplete = true
+        return side
+    }
+
+    /// Names of one section that signatures see.
+    private static let mostNames = 24
+
+    private func fillResponse(_ side: InspectedTransaction) {
+        let (answers, authorities) = (answers.prefix(Self.mostNames), authorities.prefix(Self.mostNames))
+        let additionals = additionals.prefix(Self.mostNames)
+        for question in questions.prefix(Self.mostNames) { side.append(.dnsResponseName, question.name) }
+        for record in answers {
+            side.append(.dnsAnswerName, record.name)
+            side.append(.dnsResponseName, record.name)
+        }
+        for record in authorities {
+            side.append(.dnsAuthorityName, record.name)
+            side.append(.dnsResponseName, record.name)
+        }
+        for record in additionals {
+            side.append(.dnsAdditionalName, record.name)
+            side.append(.dnsResponseName, record.name)
+        }
+    }
+}

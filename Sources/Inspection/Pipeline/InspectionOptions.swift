@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run of the inspector may set besides the policy: bounds, and how packets are read.
+
+/// Options of an inspector.
+public struct InspectionOptions: Sendable {
+    /// TCP, UDP and ICMP packets with a wrong checksum are not inspected: their receiver drops them.
+    public var verifyChecksums = true
+    /// TCP flows whose handshake was not seen are followed all the same.
+    public var midstream = true
+    /// Flows that are followed at a time; the least recently used one gives way.
+    public var flowCount = 100_000
+    /// Mixed into the flow table's hash: random where packets come from a wire, so that nobody can choose
+    /// flows of one bucket; 0 in a replay, so that it can be repeated.
+    public var seed: UInt64 = 0
+    /// Whether the time spent on each signature is measured.
+    public var profilesSignatures = false
+    /// Whether protocol events (http, dns, tls, quic, ssh) are written besides alerts and flows.
+    public var writesProtocolEvents = true
+
+    public init() {}
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Step "tell": alerts, drops, anomalies, protocol records and the ends of flows become EVE events. In: what
+// the consumer found. Out: events in `outcome`, bounded for each flow.
+import JSONOutput
+import NetworkTypes
+import ProtocolDetection
+import Protocols
+import Streams
+
+/// An alert before it has its flow.
+struct Alert {
+    var object: JSONValue
+    var summary: String
+    /// The transaction that it was found in.
+    var record: TransactionRecord?
+
+    init(_ object: JSONValue, _ summary: String) {
+        self.object = object
+        self.summary = summary
+    }
+}
+
+extension SampleConsumer {
+    func writeAlert(
+        _ alert: Alert, _ context: MatchContext, _ way: FlowDirection, verdict: String
+    ) {
+        counters.alerts &+= 1
+        context.flow?.attachment.isAlerted = true
+        var members = EventMembers()
+        if case .http(let transaction) = alert.record {
+            members.add("tx_id", .integer(Int64(transaction.index)))
+        }
+        if case .dns(_, let number) = alert.record { members.add("tx_id", .integer(Int64(number))) }
+        members.add("alert", alert.object)
+        if let record = alert.record { members.add(record.name, record.eve) }
+        if let flow = context.flow {
+            if let name = flow.attachment.reader?.application?.name {
+                members.add("app_proto", .string(name))
+            }
+            members.add("direction", .string(way == .toServer ? "to_server" : "to_client"))
+            members.add("flow", flow.briefEVE)
+        }
+        members.add("verdict", .object([("action", .string(verdict))]))
+        members.add("pkt_src", .string(source(of: context)))
+        write(.alert, context, way, members.all, alert.summary)
+    }
+
+    func writeDrop(
+        _ packet: DecodedPacket, _ way: FlowDirection, _ flow: Flow<InspectedFlow>, reason: String,
+        alert: JSONValue? = nil
+    ) {
+        var members = EventMembers()
+        members.add("drop", packet.dropEVE(reason: reason))
+        if let alert { members.add("alert", alert) }
+        members.add("verdict", .object([("action", "drop")]))
+        members.add("direction", .string(way == .toServer ? "to_server" : "to_client"))
+        write(.drop, MatchContext(flow: flow, packet: packet), way, members.all, reason)
+    }
+
+    func writeAnomaly(_ anomaly: Anomaly, _ flow: Flow<InspectedFlow>?, _ packet: DecodedPacket?) {
+        let members = EventMembers(anomaly: anomaly.isOfStream ? "stream" : "decode", anomaly.name)
+        let way = packet.flatMap { packet in
+            flow.map { packet.source == $0.start.client ? FlowDirection.toServer : .toClient }
+        }
+        guard admits(flow) else { return }
+        write(
+            .anomaly, MatchContext(flow: flow, packet: packet), way ?? .toServer, members.all, anomaly.name)
+    }
+
+    func writeAnomaly(_ anomaly: ProtocolAnomaly, _ flow: Flow<InspectedFlow>) {
+        var members = EventMembers()
+        members.add("anomaly", anomaly.eve)
+        guard admits(flow) else { return }
+        let context = MatchContext(flow: flow, packet: nil)
+        let summary = "\(anomaly.appProtocol.name).\(anomaly.name)"
+        laterEvents.append(event(.anomaly, context, anomaly.direction, members.all, summary))
+    }
+
+    /// An event of a protocol, behind the packet's alerts; its addresses are those of the request.
+    func writeRecord(_ record: TransactionRecord, _ kind: InspectionEvent.Kind, _ flow: Flow<InspectedFlow>) {
+        guard options.writesProtocolEvents, admits(flow) else { return }
+        var members = EventMembers()
+        if case .http(let transaction) = record { members.add("tx_id", .integer(Int64(transaction.index))) }
+        members.add(record.name, record.eve)
+        var way = FlowDirection.toServer
+        if case .dns(let message, _) = record, message.isResponse { way = .toClient }
+        let context = MatchContext(flow: flow, packet: nil)
+        laterEvents.append(event(kind, context, way, members.all, record.summary))
+    }
+
+    func writeLaterEvents(_ flow: Flow<InspectedFlow>) {
+        outcome.events += laterEvents
+        laterEvents.removeAll(keepingCapacity: true)
+    }
+
+    func writeFlow(_ flow: Flow<InspectedFlow>, _ reason: FlowEnd) {
+        let state = flow.attachment
+        var members = EventMembers()
+        let detected = state.detected
+        members.add("app_proto", .string(detected?.name ?? "Unknown"))
+        let action = state.isDropped ? "drop" : state.isPassed ? "pass" : nil
+        members.add("flow", flow.eve(reason, isAlerted: state.isAlerted, action: action))
+        if flow.start.proto == .tcp { members.add("tcp", flow.tcpEVE) }
+        if let detected { members.add("ndpi", detected.eve) }
+        let context = MatchContext(flow: flow, packet: nil)
+        write(.flow, context, .toServer, members.all, detected?.name ?? "Unknown")
+    }
+
+    /// Whether one more event of a protocol or anomaly is written.
+    private func admits(_ flow: Flow<InspectedFlow>?) -> Bool {
+        guard let state = flow?.attachment else { return true }
+        guard state.events < InspectedFlow.mostEvents else {
+            counters.eventsRefused &+= 1
+            return false
+        }
+        state.events += 1
+        return true
+    }
+}
+
+extension SampleConsumer {
+    private func write(
+        _ kind: InspectionEvent.Kind, _ context: MatchContext, _ way: FlowDirection,
+        _ members: [(String, JSONValue)], _ summary: String
+    ) {
+        outcome.events.append(event(kind, context, way, members, summary))
+    }
+
+    private func event(
+        _ kind: InspectionEvent.Kind, _ context: MatchContext, _ way: FlowDirection,
+        _ members: [(String, JSONValue)], _ summary: String
+    ) -> InspectionEvent {
+        InspectionEvent(
+            kind, at: context.time, header: header(context, way, kind), members: members, summary: summary)
+    }
+
+    private func header(
+        _ context: MatchContext, _ way: FlowDirection, _ kind: InspectionEvent.Kind
+    ) -> EventHeader? {
+        let ends = ends(context, way)
+        var header: EventHeader
+        if let start = context.flow?.start {
+            let hasPorts = start.proto.hasPorts
+            let (from, to) =
+                way == .toServer ? (start.clientPort, start.serverPort) : (start.serverPort, start.clientPort)
+            header = EventHeader(
+                flowID: start.id, source: ends.source, destination: ends.destination,
+                sourcePort: hasPorts ? from : nil, destinationPort: hasPorts ? to : nil, proto: start.proto)
+            header.vlans = [start.vlan, start.innerVLAN].filter { $0 != 0 }
+        } else if let packet = context.packet {
+            header = EventHeader(
+                flowID: 0, source: packet.source, destination: packet.destination, sourcePort: nil,
+                destinationPort: nil, proto: packet.proto)
+            header.vlans = [packet.vlan, packet.innerVLAN].filter { $0 != 0 }
+        } else {
+            return nil
+        }
+        if let packet = context.packet, packet.isComplete, packet.proto.hasTypes {
+            (header.icmpType, header.icmpCode) = (packet.icmpType, packet.icmpCode)
+        }
+        header.packetNumber = kind == .flow ? 0 : packetNumber
+        header.tunnel = tunnel
+        header.rule = eventRule(context.flow?.attachment)
+        return header
+    }
+
+    /// EVE's `pkt_src`: a tunnel is named by the family of what is around the packet.
+    private func source(of context: MatchContext) -> String {
+        guard context.packet != nil else { return "stream (flow timeout)" }
+        return tunnel.map { "\($0.source.family.rawValue) tunnel" } ?? "wire/pcap"
+    }
+
+    private func eventRule(_ state: InspectedFlow?) -> EventRule? {
+        let number = state?.inspector ?? inspector
+        guard let name = plan.ruleName(state?.rule ?? rule), plan.inspectors.indices.contains(number) else {
+            return nil
+        }
+        return EventRule(rule: name, inspector: plan.inspectors[number].name)
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// One test of suricata-verify. In: a line of tests.jsonl. Out: its capture, rules, arguments and what it
+// expects. The expectations stand as their authors wrote them.
+import Foundation
+import Testing
+
+struct VerifyCase: Sendable, CustomTestStringConvertible {
+    var name: String
+    /// "L1" to "L3", "FW", "N".
+    var level: String
+    /// Relative to the corpus.
+    var folder: String
+    var capture: String
+    var rules: [String]
+    /// Suricata's command line, in one text.
+    var arguments: String
+    var requirements: VersionRequirements
+    var needsScript: Bool
+    var expectations: [Expectation]
+
+    var testDescription: String { name }
+
+    init?(_ line: some StringProtocol) {
+        guard let parsed = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+            let name = parsed["test"] as? String, let level = parsed["level"] as? String,
+            let folder = parsed["dir"] as? String
+        else { return nil }
+        self.name = name
+        self.level = level
+        self.folder = folder
+        capture = parsed["pcap"] as? String ?? ""
+        rules = parsed["rules"] as? [String] ?? []
+        arguments = (parsed["args"] as? [String] ?? []).joined(separator: " ")
+        let requires = parsed["requires"] as? [String: Any]
+        requirements = VersionRequirements(requires)
+        needsScript = requires?["script"] != nil
+        expectations = (parsed["expect"] as? [[String: Any]] ?? []).map(Expectation.init)
+    }
+
+    /// The flags of Suricata's command line that change what is alerted.
+    var ignoresChecksums: Bool { arguments.contains("-k none") }
+    var isInline: Bool { arguments.contains("--simulate-ips") }
+    var usesThresholdFile: Bool { arguments.contains("threshold-file=") }
+
+    /// The value of `--set NAME=`; nil where it is not set.
+    func setting(_ name: String) -> String? {
+        guard let range = arguments.range(of: "--set \(name)=") else { return nil }
+        return arguments[range.upperBound...].split(separator: " ").first.map(String.init)
+    }
+}
+
+/// Which versions of Suricata a test, or one of its expectations, is for.
+struct VersionRequirements: Sendable {
+    private var least: [Int]?
+    private var above: [Int]?
+    private var below: [Int]?
+
+    /// The version whose events and keywords ours are.
+    static let ours = [8, 0, 4]
+
+    init(_ requires: [String: Any]?) {
+        func version(_ key: String) -> [Int]? {
+            guard let value = requires?[key] else { return nil }
+            return "\(value)".split(separator: ".").map { Int($0) ?? 0 }
+        }
+        least = version("min-version")
+        above = version("gt-version")
+        below = version("lt-version")
+    }
+
+    var includeOurs: Bool {
+        (least.map { !Self.isLess(Self.ours, $0) } ?? true)
+            && (above.map { Self.isLess($0, Self.ours) } ?? true)
+            && (below.map { Self.isLess(Self.ours, $0) } ?? true)
+    }
+
+    /// Parts that are not written are 0: 8 is 8.0.0.
+    private static func isLess(_ a: [Int], _ b: [Int]) -> Bool {
+        for index in 0..<max(a.count, b.count) {
+            let (left, right) = (index < a.count ? a[index] : 0, index < b.count ? b[index] : 0)
+            if left != right { return left < right }
+        }
+        return false
+    }
+}
