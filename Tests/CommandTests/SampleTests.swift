@@ -99,6 +99,25 @@ extension LiveTests {
             #expect(try net.server.mustRun("status").contains("samples: "))
         }
 
+        @Test func `without the egress program what comes in is sampled all the same`() throws {
+            try apply()
+            let index = try net.server.inside { if_nametoindex("guard0") }
+            let link = try net.server.pinFolder() + "/egress-\(index)"
+            // Before Linux 6.6 it is a filter, which stays without its pin.
+            guard FileManager.default.fileExists(atPath: link) else { return }
+            try FileManager.default.removeItem(atPath: link)
+            let (state, ring) = try ring()
+            let (client, server) = try connected()
+            let question = [UInt8](repeating: 0x3f, count: 700)
+            #expect(write(client.descriptor, question, question.count) == question.count)
+            #expect(server.receive(milliseconds: 2000) == question)
+            #expect(write(server.descriptor, "x", 1) == 1)
+            #expect(client.receive(milliseconds: 2000) == [0x78])
+            let found = try payloads(ring, question.count, 0)
+            #expect(found[false] == question && found[true] == [])
+            #expect(try state.sampleCounts()?.sent == 0)
+        }
+
         @Test func `samples that nobody reads are lost and counted, and the packets pass`() throws {
             try apply()
             let (state, ring) = try ring()
