@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inspected traffic over real interfaces: samples of both directions in the ring, those that nobody reads
 // counted, and a dropped flow that hears nothing any more.
+import CBPF
 import Dataplane
 import Foundation
 import Glibc
@@ -105,7 +106,9 @@ extension LiveTests {
             let link = try net.server.pinFolder() + "/egress-\(index)"
             // Before Linux 6.6 it is a filter, which stays without its pin.
             guard FileManager.default.fileExists(atPath: link) else { return }
-            try FileManager.default.removeItem(atPath: link)
+            let descriptor = bpf_obj_get(link)
+            try #require(descriptor >= 0 && bpf_link_detach(descriptor) == 0)
+            close(descriptor)
             let (state, ring) = try ring()
             let (client, server) = try connected()
             let question = [UInt8](repeating: 0x3f, count: 700)
