@@ -75,7 +75,7 @@ public final class SampleRing {
         }
         (consumerPage, producerPage) = (consumer, producer)
         let (read, written) = (position, end)
-        if fromNow || read % 8 != 0 || written &- read > UInt64(bytes) { skipAll() }
+        if fromNow || read % 8 != 0 || read > written || written - read > UInt64(bytes) { skipAll() }
     }
 
     deinit {

@@ -23,6 +23,11 @@ private func ruled(_ rate: String?) -> String {
     return bare + limit + "rules:\n  - { name: all\(key), action: pass }\n"
 }
 
+/// A rule for all packets that samples the first one of each flow.
+private let inspected =
+    bare + "inspectors:\n  first: { sample: { packets: 1 } }\n"
+    + "rules:\n  - { name: all, inspect: first, action: pass }\n"
+
 private func stages() -> [Stage] {
     let sources = sourceFrames(64), under = "1000000 pps", over = "1/m, burst: 1"
     let unlimited = ruled(nil)
@@ -41,6 +46,12 @@ private func stages() -> [Stage] {
         Stage(
             name: "limit, flood of 10,000,000 sources", frames: sources, with: ("flood", ruled(over)),
             without: ("flood", unlimited)),
+        Stage(
+            name: "inspect, 64 flows beyond their budget", frames: sources, with: ("filter", inspected),
+            without: ("filter", unlimited)),
+        Stage(
+            name: "inspect, flood of 10,000,000 flows, the ring full", frames: sources,
+            with: ("flood", inspected), without: ("flood", unlimited)),
     ]
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inspected traffic over real interfaces: samples of both directions in the ring, those that nobody reads
 // counted, and a dropped flow that hears nothing any more.
+import CBPF
 import Dataplane
 import Foundation
 import Glibc
@@ -97,6 +98,27 @@ extension LiveTests {
             #expect(status["samples"]["lost_full"].int == 0)
             #expect(status["samples"]["sent"].int.map { $0 >= 2 } == true)
             #expect(try net.server.mustRun("status").contains("samples: "))
+        }
+
+        @Test func `without the egress program what comes in is sampled all the same`() throws {
+            try apply()
+            let index = try net.server.inside { if_nametoindex("guard0") }
+            let link = try net.server.pinFolder() + "/egress-\(index)"
+            // Before Linux 6.6 it is a filter, which stays without its pin.
+            guard FileManager.default.fileExists(atPath: link) else { return }
+            let descriptor = bpf_obj_get(link)
+            try #require(descriptor >= 0 && bpf_link_detach(descriptor) == 0)
+            close(descriptor)
+            let (state, ring) = try ring()
+            let (client, server) = try connected()
+            let question = [UInt8](repeating: 0x3f, count: 700)
+            #expect(write(client.descriptor, question, question.count) == question.count)
+            #expect(server.receive(milliseconds: 2000) == question)
+            #expect(write(server.descriptor, "x", 1) == 1)
+            #expect(client.receive(milliseconds: 2000) == [0x78])
+            let found = try payloads(ring, question.count, 0)
+            #expect(found[false] == question && found[true] == [])
+            #expect(try state.sampleCounts()?.sent == 0)
         }
 
         @Test func `samples that nobody reads are lost and counted, and the packets pass`() throws {

@@ -55,7 +55,7 @@ private final class FakeRing {
     }
 
     /// Writes a record with this word for its length, and goes on behind it.
-    func write(_ bytes: [UInt8], head: UInt32? = nil) {
+    func writeRecord(_ bytes: [UInt8], head: UInt32? = nil) {
         let word = head ?? UInt32(bytes.count)
         let all = withUnsafeBytes(of: word.littleEndian) { Array($0) } + [0, 0, 0, 0] + bytes
         for (index, byte) in all.enumerated() { store(byte, at: written + UInt64(index)) }
@@ -66,7 +66,7 @@ private final class FakeRing {
         var head = guard_sample()
         (head.frame_length, head.captured_length) = (UInt32(frame.count), captured ?? UInt32(frame.count))
         (head.slot, head.inspector, head.flags) = (7, 3, UInt8(flags))
-        write(withUnsafeBytes(of: head) { Array($0) } + frame)
+        writeRecord(withUnsafeBytes(of: head) { Array($0) } + frame)
     }
 }
 
@@ -106,7 +106,7 @@ private func read(_ ring: SampleRing) -> [[UInt8]] {
         let ring = try fake.reader()
         fake.write([1])
         let busy = fake.written
-        fake.write([2], head: 1 << 31 | 49)
+        fake.writeRecord([2], head: 1 << 31 | 49)
         #expect(read(ring) == [[1]])
         let end = fake.written
         fake.setWritten(busy)
@@ -118,7 +118,7 @@ private func read(_ ring: SampleRing) -> [[UInt8]] {
     @Test func `a record that was given up is passed over`() throws {
         let fake = try FakeRing(size: 4096)
         let ring = try fake.reader()
-        fake.write([UInt8](repeating: 9, count: 100), head: 1 << 30 | 100)
+        fake.writeRecord([UInt8](repeating: 9, count: 100), head: 1 << 30 | 100)
         fake.write([5])
         #expect(read(ring) == [[5]] && ring.malformed == 0)
     }
@@ -127,7 +127,7 @@ private func read(_ ring: SampleRing) -> [[UInt8]] {
     func `a record without a whole head is malformed, and the next one is read`(count: Int) throws {
         let fake = try FakeRing(size: 4096)
         let ring = try fake.reader()
-        fake.write([UInt8](repeating: 0, count: count), head: nil)
+        fake.writeRecord([UInt8](repeating: 0, count: count))
         fake.write([5])
         #expect(read(ring) == [[5]] && ring.malformed == 1)
     }
@@ -144,7 +144,7 @@ private func read(_ ring: SampleRing) -> [[UInt8]] {
     @Test func `a record longer than the ring loses what is there, not the reader`() throws {
         let fake = try FakeRing(size: 4096)
         let ring = try fake.reader()
-        fake.write([1], head: 0x3fff_fff0)
+        fake.writeRecord([1], head: 0x3fff_fff0)
         fake.write([2])
         #expect(read(ring) == [] && ring.malformed == 1 && ring.pendingBytes == 0)
         fake.write([3])

@@ -35,7 +35,6 @@ extension SeededGenerator {
         draft.limits = limits()
         let names = draft.limits.map(\.key)
         draft.rules = (0..<rules).map { rule($0, limits: names, laterFragments: fragments == "pass") }
-        addInspectors(to: &draft)
         return draft
     }
 

@@ -24,7 +24,10 @@ public struct RandomSituation: Sendable {
         var random = SeededGenerator(seed: seed)
         draft = random.draft(rules: random.pick([0, 1, 2, 3, 5, 8, 10, 10, 15, 20, 20, 30, 70, 140]))
         bucketLines = random.bucketLines()
-        sampleLines = random.sampleLines()
+        // Of their own, so that all else of a seed is as it would be without them.
+        var inspection = SeededGenerator(seed: ~seed)
+        inspection.addInspectors(to: &draft)
+        sampleLines = inspection.sampleLines()
         bans = (0..<random.pick([0, 0, 1, 3])).map { _ in random.prefix() }
         let all = World.v4.map(IPAddress.init(v4:)) + World.v6.map(IPAddress.init(v6:))
         ownAddresses = random.chance(50) ? [] : all.filter { _ in random.chance(20) }
@@ -37,7 +40,7 @@ public struct RandomSituation: Sendable {
         frames.reserveCapacity(count)
         for _ in 0..<count {
             frames.append(traffic.next())
-            if !draft.inspectors.isEmpty { frames[frames.count - 1].order = random.verdictOnFlow() }
+            if !draft.inspectors.isEmpty { frames[frames.count - 1].order = inspection.verdictOnFlow() }
         }
     }
 }
