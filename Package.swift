@@ -136,6 +136,7 @@ let package = Package(
                 "Diagnostics", "NetworkTypes",
             ]),
         tests("CaptureTests", ["Capture", "NetworkTypes"]),
+        tests("StreamsTests", ["Streams", "Capture", "NetworkTypes"]),
         tests("DiagnosticsTests", ["Diagnostics"]),
         tests("PolicyLanguageTests", ["PolicyLanguage", "Diagnostics", "NetworkTypes"], exclude: ["cases"]),
         tests(
@@ -178,6 +179,7 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
     package.products += [
         .library(name: "FuzzPolicy", type: .static, targets: ["FuzzPolicy"]),
         .library(name: "FuzzCapture", type: .static, targets: ["FuzzCapture"]),
+        .library(name: "FuzzStreams", type: .static, targets: ["FuzzStreams"]),
     ]
     package.targets += [
         .target(
@@ -185,6 +187,9 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
             swiftSettings: strict),
         .target(
             name: "FuzzCapture", dependencies: ["Capture", "NetworkTypes"], path: "Tests/Fuzz/capture",
+            swiftSettings: strict),
+        .target(
+            name: "FuzzStreams", dependencies: ["Streams", "NetworkTypes"], path: "Tests/Fuzz/streams",
             swiftSettings: strict),
         .executableTarget(
             name: "fuzzinputs",

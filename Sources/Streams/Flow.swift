@@ -20,7 +20,7 @@ public struct PerDirection<Value> {
     }
 
     public subscript(direction: Direction) -> Value {
-        get { direction == .toServer ? toServer : toClient }
+        _read { if direction == .toServer { yield toServer } else { yield toClient } }
         _modify { if direction == .toServer { yield &toServer } else { yield &toClient } }
     }
 }

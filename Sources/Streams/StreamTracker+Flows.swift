@@ -76,8 +76,8 @@ extension StreamTracker {
         consumer.finished(packet, direction, as: .none, of: flow)
     }
 
-    /// Who opened the flow of which this is the first packet: SYN+ACK is an answer, and of a connection in its
-    /// middle the end whose port alone is below 1024 is the server.
+    /// Who opened the flow of which this is the first packet: SYN+ACK is an answer, and of a connection in
+    /// its middle the end whose port alone is below 1024 is the server.
     private static func firstDirection(_ packet: DecodedPacket) -> Direction {
         guard packet.proto == .tcp else { return .toServer }
         if packet.tcpFlags.contains(.syn) { return packet.tcpFlags.contains(.ack) ? .toClient : .toServer }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets -> flows: the headers of TCP, UDP, SCTP, ICMP and ICMPv6, their lengths and checksums. Fragments are
-// read no further than IP: their datagram is, once it is whole.
+// Packets -> flows: the headers of TCP, UDP, SCTP, ICMP and ICMPv6, their lengths and checksums. Fragments
+// are read no further than IP: their datagram is, once it is whole.
 import NetworkTypes
 
 extension PacketReader {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets -> datagrams: all datagrams that wait for fragments, bounded in number, bytes and time. In: fragments.
-// Out: datagrams as packets. Of overlapping bytes under IPv4 the first stay; under IPv6 the datagram goes
-// (RFC 5722).
+// Packets -> datagrams: all datagrams that wait for fragments, bounded in number, bytes and time. In:
+// fragments. Out: datagrams as packets. Of overlapping bytes under IPv4 the first stay; under IPv6 the
+// datagram goes (RFC 5722).
 import NetworkTypes
 
 /// The datagrams that wait.
@@ -87,8 +87,8 @@ struct Defragmenter {
         return true
     }
 
-    /// A first fragment must hold the L4 header, so that filters can judge it; TCP's flags stand in bytes that
-    /// a second one of offset 8 would bring.
+    /// A first fragment must hold the L4 header, so that filters can judge it; TCP's flags stand in bytes
+    /// that a second one of offset 8 would bring.
     private func noteTiny(_ fragment: DecodedPacket, _ anomalies: inout AnomalySet) {
         let isFirst = fragment.fragment.offset == 0
         let isTiny = isFirst && fragment.payload.count < fragment.proto.fixedHeaderLength

@@ -53,6 +53,25 @@ struct HalfStream {
         history.acknowledge(acked, memory)
     }
 
+    /// Whether an acknowledgement can be right (RFC 5961 5.2): not beyond what the receiver offered room for,
+    /// one more for a FIN, nor older than the largest window. That a byte was not seen does not count:
+    /// samples get lost.
+    func mayAcknowledge(_ sequence: UInt32) -> Bool {
+        guard isSynced else { return true }
+        let offset = offset(of: sequence)
+        guard let edge else { return abs(offset - next) <= Self.blindWindow }
+        return offset <= max(edge + 1, seen) && offset >= acked - largestWindow
+    }
+
+    /// Whether a reset has the number that the receiver expects: behind what came in order, what it
+    /// acknowledged, or the FIN. Where samples were lost the first two differ.
+    func mayReset(_ sequence: UInt32) -> Bool {
+        guard isSynced else { return true }
+        let offset = offset(of: sequence)
+        if let fin, offset == fin || offset == fin + 1 { return true }
+        return offset == next || edge != nil && offset == acked
+    }
+
     /// A FIN behind the byte before `offset`. Until one is acknowledged the last one counts.
     mutating func finish(at offset: Int64) {
         fin = offset
@@ -95,7 +114,9 @@ struct HalfStream {
             start = until
         }
         var insertion = SegmentQueue.Insertion()
-        if start < end {
+        if isHeld, isOverfull(limits) {
+            insertion.isRefused = true
+        } else if start < end {
             let rest = UnsafeRawBufferPointer(rebasing: payload[Int(start - offset)...])
             insertion = queue.insert(rest, at: start, memory)
             acceptance.isWithoutRoom = insertion.isRefused

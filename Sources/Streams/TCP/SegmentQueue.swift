@@ -101,8 +101,7 @@ struct SegmentQueue {
         let start = Int(position - piece.offset)
         let count = min(part.count, piece.bytes.count - start)
         guard count > 0 else { return false }
-        return piece.bytes.withUnsafeBytes { $0[start..<start + count].elementsEqual(part[..<count]) }
-            == false
+        return piece.bytes.withUnsafeBytes { $0[start..<start + count].differs(from: part[..<count]) }
     }
 
     /// Appends to the piece before where it ends here: a stream in small segments costs no more than a copy.
