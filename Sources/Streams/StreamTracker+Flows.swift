@@ -59,9 +59,7 @@ extension StreamTracker {
     /// Counts a packet for its flow, and tells that it came.
     func count(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf) {
         flow.lastTime = packet.time
-        flow.counts[direction].packets &+= 1
-        flow.counts[direction].bytes &+= UInt64(truncatingIfNeeded: max(0, packet.frameLength))
-        flow.counts[direction].tcpFlags.formUnion(packet.tcpFlags)
+        flow.counts[direction].add(packet)
         consumer.arrived(packet, direction, of: flow)
         for anomaly in packet.anomalies { consumer.anomaly(anomaly, of: flow, packet) }
     }

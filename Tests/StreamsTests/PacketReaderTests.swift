@@ -156,9 +156,9 @@ struct PacketReaderTests {
             packet: Segment(options: [3, 3, 1, 3, 3, 1]).packet, anomalies: [.tcpOptionDuplicate]),
         Fault(
             name: "UDP of 7 bytes", packet: ipPacket(.client, .server, proto: 17, Array(udp6[40..<47])),
-            anomalies: [.udpTooSmall]),
-        Fault(name: "UDP length 7", packet: udp6.changed(45, 7), anomalies: [.udpLengthTooSmall]),
-        Fault(name: "UDP length 13", packet: udp6.changed(45, 13), anomalies: [.udpLengthInvalid]),
+            anomalies: [.udpHeaderTooSmall]),
+        Fault(name: "UDP length 7", packet: udp6.changed(45, 7), anomalies: [.udpLengthInvalid]),
+        Fault(name: "UDP length 13", packet: udp6.changed(45, 13), anomalies: [.udpTooSmall]),
         Fault(
             name: "UDP without checksum under IPv6", packet: udp6.changed(46, 0).changed(47, 0),
             anomalies: [.udpWrongChecksum]),

@@ -175,7 +175,7 @@ struct ReassemblyTests {
     }
 
     @Test func `a stream of more than 4 GiB has offsets that go on`() {
-        var half = HalfStream()
+        let half = HalfStream()
         let memory = StreamMemory(limit: 1000)
         half.sync(100, memory)
         for _ in 0..<5 {

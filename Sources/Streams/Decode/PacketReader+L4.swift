@@ -72,12 +72,12 @@ extension PacketReader {
     }
 
     private mutating func readUDP(_ left: Int) {
-        guard left >= 8 else { return note(.udpTooSmall) }
+        guard left >= 8 else { return note(.udpHeaderTooSmall) }
         let (bytes, start) = (packet.bytes, packet.l4Start)
         var length = Int(bytes.big16(start + 4))
         if length == 0, packet.isSentByHost { length = left }
-        guard length >= 8 else { return note(.udpLengthTooSmall) }
-        guard length <= left + packet.missingPayload else { return note(.udpLengthInvalid) }
+        guard length >= 8 else { return note(.udpLengthInvalid) }
+        guard length <= left + packet.missingPayload else { return note(.udpTooSmall) }
         readPorts(headerLength: 8)
         packet.payloadEnd = min(packet.bytes.count, start + length)
         // No checksum was made (RFC 768); under IPv6 it has to be (RFC 8200 8.1).

@@ -62,6 +62,10 @@ final class FragmentTrain {
         let payload = wholePayload(fragment)
         let start = fragment.fragment.offset
         let stop = start + payload.count
+        let isRepeated = !ranges.insert(UInt32(start) << 16 | UInt32(payload.count)).inserted
+        if !key.isV4, !isRepeated, queue.overlaps(Int64(start)..<Int64(stop)) {
+            return discard(.ipv6FragmentOverlap, &anomalies)
+        }
         if let end, stop > end || !fragment.fragment.hasMore && stop != end {
             return discard(endsDiffer, &anomalies)
         }
@@ -69,12 +73,12 @@ final class FragmentTrain {
             guard stop >= highest else { return discard(endsDiffer, &anomalies) }
             end = stop
         }
-        let isRepeated = !ranges.insert(UInt32(start) << 16 | UInt32(payload.count)).inserted
         let insertion = queue.insert(payload, at: Int64(start), memory)
         guard !insertion.isRefused else { return .refused }
         if start == 0, header.isEmpty { header = Self.header(of: fragment) }
         let isOverlapping = insertion.stored < payload.count && (!isRepeated || insertion.differs)
         if isOverlapping {
+            // Under IPv6 it is one that was repeated with other bytes.
             guard key.isV4 else { return discard(.ipv6FragmentOverlap, &anomalies) }
             noteOverlap(insertion, stop, &anomalies)
         }

@@ -3,7 +3,7 @@
 // offsets, and its acknowledgements. Out: bytes that may be given at once, and steps that follow from them.
 
 /// The stream of one sender. Offsets count from the byte behind its SYN.
-struct HalfStream {
+final class HalfStream {
     /// The sequence number of offset 0; of no meaning before `isSynced`.
     private(set) var base: UInt32 = 0
     private(set) var isSynced = false
@@ -38,14 +38,14 @@ struct HalfStream {
     }
 
     /// Starts, or starts again: offset 0 has this sequence number.
-    mutating func sync(_ sequence: UInt32, _ memory: StreamMemory) {
+    func sync(_ sequence: UInt32, _ memory: StreamMemory) {
         queue.removeAll(memory)
         base = sequence
         isSynced = true
     }
 
     /// Takes note of an acknowledgement and of the room behind it.
-    mutating func acknowledge(_ offset: Int64, window: Int64, _ memory: StreamMemory) {
+    func acknowledge(_ offset: Int64, window: Int64, _ memory: StreamMemory) {
         acked = max(acked, offset)
         edge = max(edge ?? Int64.min, offset + window)
         largestWindow = max(largestWindow, window)
@@ -73,13 +73,13 @@ struct HalfStream {
     }
 
     /// A FIN behind the byte before `offset`. Until one is acknowledged the last one counts.
-    mutating func finish(at offset: Int64) {
+    func finish(at offset: Int64) {
         fin = offset
         seen = max(seen, offset + 1)
     }
 
     /// Moves on without giving anything.
-    mutating func skip(to offset: Int64, _ memory: StreamMemory) {
+    func skip(to offset: Int64, _ memory: StreamMemory) {
         discard(memory)
         next = max(next, offset)
         seen = max(seen, offset)
@@ -96,7 +96,7 @@ struct HalfStream {
     }
 
     /// Takes a segment's payload, and what the capture cut off behind it.
-    mutating func accept(
+    func accept(
         _ payload: UnsafeRawBufferPointer, lost: Int, at offset: Int64, _ limits: HalfLimits
     ) -> Acceptance {
         let memory = limits.memory
@@ -136,7 +136,7 @@ struct HalfStream {
     }
 
     /// Moves on behind bytes that are given now.
-    private mutating func give(_ bytes: UnsafeRawBufferPointer, _ limits: HalfLimits) -> Int {
+    private func give(_ bytes: UnsafeRawBufferPointer, _ limits: HalfLimits) -> Int {
         let uncompared = history.append(bytes, at: next, limit: limits.historyBytes, limits.memory)
         next += Int64(bytes.count)
         return uncompared
@@ -150,7 +150,7 @@ struct HalfStream {
     }
 
     /// The next thing to tell, if any; `isClosing` tells all that is left.
-    mutating func nextStep(_ limits: HalfLimits, isClosing: Bool) -> Step? {
+    func nextStep(_ limits: HalfLimits, isClosing: Bool) -> Step? {
         guard !isHeld else { return nil }
         guard let piece = queue.first else { return lastStep(isClosing: isClosing) }
         let start = next
@@ -169,7 +169,7 @@ struct HalfStream {
         return .gap(next - start, at: start)
     }
 
-    private mutating func lastStep(isClosing: Bool) -> Step? {
+    private func lastStep(isClosing: Bool) -> Step? {
         guard !hasEnded, isSynced else { return nil }
         let isOver = isFinAcked && fin == next
         guard isOver || isClosing else { return nil }
@@ -189,7 +189,7 @@ struct HalfStream {
     }
 
     /// Forgets what waits and what is kept.
-    mutating func discard(_ memory: StreamMemory) {
+    func discard(_ memory: StreamMemory) {
         queue.removeAll(memory)
         history.clear(memory)
     }

@@ -67,6 +67,12 @@ struct SegmentQueue {
         pieces.insert(StreamPiece(offset: offset, bytes: [], lost: end - offset), at: index)
     }
 
+    /// Whether some piece has bytes within a range that is not empty.
+    func overlaps(_ range: Range<Int64>) -> Bool {
+        let index = firstIndex(endingBehind: range.lowerBound)
+        return index < pieces.count && pieces[index].offset < range.upperBound
+    }
+
     /// Takes out the first piece.
     mutating func popFirst(_ memory: StreamMemory) -> StreamPiece? {
         guard !pieces.isEmpty else { return nil }

@@ -50,7 +50,7 @@ struct SessionRules {
 final class TCPSession {
     var state = TCPState.none
     let isMidstream: Bool
-    var halves = PerDirection(HalfStream(), HalfStream())
+    let halves = PerDirection(HalfStream(), HalfStream())
     let rules: SessionRules
     /// The client's SYN, and a later one with another number: the SYN+ACK says which the server took.
     var request: ConnectionRequest?
