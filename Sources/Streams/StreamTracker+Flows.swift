@@ -25,8 +25,9 @@ extension StreamTracker {
 
     /// The flow of a slot that has one.
     func flow(_ slot: FlowTable.Slot) -> FlowOf? {
+        guard let record = table[slot] else { return nil }
         // All flows of the table were made by `open`: of no other class.
-        table[slot].map { unsafeDowncast($0, to: FlowOf.self) }
+        return unsafeDowncast(record, to: FlowOf.self)
     }
 
     /// Begins a flow, for which the one that is missed least goes where there is no room.

@@ -202,6 +202,31 @@ struct FragmentTests {
         #expect(wire.recorder.payloads == [text])
     }
 
+    @Test func `datagrams that are whole leave nothing behind while an older one waits`() {
+        let wire = Wire { $0.maximumDatagrams = 16 }
+        let pieces = fragments(of: datagram(true), at: [0, 16])
+        wire.send(fragments(of: datagram(false), at: [0, 16])[0])
+        for _ in 0..<3000 { for piece in pieces { wire.tracker.follow(piece, at: 1) } }
+        #expect(wire.counters.datagrams == 3000)
+        #expect(wire.tracker.defragmenter.count == 1)
+        #expect(wire.tracker.defragmenter.orderCount <= 4 * 256 + 1)
+    }
+
+    @Test func `fragments that overlap without end are refused in the end`() {
+        let wire = Wire()
+        let packet = udpPacket(.client, .server, [UInt8](repeating: 7, count: 4000))
+        let content = [UInt8](repeating: 7, count: 4000)
+        wire.send(fragment(of: packet, 0, content, hasMore: true))
+        for start in 0..<100 {
+            for length in 1...100 {
+                let part = Array(content[..<(8 * length)])
+                wire.tracker.follow(fragment(of: packet, 8 * start, part, hasMore: true), at: 1)
+            }
+        }
+        #expect(wire.recorder.strayAnomalies.contains(.ipv4FragmentIgnored))
+        #expect(wire.counters.fragmentsRefused > 1000)
+    }
+
     @Test func `no more bytes of fragments wait than may`() {
         let wire = Wire { $0.maximumFragmentBytes = 10_000 }
         let packet = udpPacket(.client, .server, [UInt8](repeating: 7, count: 2000))

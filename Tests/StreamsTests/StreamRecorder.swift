@@ -94,6 +94,13 @@ final class StreamRecorder: StreamConsumer {
     }
 }
 
+extension StreamTracker {
+    /// Follows a packet at a time.
+    func follow(_ packet: [UInt8], at time: Int64) {
+        packet.withUnsafeBytes { follow(InputPacket(bytes: $0, time: time)) }
+    }
+}
+
 /// A tracker with its recorder; time goes on by a millisecond a packet.
 final class Wire {
     let recorder = StreamRecorder()

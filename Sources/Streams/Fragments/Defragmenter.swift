@@ -23,6 +23,8 @@ struct Defragmenter {
 
     var count: Int { trains.count }
     var byteCount: Int { memory.used }
+    /// Places in the order of age, those of datagrams that are gone too.
+    var orderCount: Int { order.count }
 
     /// Takes a fragment.
     /// - Returns: whether `datagram` is a whole one now.
@@ -109,7 +111,14 @@ struct Defragmenter {
         let train = FragmentTrain(key, time: time, serial: serial)
         trains[key] = train
         order.append((key, serial))
+        if order.count > 4 * max(256, options.maximumDatagrams) { forgetGone() }
         return train
+    }
+
+    /// Datagrams that were completed behind one that still waits.
+    private mutating func forgetGone() {
+        order = order[oldest...].filter { trains[$0.key]?.serial == $0.serial }
+        oldest = 0
     }
 
     /// The oldest others give way.

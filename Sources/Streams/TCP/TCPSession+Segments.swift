@@ -6,12 +6,11 @@ import NetworkTypes
 extension TCPSession {
     func judgeSegment(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         guard packet.tcpFlags.contains(.ack) else { return .refused(.withoutAck) }
-        if !halves[direction].isSynced { halves[direction].sync(packet.tcpSequence, rules.memory) }
-        guard halves[direction.reversed].mayAcknowledge(packet.tcpAcknowledgement) else {
-            return .refused(.invalidAck)
-        }
-        let offset = halves[direction].offset(of: packet.tcpSequence)
-        if let refusal = windowRefusal(packet, at: offset, direction) { return refusal }
+        let (half, other) = (halves[direction], halves[direction.reversed])
+        if !half.isSynced { half.sync(packet.tcpSequence, rules.memory) }
+        guard other.mayAcknowledge(packet.tcpAcknowledgement) else { return .refused(.invalidAck) }
+        let offset = half.offset(of: packet.tcpSequence)
+        if let refusal = windowRefusal(packet, at: offset, half) { return refusal }
         take(acknowledgementOf: packet, direction)
         var judgement = payload(of: packet, at: offset)
         if isReset, !isResetDoubted, !packet.payload.isEmpty {
@@ -19,13 +18,13 @@ extension TCPSession {
             judgement.anomalies.insert(.resetSuspected)
         }
         let end = offset + Int64(packet.payload.count + packet.missingPayload)
-        if let fin = halves[direction].fin, end > fin, !packet.payload.isEmpty {
+        if let fin = half.fin, end > fin, !packet.payload.isEmpty {
             judgement.anomalies.insert(.finOutOfWindow)
             // Once it was acknowledged the receiver has the FIN, and takes nothing behind it.
-            if halves[direction].isFinAcked { judgement.takesPayload = false }
+            if half.isFinAcked { judgement.takesPayload = false }
         }
         if packet.tcpFlags.contains(.fin) { takeFIN(at: end, direction, &judgement) }
-        moveOn()
+        if half.fin != nil || other.fin != nil || state == .synReceived { moveOn() }
         return judgement
     }
 
@@ -43,10 +42,10 @@ extension TCPSession {
     /// RFC 9293 3.10.7.4: a segment that begins behind the receiver's room is dropped. A byte right behind it
     /// is how a sender asks whether there is room again.
     private func windowRefusal(
-        _ packet: DecodedPacket, at offset: Int64, _ direction: Direction
+        _ packet: DecodedPacket, at offset: Int64, _ half: HalfStream
     ) -> SegmentJudgement? {
-        guard let edge = halves[direction].edge else {
-            let isFar = offset - halves[direction].next > HalfStream.blindWindow
+        guard let edge = half.edge else {
+            let isFar = offset - half.next > HalfStream.blindWindow
             return isFar ? .refused(.outOfWindow) : nil
         }
         if packet.payload.isEmpty { return offset > edge + 1 ? .refused(.outOfWindow) : nil }
@@ -56,11 +55,11 @@ extension TCPSession {
 
     /// The acknowledgement and the window of a packet, for the stream of the other direction.
     func take(acknowledgementOf packet: DecodedPacket, _ direction: Direction) {
-        guard halves[direction.reversed].isSynced else { return }
+        let other = halves[direction.reversed]
+        guard other.isSynced else { return }
         let shift = packet.tcpFlags.contains(.syn) ? 0 : Int64(halves[direction].windowShift)
-        let offset = halves[direction.reversed].offset(of: packet.tcpAcknowledgement)
-        halves[direction.reversed].acknowledge(
-            offset, window: Int64(packet.tcpWindow) << shift, rules.memory)
+        let offset = other.offset(of: packet.tcpAcknowledgement)
+        other.acknowledge(offset, window: Int64(packet.tcpWindow) << shift, rules.memory)
     }
 
     private func takeFIN(at offset: Int64, _ direction: Direction, _ judgement: inout SegmentJudgement) {
