@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts by themselves: the queue of pieces, the history of what was given, the memory that they share, and
-// the order in which a consumer hears of things.
+// The parts by themselves: the queue of pieces, the history of what was given, the memory that they share,
+// and the order in which a consumer hears of things.
 import NetworkTypes
 import TestSupport
 import Testing
