@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What others read in captures, beside the captures. In: the files of arkime, FoxIO's JA4 tools, nDPI and Zeek.
-// Out: facts of one form, to be looked for among what the parsers here read.
+// What others read in captures, beside the captures. In: the files of arkime, FoxIO's JA4 tools, nDPI and
+// Zeek. Out: facts of one form, to be looked for among what the parsers here read.
 import Foundation
 import TestSupport
 
@@ -59,7 +59,9 @@ enum KnownAnswers {
     /// nDPI's flow lines: `[Hostname/SNI: x]`, `[JA3C: x]`, `[JA4: x]`, for TLS and QUIC.
     static func nDPI(_ file: (capture: String, path: String)) throws -> [Fact] {
         try lines(file.path).flatMap { line -> [Fact] in
-            guard line.contains("[JA4: ") || line.contains("[JA3C: "), !line.contains("DTLS") else { return [] }
+            guard line.contains("[JA4: ") || line.contains("[JA3C: "), !line.contains("DTLS") else {
+                return []
+            }
             let marks = [("[Hostname/SNI: ", "sni"), ("[JA3C: ", "ja3"), ("[JA4: ", "ja4")]
             return marks.compactMap { mark, kind in
                 guard let start = line.range(of: mark)?.upperBound else { return nil }
