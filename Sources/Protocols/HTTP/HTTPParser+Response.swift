@@ -24,7 +24,9 @@ extension HTTPParser {
         let transaction = transaction(handle)
         let source = handle.pointee
         var response = HTTPResponse()
-        response.line = bytes(source.response_line)
+        // Where a response's first bytes came with the end of the one before, libhtp 0.5.42 has them twice:
+        // the line, its end, and a part of the line again.
+        response.line = Array(bytes(source.response_line).prefix { $0 != 0x0d && $0 != 0x0a })
         response.protocolName = bytes(source.response_protocol)
         response.statusText = bytes(source.response_status)
         response.status = UInt16(exactly: source.response_status_number).flatMap {

@@ -96,7 +96,9 @@ enum KnownAnswers {
         texts += list("ssh", "hassh").map { "hassh \($0)" }
         texts += list("ssh", "hasshServer").map { "hassh \($0)" }
         for query in body["dns"] as? [[String: Any]] ?? [] {
-            if let name = query["queryHost"] as? String { texts.append("query \(name.lowercased())") }
+            if let name = query["queryHost"] as? String {
+                texts.append("query \(name == "<root>" ? "" : name.lowercased())")
+            }
             for answer in query["answers"] as? [[String: Any]] ?? [] {
                 if let address = answer["ip"] as? String { texts.append("answer \(address)") }
                 if let name = answer["mx"] as? String { texts.append("answer \(name)") }
