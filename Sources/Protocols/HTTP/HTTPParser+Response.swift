@@ -24,21 +24,25 @@ extension HTTPParser {
         let transaction = transaction(handle)
         let source = handle.pointee
         var response = HTTPResponse()
-        // Where a response's first bytes came with the end of the one before, libhtp 0.5.42 has them twice:
-        // the line, its end, and a part of the line again.
-        response.line = Array(bytes(source.response_line).prefix { $0 != 0x0d && $0 != 0x0a })
+        // Where a response's first bytes came with the end of the one before, libhtp 0.5.42 has them twice: the
+        // line, its end, and a part of the line again.
+        response.line = Self.firstLine(bytes(source.response_line))
         response.protocolName = bytes(source.response_protocol)
         response.statusText = bytes(source.response_status)
         response.status = UInt16(exactly: source.response_status_number).flatMap {
             (100...999).contains($0) ? $0 : nil
         }
-        response.message = bytes(source.response_message)
+        response.message = Self.firstLine(bytes(source.response_message))
         // Behind a 100 (Continue) libhtp goes on with the same header block: `responseHeaders` cuts it.
         response.headers.raw = transaction.response.headers.raw
         transaction.response = response
         transaction.responseProgress = .line
         sink?(.http(transaction, .responseLine))
         return HTP_OK
+    }
+
+    private static func firstLine(_ text: [UInt8]) -> [UInt8] {
+        Array(text.prefix { $0 != 0x0d && $0 != 0x0a })
     }
 
     func responseHeaders(_ handle: LibraryTransaction?) -> CInt {
