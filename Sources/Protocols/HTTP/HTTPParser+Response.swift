@@ -8,7 +8,6 @@ extension HTTPParser {
     func responseStart(_ handle: LibraryTransaction?) -> CInt {
         guard let handle else { return HTP_ERROR }
         let isNew = handle.pointee.request_line == nil
-        if isNew, !mayOpen() { return HTP_STOP }
         let transaction = transaction(handle)
         // libhtp invents a request for a response that none asked for; what it invents is not a request.
         if isNew, transaction.requestProgress == .notStarted || transaction.request.line.isEmpty {
@@ -22,6 +21,7 @@ extension HTTPParser {
     func responseLine(_ handle: LibraryTransaction?) -> CInt {
         guard let handle else { return HTP_ERROR }
         let transaction = transaction(handle)
+        guard isWithinLimit(transaction) else { return HTP_STOP }
         let source = handle.pointee
         var response = HTTPResponse()
         // Where a response's first bytes came with the end of the one before, libhtp 0.5.42 has them twice: the

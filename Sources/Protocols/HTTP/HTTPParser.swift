@@ -205,9 +205,9 @@ extension HTTPParser {
         if abandonedTransactions == 1 { report("too_many_open_transactions", .toServer) }
     }
 
-    /// Whether the connection may have a further transaction.
-    func mayOpen() -> Bool {
-        if nextIndex < configuration.limits.httpTransactions { return true }
+    /// Whether the connection may have that transaction; its first line is where libhtp takes a no.
+    func isWithinLimit(_ transaction: HTTPTransaction) -> Bool {
+        if transaction.index < configuration.limits.httpTransactions { return true }
         report("too_many_transactions", current)
         return false
     }
