@@ -8,7 +8,11 @@ typealias LibraryTransaction = UnsafeMutablePointer<htp_tx_t>
 
 enum HTTPCallbacks {
     static func register(_ configuration: OpaquePointer) {
-        htp_config_register_request_start(configuration) { parser($0)?.requestStart($0) ?? HTP_ERROR }
+        htp_config_register_request_start(configuration) {
+            // libhtp 0.5.42 does not look at the answer: with any other it would start requests for ever.
+            parser($0)?.requestStart($0)
+            return HTP_OK
+        }
         htp_config_register_request_line(configuration) { parser($0)?.requestLine($0) ?? HTP_ERROR }
         htp_config_register_request_headers(configuration) { parser($0)?.requestHeaders($0) ?? HTP_ERROR }
         htp_config_register_request_header_data(configuration) {

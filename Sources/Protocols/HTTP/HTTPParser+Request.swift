@@ -5,16 +5,16 @@ import CHTP
 import NetworkTypes
 
 extension HTTPParser {
-    func requestStart(_ handle: LibraryTransaction?) -> CInt {
-        guard let handle, mayOpen() else { return HTP_STOP }
+    func requestStart(_ handle: LibraryTransaction?) {
+        guard let handle else { return }
         _ = transaction(handle)
         makeRoom(for: handle)
-        return HTP_OK
     }
 
     func requestLine(_ handle: LibraryTransaction?) -> CInt {
         guard let handle else { return HTP_ERROR }
         let transaction = transaction(handle)
+        guard isWithinLimit(transaction) else { return HTP_STOP }
         fillRequestLine(&transaction.request, handle.pointee)
         transaction.requestProgress = .line
         sink?(.http(transaction, .requestLine))
@@ -63,7 +63,7 @@ extension HTTPParser {
     }
 
     /// What libhtp says in flags and not in messages.
-    private func reportFlags(_ source: htp_tx_t) {
+    func reportFlags(_ source: htp_tx_t) {
         for (flag, name) in Self.flagNames where source.flags & flag != 0 { report(name, .toServer) }
         if source.request_auth_type == HTP_AUTH_UNRECOGNIZED {
             report("request_auth_unrecognized", .toServer)
