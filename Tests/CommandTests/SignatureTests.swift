@@ -40,10 +40,8 @@ import Testing
         let outcome = try Product.run("signatures", "check", path, "--output", "json")
         #expect(outcome.exit == 0 && outcome.errors == "", "\(outcome)")
         let lines = outcome.output.split(separator: "\n").map(String.init)
-        #expect(
-            lines.last
-                == #"{"summary":{"rules":5,"loaded":2,"unsupported":3,"errors":0,"keywords":{"lua":2,"iprep":1}}}"#
-        )
+        let counts = #""rules":5,"loaded":2,"unsupported":3,"errors":0"#
+        #expect(lines.last == #"{"summary":{\#(counts),"keywords":{"lua":2,"iprep":1}}}"#)
         let first = try JSON(try #require(lines.first))
         #expect(first["file"].string == path && first["line"].int == 5 && first["column"].int == 31)
         #expect(first["severity"].string == "warning" && first["id"].string == "unsupported-keyword")
