@@ -31,8 +31,8 @@ import Testing
                   1 for 'iprep'
 
                 """)
-        #expect(outcome.errors.contains("\(path):5:31: warning: keyword 'lua' is not supported"))
-        #expect(outcome.errors.contains("\(path):6:31: warning: keyword 'iprep' is not supported"))
+        #expect(outcome.errors.contains("\(path):4:31: warning: keyword 'lua' is not supported"))
+        #expect(outcome.errors.contains("\(path):5:31: warning: keyword 'iprep' is not supported"))
     }
 
     @Test func `the summary is the last line of JSON, to the letter`() throws {
@@ -43,7 +43,7 @@ import Testing
         let counts = #""rules":5,"loaded":2,"unsupported":3,"errors":0"#
         #expect(lines.last == #"{"summary":{\#(counts),"keywords":{"lua":2,"iprep":1}}}"#)
         let first = try JSON(try #require(lines.first))
-        #expect(first["file"].string == path && first["line"].int == 5 && first["column"].int == 31)
+        #expect(first["file"].string == path && first["line"].int == 4 && first["column"].int == 31)
         #expect(first["severity"].string == "warning" && first["id"].string == "unsupported-keyword")
         #expect(lines.count == 4)
     }
@@ -53,7 +53,7 @@ import Testing
         let outcome = try Product.run("signatures", "check", path)
         #expect(outcome.exit == 65, "\(outcome)")
         #expect(outcome.output.hasPrefix("6 rules: 2 loaded, 3 unsupported, 1 errors\n"))
-        #expect(outcome.errors.contains("\(path):8:26: error: the rule's header is incomplete"))
+        #expect(outcome.errors.contains("\(path):7:26: error: the rule's header is incomplete"))
     }
 
     @Test func `two files are one load, and a number that stands in both is said`() throws {
