@@ -131,6 +131,9 @@ private func header(_ addresses: String, _ ports: String = "any", options: Strin
         Endless("rules of one number") { count in
             (0..<count).map { "alert tcp any any -> any any (sid:1; rev:\($0);)" }.joined(separator: "\n")
         },
+        Endless("unknown keywords") { count in
+            (0..<count).map { header("any", "any", options: "contnt\($0);") }.joined(separator: "\n")
+        },
         Endless("wrong rules") { String(repeating: "alert\n", count: $0) },
         Endless.options("contents") { _ in "content:\"a\"; distance:0;" },
         Endless.options("buffers") { _ in "dns.query; content:\"a\";" },

@@ -14,7 +14,8 @@ public func loadThresholds(
     var reader = RuleReader(source)
     while let line = reader.rule() {
         do {
-            try configuration.read(line.slice, HeaderSetReader(variables: context.addressVariables))
+            let reader = HeaderSetReader<AddressSet>(variables: context.addressVariables, context: context)
+            try configuration.read(line.slice, reader)
         } catch {
             if configuration.diagnostics.count < SignatureLimits.diagnostics {
                 configuration.diagnostics.append(error.diagnostic(in: line))
