@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses and ports of a rule's header: variables, lists in brackets, negation. In: a run of the rule's
 // text. Out: a set. `[a,!b]` is a without b, a list of negations alone is everything without them.
-import Diagnostics
 import NetworkTypes
 
 /// A set that header lists are made of.
@@ -20,6 +19,7 @@ protocol HeaderSet {
 /// Reads the lists of one kind of set.
 struct HeaderSetReader<Values: HeaderSet> {
     let variables: [String: String]
+    let context: LoadContext
     /// Lists in lists, and variables in variables.
     private static var depthLimit: Int { 16 }
 
@@ -98,10 +98,10 @@ struct HeaderSetReader<Values: HeaderSet> {
 
     private func variable(_ name: String, _ text: Slice, _ depth: Int) throws(RuleProblem) -> Values {
         guard let definition = variables[name] else {
-            let near = nearest(to: name, among: variables.keys.sorted())
+            let near = context.suggestion(for: "$" + name, among: variables.keys.map { "$" + $0 }.sorted())
             throw RuleProblem(
                 "undefined-variable", "variable '$\(name)' is not defined", at: text.place,
-                help: near.map { "did you mean '$\($0)'?" } ?? "define it, or write its \(Values.noun) here")
+                help: near.map { "did you mean '\($0)'?" } ?? "define it, or write its \(Values.noun) here")
         }
         do {
             return try read(Array(definition.utf8)[...].trimmed, depth: depth + 1)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The protocol word of a rule's header: IP protocols, families, and what an application protocol runs over.
-import Diagnostics
 import NetworkTypes
 
 /// What a protocol word means.
@@ -38,7 +37,7 @@ struct RuleProtocol {
     /// All words, for "did you mean".
     private static let words = networkWords.keys.sorted() + ApplicationProtocol.allCases.map(\.rawValue)
 
-    static func read(_ text: Slice) throws(RuleProblem) -> RuleProtocol {
+    static func read(_ text: Slice, _ context: LoadContext) throws(RuleProblem) -> RuleProtocol {
         let word = String(decoding: text.map(\.lowered), as: UTF8.self)
         if let known = networkWords[word] { return known }
         if let application = ApplicationProtocol(word: word), application != .failed, application != .unknown
@@ -47,7 +46,7 @@ struct RuleProtocol {
         }
         var problem = RuleProblem(
             "unsupported-protocol", "protocol '\(text.text)' is not supported", at: text.place,
-            help: nearest(to: word, among: words).map { "did you mean '\($0)'?" })
+            help: context.suggestion(for: word, among: words).map { "did you mean '\($0)'?" })
         problem.unsupported = "protocol \(word.prefix(32))"
         throw problem
     }

@@ -10,8 +10,8 @@ struct SignatureChecker {
 
     init(_ context: LoadContext) {
         self.context = context
-        addresses = HeaderSetReader(variables: context.addressVariables)
-        ports = HeaderSetReader(variables: context.portVariables)
+        addresses = HeaderSetReader(variables: context.addressVariables, context: context)
+        ports = HeaderSetReader(variables: context.portVariables, context: context)
     }
 
     /// The signature, and what is to be said although it is loaded.
@@ -34,7 +34,7 @@ struct SignatureChecker {
         if let name = draft.signature.classtype, let place = draft.classtypePlace,
             context.classifications[name] == nil
         {
-            let near = nearest(to: String(name.prefix(48)), among: context.classifications.keys.sorted())
+            let near = context.suggestion(for: name, among: context.classifications.keys.sorted())
             remarks.append(
                 Diagnostic(
                     .warning, id: "unknown-classtype", "class '\(name)' is not known, its priority is 3",
@@ -45,7 +45,7 @@ struct SignatureChecker {
 
     private func readHeader(_ rule: ParsedRule, _ draft: inout SignatureDraft) throws(RuleProblem) {
         draft.signature.action = try action(rule.action)
-        let proto = try RuleProtocol.read(rule.proto)
+        let proto = try RuleProtocol.read(rule.proto, context)
         draft.signature.header.transports = proto.transports
         draft.signature.header.family = proto.family
         draft.signature.header.application = proto.application
@@ -86,7 +86,7 @@ struct SignatureChecker {
         throw RuleProblem(
             "bad-action", "'\(word)' is no action", at: text.place,
             expected: known.map { "'\($0)'" }.joined(separator: ", "),
-            help: nearest(to: String(word.prefix(32)), among: known).map { "did you mean '\($0)'?" })
+            help: context.suggestion(for: word, among: known).map { "did you mean '\($0)'?" })
     }
 
     private func readDirection(_ text: Slice, _ draft: inout SignatureDraft) throws(RuleProblem) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // All keywords that are understood, by name. Any other leaves its signature out.
-import Diagnostics
 
 enum KeywordTable {
     static let handlers: [String: KeywordHandler] = {
@@ -21,9 +20,8 @@ enum KeywordTable {
             try handler(&draft, option)
             return
         }
-        // A name can be as long as the rule; near names are of short ones.
         let name = String(option.name.prefix(48))
-        let near = nearest(to: name, among: names)
+        let near = draft.context.suggestion(for: name, among: names)
         throw .unsupported(name, at: option.nameSlice.place, help: near.map { "did you mean '\($0)'?" })
     }
 }
