@@ -156,3 +156,7 @@ import Testing
     #expect(engine.wants(.httpURI) && engine.wants(.httpCookie))
     #expect(!engine.wants(.httpHost) && !engine.wants(.payload))
 }
+
+@Test func `a buffer's number is its position among all buffers`() {
+    #expect(Buffer.allCases.map(\.number) == Array(Buffer.allCases.indices))
+}
