@@ -41,7 +41,9 @@ func `a search finds the first match at or after its start`(_ given: RegexCase, 
 func `a pattern of exponential time is stopped by its limit`(_ machineCode: Bool) throws {
     let text = [UInt8](repeating: UInt8(ascii: "a"), count: 200) + [UInt8(ascii: "b")]
     #expect(try search("^(a+)+$", in: text, machineCode: machineCode) == .limit)
-    #expect(try search("^(a|aa)+c$", in: text, machineCode: machineCode) == .limit)
+    // The "c" that PCRE2 first looks for is there.
+    let other = text + [UInt8(ascii: "c")]
+    #expect(try search("^(a|aa)+c$", in: other, machineCode: machineCode) == .limit)
 }
 
 @Test(arguments: [true, false])

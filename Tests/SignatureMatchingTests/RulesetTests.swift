@@ -18,7 +18,9 @@ private func published() throws -> SignatureSet {
     return loadSignatures(
         try names.map { name in
             SourceText(path: name, bytes: try SharedData.bytes("\(folder)/\(place)/\(name)"))
-        })
+        },
+        settings: SignatureSettings(
+            addressVariables: ["HOME_NET": "[192.0.2.0/24,198.51.100.0/24]", "EXTERNAL_NET": "any"]))
 }
 
 @Suite(.enabled(if: SharedData.folder != nil, "no ../shared/data beside the checkout"), .serialized)
@@ -37,8 +39,11 @@ struct RulesetTests {
         var matches = 0
         for (number, compiled) in matcher.plan.signatures.enumerated() where number % 397 == 0 {
             let transport: IPProtocol = compiled.signature.header.transports.contains(.tcp) ? .tcp : .udp
+            let wanted = compiled.signature.header
             var header = header(transport, compiled.signature.flow.toServer ? .toServer : .toClient)
-            header.destinationPort = compiled.signature.header.destinationPorts.ranges.first?.lowerBound ?? 80
+            header.destinationPort = wanted.destinationPorts.ranges.first?.lowerBound ?? 80
+            header.sourcePort = wanted.sourcePorts.ranges.first?.lowerBound ?? 40_000
+            header.applicationToServer = wanted.application
             let payload = ownContents(of: compiled.signature)
             let (found, expected) = payload.withUnsafeBytes { bytes in
                 var packet = InspectedPacket(header: header)
@@ -73,7 +78,7 @@ extension SignatureMatcher {
         candidates = plan.signatures.indices.filter { number in
             switch plan.signatures[number].habitat {
             case .transaction: false
-            default: plan.gates[number].admits(packet.header, nil)
+            default: plan.gates[number].admits(packet.header, packet.header.application)
             }
         }.map { Candidate(UInt32($0), .packet) }
         found = []
