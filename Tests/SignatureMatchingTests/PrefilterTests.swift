@@ -109,7 +109,8 @@ func `transactions find with the prefilter what they find without`(_ seed: UInt6
     #expect(matches > 100, "transactions that match nothing are no test")
 }
 
-/// Whatever order a transaction's buffers come in, and however many inspections lie between, it ends the same.
+/// Whatever order a transaction's buffers come in, and however many inspections lie between, it ends the
+/// same.
 @Test(arguments: [UInt64(71), 72])
 func `buffers one by one give what buffers at once give`(_ seed: UInt64) throws {
     var rules = RandomRules(random: Seeded(seed))

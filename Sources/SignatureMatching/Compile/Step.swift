@@ -31,8 +31,8 @@ final class ContentStep: Sendable {
     let isRetried: Bool
     /// Its range depends on nothing that was found before it.
     let isFixed: Bool
-    /// Where it is not found from one place, it is not found from later ones: set where all that its place comes
-    /// from are contents, whose next occurrences are later ones.
+    /// Where it is not found from one place, it is not found from later ones: set where all that its
+    /// place comes from are contents, whose next occurrences are later ones.
     let isFinal: Bool
     /// Only contents stand before it: what follows it depends on its place alone.
     let followsContents: Bool

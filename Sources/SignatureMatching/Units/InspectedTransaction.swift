@@ -111,7 +111,7 @@ public final class InspectedTransaction {
 }
 
 extension Buffer {
-    /// Position in the list of all buffers. An enumeration without payloads is one byte, its case's position; a
-    /// test holds that against `allCases`.
+    /// Position in the list of all buffers. An enumeration without payloads is one byte, its case's
+    /// position; a test holds that against `allCases`.
     @inline(__always) var number: Int { Int(unsafeBitCast(self, to: UInt8.self)) }
 }
