@@ -108,7 +108,7 @@ let package = Package(
             name: "xdpguard",
             dependencies: [
                 "Service", "Replay", "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane",
-                "Capture",
+                "Capture", "Signatures",
                 "NetworkTypes",
                 "Diagnostics", "JSONOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -143,6 +143,7 @@ let package = Package(
             ], path: "Tests/Flood", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
         tests("JSONOutputTests", ["JSONOutput"]),
+        tests("SignaturesTests", ["Signatures", "Diagnostics", "NetworkTypes"]),
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
@@ -200,6 +201,7 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
     package.products += [
         .library(name: "FuzzPolicy", type: .static, targets: ["FuzzPolicy"]),
         .library(name: "FuzzCapture", type: .static, targets: ["FuzzCapture"]),
+        .library(name: "FuzzSignatures", type: .static, targets: ["FuzzSignatures"]),
     ]
     package.targets += [
         .target(
@@ -208,6 +210,9 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
         .target(
             name: "FuzzCapture", dependencies: ["Capture", "NetworkTypes"], path: "Tests/Fuzz/capture",
             swiftSettings: strict),
+        .target(
+            name: "FuzzSignatures", dependencies: ["Signatures", "Diagnostics", "NetworkTypes"],
+            path: "Tests/Fuzz/signatures", swiftSettings: strict),
         .executableTarget(
             name: "fuzzinputs",
             dependencies: [

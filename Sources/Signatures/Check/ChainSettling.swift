@@ -27,8 +27,12 @@ struct ChainSettler {
     static func settle(_ items: [DraftItem]) -> SettledChain {
         var settler = ChainSettler(items)
         // They move no position: before all others nothing can be relative to them.
-        for index in items.indices where items[index].fastPattern == .only { settler.take(index, moves: false) }
-        for index in items.indices where items[index].fastPattern != .only { settler.take(index, moves: true) }
+        for index in items.indices where items[index].fastPattern == .only {
+            settler.take(index, moves: false)
+        }
+        for index in items.indices where items[index].fastPattern != .only {
+            settler.take(index, moves: true)
+        }
         settler.noteNeeds()
         return settler.chain
     }

@@ -25,7 +25,8 @@ struct FastPatternChoice {
 
     /// Looks at a group's contents.
     /// - Parameter group: its place in `Signature.matches`.
-    mutating func consider(_ matches: BufferMatches, _ chain: SettledChain, _ items: [DraftItem], group: Int) {
+    mutating func consider(_ matches: BufferMatches, _ chain: SettledChain, _ items: [DraftItem], group: Int)
+    {
         // What must be there only where the buffer is cannot be waited for.
         guard !matches.holdsWithoutBuffer else { return }
         for (index, inspection) in matches.inspections.enumerated() {

@@ -170,7 +170,9 @@ extension IntervalSet<UInt16>: HeaderSet {
     static var noun: String { "port" }
     static var example: String { "a port as in '80' or '1024:', a '$variable', a '[list]' or 'any'" }
 
-    init(unionOf sets: [IntervalSet]) { self = sets.count == 1 ? sets[0] : IntervalSet(sets.flatMap(\.ranges)) }
+    init(unionOf sets: [IntervalSet]) {
+        self = sets.count == 1 ? sets[0] : IntervalSet(sets.flatMap(\.ranges))
+    }
 
     /// "80", "80:90", "1024:", ":1023"; "80-90" is one too.
     init?(element: Slice) {

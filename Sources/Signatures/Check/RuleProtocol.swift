@@ -41,7 +41,8 @@ struct RuleProtocol {
     static func read(_ text: Slice) throws(RuleProblem) -> RuleProtocol {
         let word = String(decoding: text.map(\.lowered), as: UTF8.self)
         if let known = networkWords[word] { return known }
-        if let application = ApplicationProtocol(word: word), application != .failed, application != .unknown {
+        if let application = ApplicationProtocol(word: word), application != .failed, application != .unknown
+        {
             return RuleProtocol(application.transports, application: application)
         }
         var problem = RuleProblem(

@@ -78,7 +78,9 @@ struct SignatureChecker {
         default: break
         }
         let known = SignatureAction.allCases.map(\.rawValue)
-        if ["config", "accept", "activate", "dynamic", "rewrite", "react"].contains(word.split(separator: ":").first) {
+        if ["config", "accept", "activate", "dynamic", "rewrite", "react"].contains(
+            word.split(separator: ":").first)
+        {
             throw .unsupported("action \(word.prefix(32))", at: text.place)
         }
         throw RuleProblem(
@@ -94,7 +96,8 @@ struct SignatureChecker {
         case "=>": draft.signature.header.isTransactional = true
         default:
             throw RuleProblem(
-                "bad-direction", "'\(text.text)' is no direction", at: text.place, expected: "'->', '<>' or '=>'")
+                "bad-direction", "'\(text.text)' is no direction", at: text.place,
+                expected: "'->', '<>' or '=>'")
         }
     }
 

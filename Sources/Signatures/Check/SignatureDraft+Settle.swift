@@ -44,14 +44,16 @@ extension SignatureDraft {
         return decoded
     }
 
-    private mutating func settleMatches(_ decoded: [(at: ItemIndex, inspections: [Inspection])]) throws(RuleProblem) {
+    private mutating func settleMatches(_ decoded: [(at: ItemIndex, inspections: [Inspection])])
+        throws(RuleProblem)
+    {
         for (at, inspections) in decoded {
             guard case .base64(var decode) = groups[at.group].items[at.item].inspection else { continue }
             decode.inspections += inspections
             groups[at.group].items[at.item].inspection = .base64(decode)
         }
         var choice = FastPatternChoice()
-        for group in groups where group.decodedBy == nil && !group.items.isEmpty {
+        for group in inTextOrder {
             let chain = ChainSettler.settle(group.items)
             var matches = BufferMatches(group.buffer)
             matches.transforms = group.transforms
@@ -65,11 +67,19 @@ extension SignatureDraft {
         try checkVariables()
     }
 
+    /// The groups that have inspections, by the first one: an old modifier may have moved what came before.
+    private var inTextOrder: [DraftGroup] {
+        groups.filter { $0.decodedBy == nil && !$0.items.isEmpty }
+            .sorted { $0.items[0].place.lowerBound < $1.items[0].place.lowerBound }
+    }
+
     /// A buffer of at most N bytes does not hold contents of more.
     private func checkSize(_ group: DraftGroup, _ chain: SettledChain) throws(RuleProblem) {
         var most = UInt64.max
         for item in group.items {
-            if case .size(let test) = item.inspection, let largest = test.largest { most = min(most, largest) }
+            if case .size(let test) = item.inspection, let largest = test.largest {
+                most = min(most, largest)
+            }
         }
         if group.buffer == .payload {
             for case .number(.payloadSize, let test) in signature.packetTests {
@@ -79,28 +89,32 @@ extension SignatureDraft {
         guard chain.requiredBytes > 0, UInt64(chain.requiredBytes) > most else { return }
         throw RuleProblem(
             "never-matches",
-            "the signature can never match: its contents need \(chain.requiredBytes) bytes, its sizes leave \(most)",
-            at: (group.items.last ?? group.items[0]).place, help: "change the size, or the contents' distances")
+            "the signature can never match: its contents need \(chain.requiredBytes) bytes, its sizes leave "
+                + "\(most)",
+            at: (group.items.last ?? group.items[0]).place,
+            help: "change the size, or the contents' distances")
     }
 
-    /// A number must be read before it is used: buffers are inspected one after the other.
-    private func checkVariables() throws(RuleProblem) {
-        var isSet = [Bool](repeating: false, count: signature.variableCount)
-        for group in groups where group.decodedBy == nil {
+    /// A number must be read before it is used: packets are inspected first, then records, buffer by buffer.
+    private mutating func checkVariables() throws(RuleProblem) {
+        var setters = [Buffer.Owner??](repeating: nil, count: signature.variableCount)
+        for group in inTextOrder {
             for item in group.items {
-                for slot in item.inspection.usedSlots where !isSet[slot] {
+                for slot in item.inspection.usedSlots where setters[slot] != .some(group.buffer.owner) {
                     throw RuleProblem(
-                        "name-order", "the name is set in a buffer that is inspected later", at: item.place,
-                        help: "write the buffer that sets it first")
+                        "name-order", "the name is not set in this buffer, nor in one inspected before it",
+                        at: item.place, help: "read the number in the same buffer")
                 }
-                if let slot = item.inspection.setSlot { isSet[slot] = true }
+                if let slot = item.inspection.setSlot { setters[slot] = .some(group.buffer.owner) }
             }
         }
     }
 
     /// Whether TCP payload is looked at by packet, in the stream, or both.
     private mutating func settleScope(_ place: Range<Int>) throws(RuleProblem) {
-        guard let payload = groups.first(where: { $0.buffer == .payload && !$0.items.isEmpty }) else { return }
+        guard let payload = groups.first(where: { $0.buffer == .payload && !$0.items.isEmpty }) else {
+            return
+        }
         let isTCP = signature.header.transports.contains(.tcp)
         guard isTCP else { return }
         if requiresPacket, requiresStream {
@@ -121,24 +135,39 @@ extension SignatureDraft {
     }
 
     private mutating func settleDirection(_ place: Range<Int>) throws(RuleProblem) {
-        guard !signature.header.isTransactional else { return }
-        let directions = signature.matches.map(\.buffer)
-        let toServer = directions.first { $0.directions == .toServer }
-        let toClient = directions.first { $0.directions == .toClient }
+        let buffers = signature.matches.map(\.buffer)
+        let toServer = buffers.first { $0.directions == .toServer }
+        let toClient = buffers.first { $0.directions == .toClient }
+        if signature.header.isTransactional {
+            return try checkTransactional(place, isBoth: toServer != nil && toClient != nil)
+        }
         if let toServer, let toClient {
             throw RuleProblem(
                 "direction-conflict",
-                "'\(toServer.rawValue)' comes from the client, '\(toClient.rawValue)' from the server", at: place,
+                "'\(toServer.rawValue)' comes from the client, '\(toClient.rawValue)' from the server",
+                at: place,
                 help: "write '=>' instead of '->' to inspect both of a transaction")
         }
         let flow = signature.flow
         if let buffer = toServer ?? toClient, flow.hasDirection, flow.toServer != (toServer != nil) {
             throw RuleProblem(
-                "direction-conflict", "'\(buffer.rawValue)' is not in the direction that 'flow' names", at: place,
+                "direction-conflict", "'\(buffer.rawValue)' is not in the direction that 'flow' names",
+                at: place,
                 help: "change 'flow', or the buffer")
         }
         if toServer != nil { signature.flow.toClient = false }
         if toClient != nil { signature.flow.toServer = false }
+    }
+
+    /// `=>` is about a request and its response: buffers of both, and none that could be either's.
+    private func checkTransactional(_ place: Range<Int>, isBoth: Bool) throws(RuleProblem) {
+        let isAmbiguous = signature.matches.contains { $0.buffer.directions == .both }
+        guard isBoth, !isAmbiguous, !signature.flow.hasDirection else {
+            throw RuleProblem(
+                "direction-conflict",
+                "'=>' needs buffers of requests and of responses, and no direction else",
+                at: place, help: "leave out the direction of 'flow', or write '->'")
+        }
     }
 
     /// The protocol that the buffers need, and the header's.
@@ -153,7 +182,8 @@ extension SignatureDraft {
         let names = owners.map(\.rawValue).sorted()
         guard owners.count <= 1 else {
             throw RuleProblem(
-                "protocol-conflict", "buffers and keywords of several protocols: \(names.joined(separator: ", "))",
+                "protocol-conflict",
+                "buffers and keywords of several protocols: \(names.joined(separator: ", "))",
                 at: place, help: "write a signature for each protocol")
         }
         guard let owner = owners.first else { return }
@@ -170,7 +200,8 @@ extension SignatureDraft {
         signature.header.transports = signature.header.transports.intersection(application.transports)
         guard !signature.header.transports.isEmpty else {
             throw RuleProblem(
-                "protocol-conflict", "the header's protocol does not carry '\(application.rawValue)'", at: place,
+                "protocol-conflict", "the header's protocol does not carry '\(application.rawValue)'",
+                at: place,
                 help: "write '\(application.rawValue)' as the header's protocol")
         }
     }

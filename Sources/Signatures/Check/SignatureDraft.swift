@@ -72,8 +72,8 @@ struct SignatureDraft {
 }
 
 extension SignatureDraft {
-    /// Adds an inspection where the text says: to a named buffer, the sticky one, with a relative one to where
-    /// the newest is, else to the payload.
+    /// Adds an inspection where the text says: to a named buffer, the sticky one, a relative one to where the
+    /// newest is, else to the payload.
     @discardableResult
     mutating func add(_ item: DraftItem, to buffer: Buffer? = nil, isRelative: Bool = false) -> ItemIndex {
         let group: Int
@@ -118,7 +118,8 @@ extension SignatureDraft {
     mutating func changeContent(
         _ option: RuleOption, _ change: (inout ContentMatch, inout DraftItem) throws(RuleProblem) -> Void
     ) throws(RuleProblem) {
-        guard let at = lastContent, case .content(var content) = groups[at.group].items[at.item].inspection else {
+        guard let at = lastContent, case .content(var content) = groups[at.group].items[at.item].inspection
+        else {
             throw RuleProblem(
                 "no-content", "'\(option.name)' stands before any content", at: option.place,
                 help: "write it behind the 'content' that it changes")
@@ -134,7 +135,9 @@ extension SignatureDraft {
         guard let at = lastContent else {
             throw RuleProblem(
                 "no-content", "'\(option.name)' stands before any content", at: option.place,
-                help: "write it behind its 'content', or write the sticky buffer '\(buffer.rawValue)' before it")
+                help:
+                    "write it behind its 'content', or write the sticky buffer '\(buffer.rawValue)' before it"
+            )
         }
         guard sticky == nil, groups[at.group].buffer == .payload, groups[at.group].decodedBy == nil else {
             throw RuleProblem(
@@ -163,7 +166,8 @@ extension SignatureDraft {
     /// A slot for a name that `byte_extract` or `byte_math` sets.
     mutating func slot(_ name: Slice) throws(RuleProblem) -> Int {
         guard let first = name.first, !first.isDigit, first != UInt8(ascii: "-") else {
-            throw RuleProblem("bad-name", "'\(name.text)' is no name", at: name.place, expected: "a letter first")
+            throw RuleProblem(
+                "bad-name", "'\(name.text)' is no name", at: name.place, expected: "a letter first")
         }
         let text = name.text
         if let known = variables[text] { return known }

@@ -7,7 +7,8 @@ import Diagnostics
 /// - Parameters:
 ///   - sources: the files' texts; each rule's diagnostics name its place in them.
 ///   - names: what an earlier load gave, so that numbers of flow bits keep their meaning.
-/// - Returns: the signatures in order of their texts, with what was left out and why; it never fails as a whole.
+/// - Returns: the signatures in order of their texts, with what was left out and why; it never fails as a
+///   whole.
 public func loadSignatures(
     _ sources: [SourceText], settings: SignatureSettings = SignatureSettings(),
     names: StateNames = StateNames()

@@ -20,7 +20,8 @@ public struct BufferMatches: Hashable, Sendable {
     public internal(set) var transforms: [Transform] = []
     /// Never empty.
     public internal(set) var inspections: [Inspection] = []
-    /// Nothing here needs a byte (negated inspections, `bsize:0`): it also holds where the buffer is not there.
+    /// Nothing here needs a byte (negated inspections, `bsize:0`): it also holds where the buffer is not
+    /// there.
     public internal(set) var holdsWithoutBuffer = false
 
     init(_ buffer: Buffer) { self.buffer = buffer }

@@ -117,7 +117,8 @@ public struct DetectionFilter: Hashable, Sendable {
     public internal(set) var tracking: RateTracking
     public internal(set) var count: UInt32
     public internal(set) var seconds: UInt32
-    /// `unique_on`: only matches with a port of this kind that was not seen before in the span count; nil: all.
+    /// `unique_on`: only matches with a port of this kind that was not seen before in the span count; nil:
+    /// all.
     public internal(set) var uniqueOn: Port?
 
     /// Which of a packet's ports.

@@ -31,7 +31,8 @@ private func readFieldOption(
     case "hex", "dec", "oct": field.text = try base(words[0], option)
     case "bitmask":
         guard let mask = value.number ?? hexadecimal(value), mask != 0 else {
-            throw RuleProblem(option.name, value: part, expected: "a mask that is not 0, as in 'bitmask 0xff'")
+            throw RuleProblem(
+                option.name, value: part, expected: "a mask that is not 0, as in 'bitmask 0xff'")
         }
         field.bitmask = mask
     case "dce": throw .unsupported("\(option.name) dce", at: part.place)
@@ -57,7 +58,9 @@ private func unknown(_ part: Slice, _ option: RuleOption) -> RuleProblem {
 }
 
 /// The parts between commas; at least so many, none empty.
-private func parts(_ option: RuleOption, atLeast count: Int, _ expected: String) throws(RuleProblem) -> [Slice] {
+private func parts(_ option: RuleOption, atLeast count: Int, _ expected: String) throws(RuleProblem)
+    -> [Slice]
+{
     let value = try required(option, expected)
     let parts = value.plain.parts()
     guard parts.count >= count, !parts.contains(where: \.isEmpty) else {
@@ -87,7 +90,8 @@ private func checkOffset(_ offset: Operand, _ part: Slice, _ option: RuleOption)
 /// `COUNT, [!]OP, VALUE, OFFSET[, OPTION...]`
 private func byteTest(_ draft: inout SignatureDraft, _ option: RuleOption) throws(RuleProblem) {
     let list = try parts(option, atLeast: 4, "'COUNT, OPERATOR, VALUE, OFFSET'")
-    var field = NumberField(count: try draft.operand(list[0], option), offset: try draft.operand(list[3], option))
+    var field = NumberField(
+        count: try draft.operand(list[0], option), offset: try draft.operand(list[3], option))
     for part in list.dropFirst(4) where try !readFieldOption(part, &field, option) {
         throw unknown(part, option)
     }
@@ -108,7 +112,8 @@ private func byteTest(_ draft: inout SignatureDraft, _ option: RuleOption) throw
 /// `COUNT, OFFSET[, OPTION...]`
 private func byteJump(_ draft: inout SignatureDraft, _ option: RuleOption) throws(RuleProblem) {
     let list = try parts(option, atLeast: 2, "'COUNT, OFFSET'")
-    let field = NumberField(count: try draft.operand(list[0], option), offset: try draft.operand(list[1], option))
+    let field = NumberField(
+        count: try draft.operand(list[0], option), offset: try draft.operand(list[1], option))
     var jump = ByteJump(field: field)
     for part in list.dropFirst(2) where try !readFieldOption(part, &jump.field, option) {
         let words = part.words
@@ -138,7 +143,8 @@ private func multiplier(_ value: Slice, _ option: RuleOption) throws(RuleProblem
 /// `COUNT, OFFSET, NAME[, OPTION...]`
 private func byteExtract(_ draft: inout SignatureDraft, _ option: RuleOption) throws(RuleProblem) {
     let list = try parts(option, atLeast: 3, "'COUNT, OFFSET, NAME'")
-    let field = NumberField(count: try draft.operand(list[0], option), offset: try draft.operand(list[1], option))
+    let field = NumberField(
+        count: try draft.operand(list[0], option), offset: try draft.operand(list[1], option))
     var extract = ByteExtract(field: field, slot: 0)
     for part in list.dropFirst(3) where try !readFieldOption(part, &extract.field, option) {
         let words = part.words
@@ -157,7 +163,8 @@ private func byteExtract(_ draft: inout SignatureDraft, _ option: RuleOption) th
     try checkOffset(extract.field.offset, list[1], option)
     extract.slot = try draft.slot(list[2])
     draft.add(
-        DraftItem(inspection: .byteExtract(extract), place: option.place), isRelative: extract.field.isRelative)
+        DraftItem(inspection: .byteExtract(extract), place: option.place),
+        isRelative: extract.field.isRelative)
 }
 
 /// `bytes N, offset N, oper OP, rvalue N, result NAME[, OPTION...]`, in any order.
@@ -171,7 +178,6 @@ private func byteMath(_ draft: inout SignatureDraft, _ option: RuleOption) throw
         let words = part.words
         let name = words[0].text
         guard names.contains(name) else { throw unknown(part, option) }
-        // "oper +" and "oper+" are both written.
         named[name] = part.dropFirst(name.utf8.count).trimmed
     }
     guard let count = named["bytes"], let offset = named["offset"], let sign = named["oper"],

@@ -228,7 +228,8 @@ private func fastPattern(_ draft: inout SignatureDraft, _ option: RuleOption) th
         else {
             throw RuleProblem(
                 "fast_pattern", value: value,
-                expected: "'only', or an offset and a length within the content's \(content.bytes.count) bytes")
+                expected:
+                    "'only', or an offset and a length within the content's \(content.bytes.count) bytes")
         }
         item.fastPattern = .part(offset: offset, length: length)
     }

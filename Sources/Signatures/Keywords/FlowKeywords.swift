@@ -8,7 +8,8 @@ let flowKeywords: [String: KeywordHandler] = [
     }
 ]
 
-private let flowWords = "'to_server', 'to_client', 'established', 'not_established', 'stateless', "
+private let flowWords =
+    "'to_server', 'to_client', 'established', 'not_established', 'stateless', "
     + "'only_stream', 'no_stream', 'only_frag' or 'no_frag'"
 
 private func flowWord(_ word: Slice, _ draft: inout SignatureDraft) throws(RuleProblem) {

@@ -31,7 +31,9 @@ private func comparison(_ text: Slice, _ most: UInt64) -> NumberTest? {
 
 /// `&MASK=PATTERN`, `&MASK!=PATTERN`
 private func masked(_ text: Slice, _ most: UInt64) -> NumberTest? {
-    guard let rest = text.dropping("&"), let equals = rest.firstIndex(of: UInt8(ascii: "=")) else { return nil }
+    guard let rest = text.dropping("&"), let equals = rest.firstIndex(of: UInt8(ascii: "=")) else {
+        return nil
+    }
     var left = rest[..<equals].trimmed
     let isNegated = left.last == UInt8(ascii: "!")
     if isNegated { left = left.dropLast().trimmed }

@@ -41,7 +41,8 @@ private func pcre(_ draft: inout SignatureDraft, _ option: RuleOption) throws(Ru
     let isBody = buffer == .httpResponseBody && draft.sticky?.buffer == .fileData
     if let buffer, let sticky = draft.sticky, sticky.buffer != buffer, !isBody, !draft.isSnort3 {
         throw RuleProblem(
-            "buffer-conflict", "the expression's flags name '\(buffer.rawValue)', the sticky buffer is "
+            "buffer-conflict",
+            "the expression's flags name '\(buffer.rawValue)', the sticky buffer is "
                 + "'\(sticky.buffer.rawValue)'", at: option.place, help: "delete one of both")
     }
     let isSticky = draft.sticky != nil
@@ -82,7 +83,8 @@ private func captures(_ parts: [Slice]) throws(RuleProblem) -> [PCREMatch.Captur
         guard colon < part.endIndex, captures.count < 8,
             let scope = PCREMatch.Capture.Scope(rawValue: part[..<colon].text)
         else {
-            throw RuleProblem("pcre", value: part, expected: "at most 8 of 'flow:NAME', 'pkt:NAME', 'alert:NAME'")
+            throw RuleProblem(
+                "pcre", value: part, expected: "at most 8 of 'flow:NAME', 'pkt:NAME', 'alert:NAME'")
         }
         captures.append(PCREMatch.Capture(scope: scope, name: part[(colon + 1)...].text))
     }

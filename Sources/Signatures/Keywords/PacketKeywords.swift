@@ -121,7 +121,8 @@ private func ipOption(_ draft: inout SignatureDraft, _ option: RuleOption) throw
     let value = try required(option, "an option, as in 'rr'").plain
     guard let word = optionWords[value.text] else {
         throw RuleProblem(
-            option.name, value: value, expected: "one of \(optionWords.keys.sorted().joined(separator: ", "))")
+            option.name, value: value, expected: "one of \(optionWords.keys.sorted().joined(separator: ", "))"
+        )
     }
     draft.test(.ipOption(word))
 }
@@ -136,8 +137,11 @@ private let protocolWords: [String: UInt8] = [
 private func ipProtocol(_ draft: inout SignatureDraft, _ option: RuleOption) throws(RuleProblem) {
     let value = try required(option, "a protocol, as in '47' or '!tcp'").plain
     var (sign, word) = (value.first, value.dropFirst().trimmed)
-    if sign != UInt8(ascii: "!"), sign != UInt8(ascii: "<"), sign != UInt8(ascii: ">") { (sign, word) = (nil, value) }
-    guard let number = word.number.flatMap(UInt8.init(exactly:)) ?? protocolWords[word.text.lowercased()] else {
+    if sign != UInt8(ascii: "!"), sign != UInt8(ascii: "<"), sign != UInt8(ascii: ">") {
+        (sign, word) = (nil, value)
+    }
+    guard let number = word.number.flatMap(UInt8.init(exactly:)) ?? protocolWords[word.text.lowercased()]
+    else {
         throw RuleProblem(option.name, value: value, expected: "a number to 255, or a name as in 'tcp'")
     }
     var transports = TransportProtocols(low: 0, high: 0)

@@ -110,8 +110,10 @@ private func streamSize(_ draft: inout SignatureDraft, _ option: RuleOption) thr
 }
 
 private let recordTypes: [String: UInt64] = [
-    "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "NULL": 10, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16, "AAAA": 28,
-    "SRV": 33, "NAPTR": 35, "DS": 43, "RRSIG": 46, "NSEC": 47, "DNSKEY": 48, "SVCB": 64, "HTTPS": 65, "ANY": 255,
+    "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "NULL": 10, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16,
+    "AAAA": 28,
+    "SRV": 33, "NAPTR": 35, "DS": 43, "RRSIG": 46, "NSEC": 47, "DNSKEY": 48, "SVCB": 64, "HTTPS": 65,
+    "ANY": 255,
 ]
 
 /// `TYPE[,any|all|INDEX]`
@@ -124,7 +126,8 @@ private func recordType(_ draft: inout SignatureDraft, _ option: RuleOption) thr
         case "any": choice = .any
         case "all": choice = .all
         default:
-            guard parts.count == 2, let index = parts[1].signedNumber, let index = Int16(exactly: index) else {
+            guard parts.count == 2, let index = parts[1].signedNumber, let index = Int16(exactly: index)
+            else {
                 throw RuleProblem(option.name, value: value, expected: "'any', 'all' or a place as in '0'")
             }
             choice = .index(Int(index))

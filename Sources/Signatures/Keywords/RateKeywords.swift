@@ -30,7 +30,8 @@ private let thresholdForm = "as in 'type limit, track by_src, count 1, seconds 6
 
 private func rateTwice(_ option: RuleOption) -> RuleProblem {
     RuleProblem(
-        "duplicate-keyword", "the signature has a 'threshold' or 'detection_filter' already", at: option.place,
+        "duplicate-keyword", "the signature has a 'threshold' or 'detection_filter' already",
+        at: option.place,
         help: "delete one of both")
 }
 
@@ -43,7 +44,7 @@ struct RatePairs {
     init(_ text: Slice, _ keyword: String) throws(RuleProblem) {
         whole = text
         self.keyword = keyword
-        for part in text.parts() where !part.isEmpty {
+        for part in Self.parts(text) where !part.isEmpty {
             let end = part.firstIndex(where: \.isBlank) ?? part.endIndex
             let word = part[..<end].text
             guard values.updateValue(part[end...].trimmed, forKey: word) == nil else {
@@ -52,11 +53,29 @@ struct RatePairs {
         }
     }
 
+    /// Between commas that stand in no brackets: "ip [192.0.2.1,192.0.2.2]" is one.
+    private static func parts(_ text: Slice) -> [Slice] {
+        var parts: [Slice] = []
+        var (depth, start) = (0, text.startIndex)
+        for index in text.indices {
+            switch text[index] {
+            case UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "]"): depth -= 1
+            case UInt8(ascii: ",") where depth == 0:
+                parts.append(text[start..<index].trimmed)
+                start = index + 1
+            default: break
+            }
+        }
+        return parts + [text[start...].trimmed]
+    }
+
     /// The value of a word that must stand there.
     mutating func take(_ word: String) throws(RuleProblem) -> Slice {
         guard let value = values.removeValue(forKey: word) else {
             throw RuleProblem(
-                "no-value", "'\(word)' is missing", at: whole.place, expected: "'\(word) VALUE' among the others")
+                "no-value", "'\(word)' is missing", at: whole.place,
+                expected: "'\(word) VALUE' among the others")
         }
         return value
     }

@@ -78,7 +78,9 @@ private func xbits(_ draft: inout SignatureDraft, _ option: RuleOption) throws(R
         draft.isReported = false
         return
     }
-    guard (3...4).contains(parts.count) else { throw RuleProblem(option.name, value: value, expected: expected) }
+    guard (3...4).contains(parts.count) else {
+        throw RuleProblem(option.name, value: value, expected: expected)
+    }
     let tracking = parts[2].words.map(\.text)
     guard tracking.count == 2, tracking[0] == "track" else {
         throw RuleProblem(option.name, value: parts[2], expected: "'track ip_src', 'ip_dst' or 'ip_pair'")
@@ -89,7 +91,8 @@ private func xbits(_ draft: inout SignatureDraft, _ option: RuleOption) throws(R
     case "ip_dst": scope = .destination
     case "ip_pair": scope = .addressPair
     case "tx": throw .unsupported("xbits tx", at: parts[2].place)
-    default: throw RuleProblem(option.name, value: parts[2], expected: "'track ip_src', 'ip_dst' or 'ip_pair'")
+    default:
+        throw RuleProblem(option.name, value: parts[2], expected: "'track ip_src', 'ip_dst' or 'ip_pair'")
     }
     // Suricata's default.
     var expire: UInt32 = 30
@@ -108,7 +111,9 @@ private func flowInteger(_ draft: inout SignatureDraft, _ option: RuleOption) th
     let expected = "as in 'NAME,+,1', 'NAME,>,3' or 'NAME,isset'"
     let value = try required(option, expected)
     let parts = value.plain.parts()
-    guard (2...3).contains(parts.count) else { throw RuleProblem(option.name, value: value, expected: expected) }
+    guard (2...3).contains(parts.count) else {
+        throw RuleProblem(option.name, value: value, expected: expected)
+    }
     let number = draft.context.names.flowIntegers.number(of: try name(parts[0], option))
     let operation = parts[1].text
     switch operation {
@@ -124,7 +129,8 @@ private func flowInteger(_ draft: inout SignatureDraft, _ option: RuleOption) th
     } else if let change = IntegerOperation(rawValue: operation) {
         draft.signature.stateChanges.append(.integer(number, change, operand))
     } else {
-        throw RuleProblem(option.name, value: parts[1], expected: "one of = + - == != < <= > >= isset isnotset")
+        throw RuleProblem(
+            option.name, value: parts[1], expected: "one of = + - == != < <= > >= isset isnotset")
     }
 }
 

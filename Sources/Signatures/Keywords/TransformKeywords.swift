@@ -106,7 +106,9 @@ private func fromBase64(_ option: RuleOption) throws(RuleProblem) -> Transform {
         case ("offset", let number?) where words.count == 2: offset = number
         case ("bytes", let number?) where words.count == 2 && number > 0: bytes = number
         case ("mode", _) where words.count == 2:
-            guard let word = words.last, let known = Transform.Base64Mode(rawValue: word.text) else { fallthrough }
+            guard let word = words.last, let known = Transform.Base64Mode(rawValue: word.text) else {
+                fallthrough
+            }
             mode = known
         default:
             throw RuleProblem(

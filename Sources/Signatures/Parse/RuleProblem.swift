@@ -14,7 +14,10 @@ struct RuleProblem: Error {
     var label = ""
     var help: String?
 
-    init(_ id: String, _ message: String, at place: Range<Int>, expected label: String = "", help: String? = nil) {
+    init(
+        _ id: String, _ message: String, at place: Range<Int>, expected label: String = "",
+        help: String? = nil
+    ) {
         self.id = id
         self.message = message
         self.place = place
