@@ -150,12 +150,14 @@ func `a rate reports what its kind lets through, on packets' time`(_ given: Rate
             path: "a.rules",
             bytes: Array(
                 """
-                alert udp any any -> any any (msg:"m"; content:"set"; flowbits:set,a; xbits:set,h,track ip_src; sid:1;)
+                alert udp any any -> any any (msg:"m"; content:"set"; flowbits:set,a; \
+                xbits:set,h,track ip_src; sid:1;)
                 """.utf8))
     ])
     let text = """
         alert udp any any -> any any (msg:"m"; content:"x"; flowbits:set,b; sid:9;)
-        alert udp any any -> any any (msg:"m"; content:"ask"; flowbits:isset,a; xbits:isset,h,track ip_src; sid:2;)
+        alert udp any any -> any any (msg:"m"; content:"ask"; flowbits:isset,a; \
+        xbits:isset,h,track ip_src; sid:2;)
         """
     let second = loadSignatures(
         [SourceText(path: "b.rules", bytes: Array(text.utf8))], names: first.names)

@@ -13,7 +13,8 @@ import Testing
         alert http any any -> any any (msg:"m"; http.method; content:"GET"; http.uri; content:"/evil"; sid:1;)
         alert http any any -> any any (msg:"m"; http.uri; content:"/evil"; http.host; content:"a"; sid:2;)
         alert http any any -> any any (msg:"m"; content:"GET"; http_method; content:"/evil"; http_uri; sid:3;)
-        alert http any any -> any any (msg:"m"; http.uri; content:!"/evil"; http.method; content:"GET"; sid:4;)
+        alert http any any -> any any (msg:"m"; http.uri; content:!"/evil"; http.method; \
+        content:"GET"; sid:4;)
         alert http any any -> any any (msg:"m"; http.uri; pcre:"/^\\/[a-z]+$/"; sid:5;)
         alert http any any -> any any (msg:"m"; http.uri; bsize:5; content:"e"; sid:6;)
         alert http any any -> any any (msg:"m"; urilen:5; http.uri; content:"il"; sid:7;)
@@ -27,7 +28,8 @@ import Testing
 
 @Test func `a signature waits for its other buffers and reports once`() throws {
     let matcher = try matcher(
-        "alert http any any -> any any (msg:\"m\"; http.uri; content:\"/evil\"; http.host; content:\"a\"; sid:1;)"
+        "alert http any any -> any any (msg:\"m\"; http.uri; content:\"/evil\"; http.host; "
+            + "content:\"a\"; sid:1;)"
     )
     let flow = FlowMatchState()
     let request = InspectedTransaction(direction: .toServer, application: .http1)
@@ -151,7 +153,8 @@ import Testing
 
 @Test func `only buffers that signatures look at are wanted`() throws {
     let engine = try matcher(
-        "alert http any any -> any any (msg:\"m\"; http.uri; content:\"x\"; http.cookie; content:\"y\"; sid:1;)"
+        "alert http any any -> any any (msg:\"m\"; http.uri; content:\"x\"; http.cookie; "
+            + "content:\"y\"; sid:1;)"
     ).engine
     #expect(engine.wants(.httpURI) && engine.wants(.httpCookie))
     #expect(!engine.wants(.httpHost) && !engine.wants(.payload))

@@ -31,7 +31,8 @@ struct TransformCase: Sendable, CustomTestStringConvertible {
         transforms: [.xorExtracted(offset: 1, keyLength: 9, keyOffset: 0)], text: " abc", expected: " abc"),
     TransformCase(transforms: [.toLowercase, .dotPrefix], text: "A", expected: ".a"),
     TransformCase(
-        transforms: [.fromBase64(offset: 0, bytes: nil, mode: .rfc4648)], text: "aGVsbG8=", expected: "hello"),
+        transforms: [.fromBase64(offset: 0, bytes: nil, mode: .rfc4648)], text: "aGVsbG8=",
+        expected: "hello"),
     TransformCase(
         transforms: [.fromBase64(offset: 2, bytes: 4, mode: .rfc4648)], text: "__aGVsbG8=", expected: "hel"),
     TransformCase(
