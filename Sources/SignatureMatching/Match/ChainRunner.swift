@@ -25,6 +25,9 @@ final class ChainRunner {
     /// A limit of a regular expression, or of steps, was reached since `begin`.
     private(set) var reachedRegexLimit = false
     private(set) var reachedStepLimit = false
+    /// What one search of an expression counts: a literal that leads to an expression again and again must not
+    /// multiply the expression's own limits by thousands.
+    private static let stepsOfSearch = 10
 
     init(limits: RegexLimits, mostSteps: Int, usesMachineCode: Bool) {
         searcher = RegexSearcher(limits: limits, usesMachineCode: usesMachineCode)
@@ -166,6 +169,7 @@ extension ChainRunner {
         let failure = step.isRelative ? ChainVerdict.failsHere : .fails
         var start = 0
         while true {
+            steps &+= ChainRunner.stepsOfSearch
             switch searcher.search(step.regex, in: subject, from: start) {
             case .limit:
                 reachedRegexLimit = true
@@ -176,7 +180,6 @@ extension ChainRunner {
                 let verdict = run(rest, from: base + range.upperBound)
                 guard verdict == .failsHere, step.isRetried else { return verdict }
                 start = range.lowerBound + 1
-                steps &+= 1
                 if steps >= mostSteps {
                     reachedStepLimit = true
                     return .fails
