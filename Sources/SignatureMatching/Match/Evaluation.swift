@@ -12,18 +12,24 @@ enum Answer {
     init(_ holds: Bool) { self = holds ? .yes : .no }
 }
 
-/// What a candidate is compared with.
-struct Subject {
-    var packet: InspectedPacket
-    var flow: FlowMatchState?
-    var place: SignatureMatch.Place
+/// What a candidate is compared with. One object for all candidates of a call: a copy for each would cost more
+/// than most comparisons.
+final class Subject {
+    let packet: InspectedPacket
+    let flow: FlowMatchState?
+    var place = SignatureMatch.Place.packet
     /// The transaction of the place; nil for packets and streams.
     var transaction: InspectedTransaction?
+
+    init(packet: InspectedPacket, flow: FlowMatchState?) {
+        self.packet = packet
+        self.flow = flow
+    }
 }
 
 extension SignatureMatcher {
     func evaluate(_ packet: InspectedPacket, _ flow: FlowMatchState?) {
-        var subject = Subject(packet: packet, flow: flow, place: .packet)
+        let subject = Subject(packet: packet, flow: flow)
         var index = 0
         while index < candidates.count {
             let candidate = candidates[index]
