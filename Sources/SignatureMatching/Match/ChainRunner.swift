@@ -25,8 +25,8 @@ final class ChainRunner {
     /// A limit of a regular expression, or of steps, was reached since `begin`.
     private(set) var reachedRegexLimit = false
     private(set) var reachedStepLimit = false
-    /// What one search of an expression counts: a literal that leads to an expression again and again must not
-    /// multiply the expression's own limits by thousands.
+    /// What one search of an expression counts: a literal that leads to an expression again and again
+    /// must not multiply the expression's own limits by thousands.
     private static let stepsOfSearch = 10
 
     init(limits: RegexLimits, mostSteps: Int, usesMachineCode: Bool) {

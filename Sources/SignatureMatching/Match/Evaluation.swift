@@ -12,8 +12,8 @@ enum Answer {
     init(_ holds: Bool) { self = holds ? .yes : .no }
 }
 
-/// What a candidate is compared with. One object for all candidates of a call: a copy for each would cost more
-/// than most comparisons.
+/// What a candidate is compared with. One object for all candidates of a call: a copy for each would cost
+/// more than most comparisons.
 final class Subject {
     let packet: InspectedPacket
     let flow: FlowMatchState?
