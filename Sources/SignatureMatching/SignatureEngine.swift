@@ -50,7 +50,7 @@ public final class SignatureEngine: Sendable {
     }
 
     /// Whether any signature looks at a buffer: others need not be made.
-    public func wants(_ buffer: Buffer) -> Bool { plan.wantedBuffers.contains(buffer) }
+    public func wants(_ buffer: Buffer) -> Bool { plan.wantsBuffer[buffer.number] }
 
     /// Bytes of the literal databases.
     public var databaseByteCount: Int { plan.databaseByteCount }

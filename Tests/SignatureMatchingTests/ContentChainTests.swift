@@ -2,10 +2,10 @@
 // Chains of contents: the examples of Suricata's documentation, and random ones against a search that tries
 // every place of every content.
 
-import Signatures
 import Testing
 
 @testable import SignatureMatching
+@testable import Signatures
 
 struct ContentCase: Sendable, CustomTestStringConvertible {
     var options: String
@@ -147,8 +147,8 @@ func `a random chain of contents holds where a search of all places says so`(_ s
 
 @Test func `a chain with too many places to try is given up and counted`() throws {
     let rules = """
-        alert udp any any -> any any (msg:"m"; content:"a"; content:"a"; distance:0; content:"a"; distance:0; \
-        content:"a"; distance:0; content:"b"; distance:0; content:"x"; sid:1;)
+        alert udp any any -> any any (msg:"m"; content:"a"; content:"a"; distance:0; \
+        content:"a"; distance:0; content:"a"; distance:0; content:"b"; distance:0; content:"x"; sid:1;)
         """
     let matcher = try matcher(rules)
     let text = "x" + String(repeating: "a", count: 400)

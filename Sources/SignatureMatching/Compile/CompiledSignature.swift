@@ -79,10 +79,14 @@ final class CompiledSignature: Sendable {
     let signature: Signature
     let habitat: Habitat
     let groups: [CompiledGroup]
-    /// A threshold, a detection filter, a change or test of state, or any of packet or protocol tests.
-    let hasPacketTests: Bool
-    let hasProtocolTests: Bool
-    let hasStateTests: Bool
+    // What every candidate is compared with, taken out: a copy of the whole signature for each of them
+    // would cost more than the comparison.
+    let header: SignatureHeader
+    let flow: FlowConditions
+    let packetTests: [PacketTest]
+    let protocolTests: [ProtocolTest]
+    let stateTests: [StateTest]
+    let variableCount: Int
     /// Its tests are only answered by a transaction that is complete.
     let needsWholeTransaction: Bool
 
@@ -90,9 +94,12 @@ final class CompiledSignature: Sendable {
         self.signature = signature
         self.habitat = habitat
         self.groups = groups
-        hasPacketTests = !signature.packetTests.isEmpty
-        hasProtocolTests = !signature.protocolTests.isEmpty
-        hasStateTests = !signature.stateTests.isEmpty
+        header = signature.header
+        flow = signature.flow
+        packetTests = signature.packetTests
+        protocolTests = signature.protocolTests
+        stateTests = signature.stateTests
+        variableCount = signature.variableCount
         needsWholeTransaction = groups.allSatisfy(\.holdsWithoutBuffer) && !groups.isEmpty
     }
 }

@@ -41,7 +41,7 @@ struct EngineCompiler {
             let number = UInt32(plan.signatures.count)
             plan.signatures.append(compiled)
             plan.gates.append(Gate(signature))
-            for matches in signature.matches { plan.wantedBuffers.insert(matches.buffer) }
+            for matches in signature.matches { plan.wantsBuffer[matches.buffer.number] = true }
             index(compiled, number)
         } catch {
             let reason = "pcre: \(error.reason) at offset \(error.offset)"

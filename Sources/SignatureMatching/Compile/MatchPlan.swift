@@ -84,7 +84,8 @@ struct MatchPlan: Sendable {
     var signatures: [CompiledSignature] = []
     var gates: [Gate] = []
     var views: [BufferView] = []
-    var wantedBuffers: Set<Buffer> = []
+    /// By `Buffer.number`.
+    var wantsBuffer: [Bool] = Array(repeating: false, count: Buffer.allCases.count)
 
     var prefilters: [Prefilter] = []
     /// Indexes into `prefilters` by payload kind and direction.

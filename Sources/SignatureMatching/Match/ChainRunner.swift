@@ -18,12 +18,16 @@ final class ChainRunner {
     private let searcher: RegexSearcher
     private let mostSteps: Int
     private var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+    private var chain = UnsafeBufferPointer<Step>(start: nil, count: 0)
     private var streamOffset: UInt64 = 0
     private var steps = 0
     private let variables: UnsafeMutablePointer<UInt64>
     /// A limit of a regular expression, or of steps, was reached since `begin`.
     private(set) var reachedRegexLimit = false
     private(set) var reachedStepLimit = false
+    /// What one search of an expression counts: a literal that leads to an expression again and again
+    /// must not multiply the expression's own limits by thousands.
+    private static let stepsOfSearch = 10
 
     init(limits: RegexLimits, mostSteps: Int, usesMachineCode: Bool) {
         searcher = RegexSearcher(limits: limits, usesMachineCode: usesMachineCode)
@@ -47,18 +51,22 @@ final class ChainRunner {
         bytes = buffer
         self.streamOffset = streamOffset
         steps = 0
-        return run(chain[...], from: 0) == .holds
+        return chain.withUnsafeBufferPointer {
+            self.chain = $0
+            return run(0, from: 0) == .holds
+        }
     }
 
-    private func run(_ chain: ArraySlice<Step>, from position: Int) -> ChainVerdict {
-        guard let step = chain.first else { return .holds }
+    /// The steps from `index` on.
+    private func run(_ index: Int, from position: Int) -> ChainVerdict {
+        guard index < chain.count else { return .holds }
         steps &+= 1
         guard steps < mostSteps else {
             reachedStepLimit = true
             return .fails
         }
-        let rest = chain.dropFirst()
-        switch step {
+        let rest = index &+ 1
+        switch chain[index] {
         case .content(let content): return run(content, rest, position)
         case .regex(let regex): return run(regex, rest, position)
         case .base64(let base64): return run(base64, rest, position)
@@ -75,7 +83,7 @@ final class ChainRunner {
         }
     }
 
-    private func go(on rest: ArraySlice<Step>, from position: Int?) -> ChainVerdict {
+    private func go(on rest: Int, from position: Int?) -> ChainVerdict {
         guard let position else { return .failsHere }
         return run(rest, from: position)
     }
@@ -98,8 +106,8 @@ final class ChainRunner {
 
 // Literals and regular expressions.
 extension ChainRunner {
-    private func run(_ content: ContentStep, _ rest: ArraySlice<Step>, _ position: Int) -> ChainVerdict {
-        let failure = content.isFixed ? ChainVerdict.fails : .failsHere
+    private func run(_ content: ContentStep, _ rest: Int, _ position: Int) -> ChainVerdict {
+        let failure = content.isFixed || content.isFinal ? ChainVerdict.fails : .failsHere
         guard let range = searchRange(content, position) else {
             return content.isNegated ? run(rest, from: position) : failure
         }
@@ -108,7 +116,7 @@ extension ChainRunner {
             return find(content, from: start, in: range) == nil ? run(rest, from: position) : failure
         }
         while let found = find(content, from: start, in: range) {
-            if rest.isEmpty { return .holds }
+            if rest == chain.count { return .holds }
             let verdict = run(rest, from: found + content.literal.count)
             if verdict != .failsHere { return verdict }
             // What follows does not depend on this place, so that no other place helps.
@@ -120,7 +128,7 @@ extension ChainRunner {
                 return .fails
             }
         }
-        return failure
+        return content.followsContents ? failure : .failsHere
     }
 
     /// Where the literal may stand; nil where it has no room at all.
@@ -153,7 +161,7 @@ extension ChainRunner {
         return literal.first(in: bytes, from: start, to: range.upperBound)
     }
 
-    private func run(_ step: RegexStep, _ rest: ArraySlice<Step>, _ position: Int) -> ChainVerdict {
+    private func run(_ step: RegexStep, _ rest: Int, _ position: Int) -> ChainVerdict {
         let base = step.isRelative ? position : 0
         guard base <= bytes.count else { return .failsHere }
         // A relative expression sees nothing before the position: ^ stands for it.
@@ -161,6 +169,7 @@ extension ChainRunner {
         let failure = step.isRelative ? ChainVerdict.failsHere : .fails
         var start = 0
         while true {
+            steps &+= ChainRunner.stepsOfSearch
             switch searcher.search(step.regex, in: subject, from: start) {
             case .limit:
                 reachedRegexLimit = true
@@ -171,7 +180,6 @@ extension ChainRunner {
                 let verdict = run(rest, from: base + range.upperBound)
                 guard verdict == .failsHere, step.isRetried else { return verdict }
                 start = range.lowerBound + 1
-                steps &+= 1
                 if steps >= mostSteps {
                     reachedStepLimit = true
                     return .fails
@@ -181,7 +189,7 @@ extension ChainRunner {
         }
     }
 
-    private func run(_ step: Base64Step, _ rest: ArraySlice<Step>, _ position: Int) -> ChainVerdict {
+    private func run(_ step: Base64Step, _ rest: Int, _ position: Int) -> ChainVerdict {
         let (start, overflow) = (step.decode.isRelative ? position : 0).addingReportingOverflow(
             step.decode.offset)
         guard !overflow, start >= 0, start <= bytes.count else { return .failsHere }
@@ -190,13 +198,16 @@ extension ChainRunner {
         let decoded = decodeBase64(UnsafeRawBufferPointer(rebasing: text), mode: .rfc2045)
         guard !decoded.isEmpty else { return .failsHere }
         guard !step.steps.isEmpty else { return run(rest, from: position) }
-        let (outer, outerOffset) = (bytes, streamOffset)
+        let (outer, outerOffset, outerChain) = (bytes, streamOffset, chain)
         let verdict = decoded.withUnsafeBytes { inner -> ChainVerdict in
             bytes = inner
             streamOffset = 0
-            return run(step.steps[...], from: 0)
+            return step.steps.withUnsafeBufferPointer {
+                chain = $0
+                return run(0, from: 0)
+            }
         }
-        (bytes, streamOffset) = (outer, outerOffset)
+        (bytes, streamOffset, chain) = (outer, outerOffset, outerChain)
         return verdict == .holds ? run(rest, from: position) : .failsHere
     }
 }

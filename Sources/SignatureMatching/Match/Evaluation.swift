@@ -12,18 +12,24 @@ enum Answer {
     init(_ holds: Bool) { self = holds ? .yes : .no }
 }
 
-/// What a candidate is compared with.
-struct Subject {
-    var packet: InspectedPacket
-    var flow: FlowMatchState?
-    var place: SignatureMatch.Place
+/// What a candidate is compared with. One object for all candidates of a call: a copy for each would cost
+/// more than most comparisons.
+final class Subject {
+    let packet: InspectedPacket
+    let flow: FlowMatchState?
+    var place = SignatureMatch.Place.packet
     /// The transaction of the place; nil for packets and streams.
     var transaction: InspectedTransaction?
+
+    init(packet: InspectedPacket, flow: FlowMatchState?) {
+        self.packet = packet
+        self.flow = flow
+    }
 }
 
 extension SignatureMatcher {
     func evaluate(_ packet: InspectedPacket, _ flow: FlowMatchState?) {
-        var subject = Subject(packet: packet, flow: flow, place: .packet)
+        let subject = Subject(packet: packet, flow: flow)
         var index = 0
         while index < candidates.count {
             let candidate = candidates[index]
@@ -62,17 +68,17 @@ extension SignatureMatcher {
 
     /// The conditions of one candidate; its gate has been passed.
     private func check(_ compiled: CompiledSignature, _ number: Int, _ subject: Subject) -> Answer {
-        let signature = compiled.signature
-        let header = subject.packet.header
-        guard admits(signature.header, header), admits(signature.flow, subject) else { return .no }
-        if compiled.hasPacketTests {
-            for test in signature.packetTests where !packetTestHolds(test, subject.packet) { return .no }
+        guard admits(compiled.header, subject.packet.header), admits(compiled.flow, subject) else {
+            return .no
         }
-        if compiled.hasProtocolTests {
-            for test in signature.protocolTests where !protocolTestHolds(test, subject) { return .wait }
+        if !compiled.packetTests.isEmpty {
+            for test in compiled.packetTests where !packetTestHolds(test, subject.packet) { return .no }
         }
-        if compiled.hasStateTests {
-            for test in signature.stateTests where !holds(test, subject) { return .wait }
+        if !compiled.protocolTests.isEmpty {
+            for test in compiled.protocolTests where !protocolTestHolds(test, subject) { return .wait }
+        }
+        if !compiled.stateTests.isEmpty {
+            for test in compiled.stateTests where !holds(test, subject) { return .wait }
         }
         guard !compiled.groups.isEmpty else { return .yes }
         return checkGroups(compiled, number, subject)
@@ -80,7 +86,7 @@ extension SignatureMatcher {
 
     private func checkGroups(_ compiled: CompiledSignature, _ number: Int, _ subject: Subject) -> Answer {
         if compiled.needsWholeTransaction, subject.transaction?.isComplete == false { return .wait }
-        runner.begin(variableCount: compiled.signature.variableCount)
+        runner.begin(variableCount: compiled.variableCount)
         var answer = Answer.yes
         for group in compiled.groups {
             switch holds(group, compiled, subject) {
@@ -177,7 +183,7 @@ extension SignatureMatcher {
     private func source(
         of group: CompiledGroup, _ compiled: CompiledSignature, _ subject: Subject
     ) -> InspectedTransaction? {
-        guard compiled.signature.header.isTransactional, let response = subject.transaction,
+        guard compiled.header.isTransactional, let response = subject.transaction,
             response.direction == .toClient, group.buffer.directions != .toClient,
             let request = response.request
         else { return subject.transaction }

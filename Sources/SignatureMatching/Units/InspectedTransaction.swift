@@ -45,7 +45,8 @@ public final class InspectedTransaction {
 
     private(set) var contents: [Content] = []
     /// First entry of `contents` for each buffer, 0xff for none; by `Buffer.number`.
-    private var places = [UInt8](repeating: 0xff, count: Buffer.allCases.count)
+    private var places = InspectedTransaction.noPlaces
+    private static let noPlaces = [UInt8](repeating: 0xff, count: Buffer.allCases.count)
     /// Signatures that may still match, in order; the matcher's own.
     var candidates: [UInt32] = []
     /// Signatures that have matched; the matcher's own.
@@ -58,6 +59,7 @@ public final class InspectedTransaction {
     public init(direction: FlowDirection, application: ApplicationProtocol) {
         self.direction = direction
         self.application = application
+        contents.reserveCapacity(16)
     }
 
     /// Sets a buffer; again with `isComplete` false as a body grows (all its bytes from the first one
@@ -111,12 +113,7 @@ public final class InspectedTransaction {
 }
 
 extension Buffer {
-    /// Position in the list of all buffers.
-    var number: Int { Buffer.numbers[self] ?? 0 }
-
-    private static let numbers: [Buffer: Int] = {
-        var numbers: [Buffer: Int] = [:]
-        for (number, buffer) in Buffer.allCases.enumerated() { numbers[buffer] = number }
-        return numbers
-    }()
+    /// Position in the list of all buffers. An enumeration without payloads is one byte, its case's
+    /// position; a test holds that against `allCases`.
+    @inline(__always) var number: Int { Int(unsafeBitCast(self, to: UInt8.self)) }
 }
