@@ -47,7 +47,8 @@ public enum DetectionConfidence: UInt8, Comparable, Sendable {
     case port = 1
     /// A guess by one of the addresses, which belongs to a known network.
     case address = 2
-    /// The two hosts spoke it in another flow a short time before.
+    /// The two hosts spoke it in another flow a short time before; nDPI 4.2 says so of all BitTorrent, also
+    /// where it recognised the payload.
     case cache = 3
     /// The payload was recognised.
     case payload = 4

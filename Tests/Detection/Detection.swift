@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `detection`: the protocol detector against ndpiReader. `agree [WORD...]` compares with the answers under
 // ../shared/data, `walk FILE...` reads captures as `agree` does and says how fast, `speed FILE...` measures
-// both programs in one run. Exit 1 where less than 99 % of the flows agree or the speed is below 0.9.
+// both programs in one run, `mutate SEED` bends every capture. Exit 1 where less than 99 % of the flows agree
+// or the speed is below 0.9.
 
 import Glibc
 import ProtocolDetection
@@ -16,7 +17,10 @@ enum Detection {
             case "agree": try agree(Array(arguments.dropFirst()))
             case "walk" where arguments.count > 1: try walk(Array(arguments.dropFirst()))
             case "speed" where arguments.count > 1: try speed(Array(arguments.dropFirst()))
-            default: fail("use 'detection agree [WORD...]', 'walk FILE...' or 'speed FILE...'", 64)
+            case "mutate" where arguments.count == 2:
+                let total = try Mutation.run(seed: UInt64(arguments[1]) ?? 1)
+                print("\(total.packets) packets of \(total.flows) flows")
+            default: fail("use 'agree [WORD...]', 'walk FILE...', 'speed FILE...' or 'mutate SEED'", 64)
             }
         } catch {
             fail("\(error)", 65)

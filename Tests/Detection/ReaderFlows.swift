@@ -62,18 +62,33 @@ struct ReaderFlows {
     init() throws(DetectionError) { detector = try ProtocolDetector() }
 
     /// Reads a capture to its end, or to where it is broken.
-    mutating func read(_ path: String, feeding: Feeding = .all) throws(CaptureError) {
+    /// `change` is shown each frame before it is read.
+    mutating func read(
+        _ path: String, feeding: Feeding = .all, change: ((inout [UInt8]) -> Void)? = nil
+    ) throws(CaptureError) {
         var reader = try CaptureReader(path: path)
         let marksIP = !Self.isRaw(path)
         while let frame = try next(&reader) {
             packets += 1
-            guard let packet = ReaderPacket(frame.bytes, marksIP: marksIP) else { continue }
-            let bytes = UnsafeRawBufferPointer(rebasing: frame.bytes[packet.offset...])
-            let flow = count(packet, bytes)
-            if feeding == .payloadOnly, packet.isEmpty { continue }
             let time = UInt64(clamping: frame.timeNanoseconds / 1_000_000)
-            _ = flow.detection?.feed(bytes, timeMilliseconds: time)
+            guard let change else {
+                count(frame.bytes, marksIP, feeding, time)
+                continue
+            }
+            var copy = Array(frame.bytes)
+            change(&copy)
+            copy.withUnsafeBytes { count($0, marksIP, feeding, time) }
         }
+    }
+
+    private mutating func count(
+        _ frame: UnsafeRawBufferPointer, _ marksIP: Bool, _ feeding: Feeding, _ time: UInt64
+    ) {
+        guard let packet = ReaderPacket(frame, marksIP: marksIP) else { return }
+        let bytes = UnsafeRawBufferPointer(rebasing: frame[packet.offset...])
+        let flow = flow(of: packet, bytes)
+        if feeding == .payloadOnly, packet.isEmpty { return }
+        _ = flow.detection?.feed(bytes, timeMilliseconds: time)
     }
 
     /// A broken end is an end, as it is to ndpiReader; a link layer that is not read is an error.
@@ -84,7 +99,7 @@ struct ReaderFlows {
         }
     }
 
-    private mutating func count(_ packet: ReaderPacket, _ bytes: UnsafeRawBufferPointer) -> ReaderFlow {
+    private mutating func flow(of packet: ReaderPacket, _ bytes: UnsafeRawBufferPointer) -> ReaderFlow {
         let key = Key(packet)
         guard let flow = table[key] else {
             let flow = ReaderFlow(packet, bytes, detector.openFlow())

@@ -23,6 +23,9 @@ struct ReaderPacket {
     init?(_ frame: UnsafeRawBufferPointer, marksIP: Bool) {
         guard frame.count >= 14, let type = descendLink(frame) else { return nil }
         guard descendIP(frame, isIP: marksIP && type == 0x0800) else { return nil }
+        if !isIPv6, frame[offset + 9] == 17, frame.count < offset + Int(frame[offset] & 15) * 4 + 8 {
+            return nil
+        }
         if let inner = Self.insideGTP(frame, from: offset) {
             offset = inner
             isIPv6 = frame[offset] >> 4 == 6

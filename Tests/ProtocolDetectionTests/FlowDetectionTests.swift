@@ -25,7 +25,7 @@ struct Conversation: CustomTestStringConvertible, Sendable {
             packets: {
                 let flow = TestFlow(port: 443)
                 return flow.handshake + [flow.tcp(Payload.bitTorrent)]
-            }(), name: "BitTorrent"),
+            }(), name: "BitTorrent", confidence: .cache),
         Conversation(
             testDescription: "DNS with its answer",
             packets: {
