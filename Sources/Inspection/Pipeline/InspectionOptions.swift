@@ -7,6 +7,9 @@ public struct InspectionOptions: Sendable {
     public var verifyChecksums = true
     /// TCP flows whose handshake was not seen are followed all the same.
     public var midstream = true
+    /// Only one direction is sampled, as without the egress program: what a client sends counts without the
+    /// server's answer.
+    public var isOneSided = false
     /// Flows that are followed at a time; the least recently used one gives way.
     public var flowCount = 100_000
     /// Mixed into the flow table's hash: random where packets come from a wire, so that nobody can choose

@@ -91,7 +91,8 @@ extension SampleConsumer: StreamConsumer {
     ) {
         let way = FlowDirection(direction)
         if flow.attachment.isDropped {
-            writeDrop(packet, way, flow, reason: "flow drop")
+            writeDrop(
+                MatchContext(flow: flow, packet: packet, way: way), DropNote(reason: "flow drop"))
         } else {
             inspect(packet, way, flow, use)
             flush(way.opposite, flow)
