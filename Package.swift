@@ -87,6 +87,19 @@ let package = Package(
                 "NativeDatapath", "Inspection", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
             ]),
 
+        // The inspector as a process of its own, and what keeps it running.
+        .systemLibrary(
+            name: "CProcess", path: "Sources/CLibraries/CProcess", pkgConfig: "libseccomp",
+            providers: [.apt(["libseccomp-dev"])]),
+        step("Sandbox", ["CProcess"]),
+        step("InspectorProcess", ["CProcess", "NetworkTypes"]),
+        // What tests of the two start: bad workers, and attempts to leave the sandbox.
+        .executableTarget(
+            name: "confined",
+            dependencies: ["Sandbox", "InspectorProcess", "NetworkTypes", "CProcess", "CBPF"],
+            path: "Tests/Confined", swiftSettings: strict),
+        tests("SandboxTests", ["Sandbox", "confined"]),
+        tests("InspectorProcessTests", ["InspectorProcess", "NetworkTypes", "confined"]),
         // sample -> flows -> streams -> protocols -> signatures -> findings and events
         step(
             "Inspection",
@@ -105,6 +118,7 @@ let package = Package(
                 "PolicyLanguage", "PolicyAnalysis", "MapCompiler", "Dataplane", "ReferenceFirewall",
                 "Inspection", "NetworkTypes",
                 "Diagnostics", "JSONOutput", "GuardABI",
+                "InspectorProcess", "Sandbox", "SignatureMatching",
             ]),
         // signatures -> prefilter and matching over buffers
         .systemLibrary(
@@ -170,7 +184,11 @@ let package = Package(
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),
         tests("GuardABITests", ["GuardABI", "PolicyLanguage"]),
-        tests("ServiceTests", ["Service", "Dataplane", "PolicyLanguage", "Diagnostics", "NetworkTypes"]),
+        tests(
+            "ServiceTests",
+            [
+                "Service", "Dataplane", "InspectorProcess", "PolicyLanguage", "Diagnostics", "NetworkTypes",
+            ]),
         tests("NetworkTypesTests", ["NetworkTypes"]),
         tests(
             "DataplaneTests",

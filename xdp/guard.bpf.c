@@ -327,6 +327,7 @@ static __always_inline int filter(struct xdp_md *ctx)
 		return XDP_DROP;
 	packet_clear(&room->packet);
 	room->charge_count = 0;
+	room->sample_tag = 0;
 	room->fit = FLOW_UNKNOWN;
 	judge(ctx, room, &decision);
 	apply_mode(&decision);

@@ -86,7 +86,7 @@ struct guard_scratch {
 	struct guard_ban ban; /* that a limit makes */
 	struct guard_flow_ends ends; /* of the judged header's flow */
 	struct guard_sample sample; /* of this packet, where it is sampled */
-	__u64 sample_tag; /* of its flow, where that is sampled; 0: it is not */
+	__u64 sample_tag; /* of its flow, or its first fragment's, where that is sampled; 0: it is not */
 	/* of the packet, or of its first fragment */
 	struct guard_fragment_charge charges[GUARD_FRAGMENT_CHARGES];
 	__u32 charge_count;

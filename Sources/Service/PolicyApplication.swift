@@ -185,6 +185,10 @@ private func generation(
     header.failsafe = zip(failsafeSourceBits(policy), policy.failsafe).map { bit, entry in
         .init(bit: bit, place: "\(entry.range.source.path):\(entry.range.line)")
     }
+    header.inspectorBounds = GenerationInfo.InspectorInfo.all(of: policy, slots: slots.rules)
+    header.refreshes = policy.sets.compactMap { set in
+        set.refresh.map { SetRefresh(name: set.name, everyNanoseconds: $0) }
+    }
     let info = GenerationInfo(
         header: header,
         rules: policy.rules.map { .init(name: $0.name, slot: slots.rules[$0.name] ?? 0) })

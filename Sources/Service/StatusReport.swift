@@ -38,6 +38,8 @@ public struct StatusReport: Sendable {
     public var totals: ReasonCount
     /// What the program sent by itself, and what it withheld.
     public var answers = AnswerCounts()
+    /// What `run` says; nil: none serves this network namespace.
+    public var run: RunReport?
     /// What became of samples; nil where the policy inspects nothing.
     public var samples: SampleCounts?
 }
@@ -63,6 +65,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
             programID: attachment.programID, egress: attachment.egress, nanosecondsPerPacket: cost)
     }
     report.tableBytes = report.policy?.header.tableBytes ?? 0
+    report.run = try runReport()
     guard let state = try SharedState.open(datapath.pins) else { return report }
     let bans = try state.banRoom()
     report.lostBans = bans.lost

@@ -21,9 +21,7 @@ struct decision {
 	__u8 detail; /* enum guard_detail */
 	__u8 log;
 	__u8 would_drop; /* it passes because of monitor mode */
-	__u8 is_sampled; /* what the sample says stands in guard_scratch */
-	__u16 padding;
-	__u64 sample_tag; /* of its flow, for later fragments; 0: the flow is not sampled */
+	__u8 is_sampled; /* its head and its flow's tag stand in guard_scratch: the stack has no room */
 };
 
 static __always_inline void count(struct guard_counter *counter, __u32 bytes)

@@ -11,17 +11,14 @@
 static __always_inline void choose_sample(struct guard_scratch *room, struct decision *decision,
                                           const struct recalled *found)
 {
-	if (!room->packet.family)
-		return;
-	room->sample_tag = 0;
 	if (decision->reason == GUARD_REASON_FRAGMENT && found->is_found) {
-		room->sample_tag = found->sample_tag;
 		decision->is_sampled = room->sample_tag && sample_known();
-	} else if ((decision->reason == GUARD_REASON_RULE || decision->reason == GUARD_REASON_DEFAULT) &&
-	           room->search.inspector != GUARD_NO_INSPECTOR) {
-		decision->is_sampled = sample_asked();
+		return;
 	}
-	decision->sample_tag = room->sample_tag;
+	room->sample_tag = 0;
+	if (room->packet.family && room->search.inspector != GUARD_NO_INSPECTOR &&
+	    (decision->reason == GUARD_REASON_RULE || decision->reason == GUARD_REASON_DEFAULT))
+		decision->is_sampled = sample_asked();
 }
 
 #endif

@@ -59,6 +59,9 @@ public struct Finding: Hashable, Sendable {
 
     public var response: Response
     public var cause: Cause
+    /// The flow that it was found in, which shows that a ban is of somebody who was seen; nil for a packet of
+    /// no flow.
+    public var flow: FlowTuple?
     /// Position of the rule in the plan's `rules`.
     public var rule: UInt32
     /// Position of the inspector in the plan's `inspectors`.

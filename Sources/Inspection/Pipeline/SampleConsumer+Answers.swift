@@ -114,10 +114,11 @@ extension SampleConsumer {
         _ response: Finding.Response, _ cause: Finding.Cause, _ context: MatchContext, ofFlow: Bool
     ) {
         let state = context.flow?.attachment
-        outcome.findings.append(
-            Finding(
-                response, cause: cause, rule: state?.rule ?? rule,
-                inspector: UInt32(clamping: state?.inspector ?? inspector), timeNanoseconds: context.time))
+        var finding = Finding(
+            response, cause: cause, rule: state?.rule ?? rule,
+            inspector: UInt32(clamping: state?.inspector ?? inspector), timeNanoseconds: context.time)
+        finding.flow = context.flow.map { FlowTuple($0.start) }
+        outcome.findings.append(finding)
         if response != .alert, ofFlow { state?.isDropped = true }
     }
 

@@ -2,6 +2,7 @@
 // Signatures for people and as JSON: what `signatures check|list|show` print.
 import Diagnostics
 import JSONOutput
+import NetworkTypes
 import Signatures
 
 extension SignatureCounts {
@@ -43,8 +44,10 @@ extension Signature {
     private var protocolText: String {
         if let application = header.application { return application.rawValue }
         if header.transports.isAll { return header.family?.rawValue ?? "ip" }
-        return [("tcp", .tcp), ("udp", .udp), ("icmp", .icmp), ("icmpv6", .icmpv6), ("sctp", .sctp)]
-            .filter { header.transports.contains($0.1) }.map(\.0).joined(separator: "/")
+        let names: [(String, IPProtocol)] = [
+            ("tcp", .tcp), ("udp", .udp), ("icmp", .icmp), ("icmpv6", .icmpv6), ("sctp", .sctp),
+        ]
+        return names.filter { header.transports.contains($0.1) }.map(\.0).joined(separator: "/")
     }
 
     var lines: [String] {
