@@ -2,10 +2,10 @@
 // Chains of contents: the examples of Suricata's documentation, and random ones against a search that tries
 // every place of every content.
 
-import Signatures
 import Testing
 
 @testable import SignatureMatching
+@testable import Signatures
 
 struct ContentCase: Sendable, CustomTestStringConvertible {
     var options: String

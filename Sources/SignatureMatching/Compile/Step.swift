@@ -31,8 +31,13 @@ final class ContentStep: Sendable {
     let isRetried: Bool
     /// Its range depends on nothing that was found before it.
     let isFixed: Bool
+    /// Where it is not found from one place, it is not found from later ones: set where all that its place comes
+    /// from are contents, whose next occurrences are later ones.
+    let isFinal: Bool
+    /// Only contents stand before it: what follows it depends on its place alone.
+    let followsContents: Bool
 
-    init(_ content: ContentMatch) {
+    init(_ content: ContentMatch, followsContents: Bool) {
         literal = SearchedBytes(content.bytes, isCaseless: content.isCaseInsensitive)
         isNegated = content.isNegated
         isRelative = content.isRelative
@@ -42,6 +47,22 @@ final class ContentStep: Sendable {
         isAtEnd = content.isAtEnd
         isRetried = content.isRetried
         isFixed = !content.isRelative && content.from.isLiteral && content.length?.isLiteral != false
+        self.followsContents = followsContents
+        isFinal =
+            followsContents && content.isRelative && !content.isNegated && content.length == nil
+            && !content.isAtStart && content.from.isLiteral
+    }
+}
+
+extension Inspection {
+    /// From a later place it goes to the same or a later one.
+    fileprivate var movesOnlyForward: Bool {
+        switch self {
+        case .content(let content): content.from.isLiteral && content.length?.isLiteral != false
+        case .pcre(let pcre): pcre.isNegated
+        case .byteJump, .byteExtract, .byteMath: false
+        case .byteTest, .dataAt, .size, .base64, .absent: true
+        }
     }
 }
 
@@ -89,13 +110,17 @@ final class Base64Step: Sendable {
 extension Step {
     static func compile(_ inspections: [Inspection]) throws(RegexError) -> [Step] {
         var steps: [Step] = []
-        for inspection in inspections { steps.append(try Step(inspection)) }
+        var followsContents = true
+        for inspection in inspections {
+            steps.append(try Step(inspection, followsContents: followsContents))
+            followsContents = followsContents && inspection.movesOnlyForward
+        }
         return steps
     }
 
-    init(_ inspection: Inspection) throws(RegexError) {
+    init(_ inspection: Inspection, followsContents: Bool) throws(RegexError) {
         switch inspection {
-        case .content(let content): self = .content(ContentStep(content))
+        case .content(let content): self = .content(ContentStep(content, followsContents: followsContents))
         case .pcre(let pcre): self = .regex(try RegexStep(pcre))
         case .byteTest(let test): self = .byteTest(test)
         case .byteJump(let jump): self = .byteJump(jump)

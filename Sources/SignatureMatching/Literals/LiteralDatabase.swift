@@ -27,6 +27,10 @@ final class LiteralDatabase: @unchecked Sendable {
 
     /// Compiles a non-empty list. A literal's number is its index.
     init(_ literals: [Literal]) throws(LiteralDatabaseError) {
+        // Hyperscan 5.4.0 reads before an empty literal instead of refusing it.
+        if let empty = literals.firstIndex(where: \.bytes.isEmpty) {
+            throw .compile(index: empty, reason: "an empty literal")
+        }
         let lengths = literals.map(\.bytes.count)
         let joined = literals.flatMap(\.bytes)
         // Each literal reports once a scan: a frequent one must not cost more than a rare one.

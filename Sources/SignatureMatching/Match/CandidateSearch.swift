@@ -65,19 +65,18 @@ extension SignatureMatcher {
 
     private func run(_ scan: Scan, on bytes: UnsafeRawBufferPointer, _ header: PacketHeader) {
         counters.scannedBytes &+= UInt64(bytes.count)
-        let database = plan.prefilters[scan.prefilter].database
-        for hit in scanner.scan(bytes, with: database) {
-            let literal = Int(hit.literal)
-            let uses = plan.prefilters[scan.prefilter].starts
-            var use = Int(uses[literal])
-            let last = Int(uses[literal &+ 1])
-            let end = UInt64(hit.end) &+ scan.offset
-            while use < last {
-                let candidate = plan.prefilters[scan.prefilter].uses[use]
-                if end <= UInt64(candidate.mostEnd) || candidate.mostEnd == .max {
-                    add(candidate.signature, header, scan.application, scan.place)
+        let prefilter = plan.prefilters[scan.prefilter]
+        let hits = scanner.scan(bytes, with: prefilter.database)
+        prefilter.starts.withUnsafeBufferPointer { starts in
+            prefilter.uses.withUnsafeBufferPointer { uses in
+                for hit in hits {
+                    let literal = Int(hit.literal)
+                    let end = UInt64(hit.end) &+ scan.offset
+                    for use in uses[Int(starts[literal])..<Int(starts[literal &+ 1])]
+                    where end <= UInt64(use.mostEnd) || use.mostEnd == .max {
+                        add(use.signature, header, scan.application, scan.place)
+                    }
                 }
-                use &+= 1
             }
         }
     }

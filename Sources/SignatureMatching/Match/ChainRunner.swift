@@ -99,7 +99,7 @@ final class ChainRunner {
 // Literals and regular expressions.
 extension ChainRunner {
     private func run(_ content: ContentStep, _ rest: ArraySlice<Step>, _ position: Int) -> ChainVerdict {
-        let failure = content.isFixed ? ChainVerdict.fails : .failsHere
+        let failure = content.isFixed || content.isFinal ? ChainVerdict.fails : .failsHere
         guard let range = searchRange(content, position) else {
             return content.isNegated ? run(rest, from: position) : failure
         }
@@ -120,7 +120,7 @@ extension ChainRunner {
                 return .fails
             }
         }
-        return failure
+        return content.followsContents ? failure : .failsHere
     }
 
     /// Where the literal may stand; nil where it has no room at all.
