@@ -108,7 +108,7 @@ import Testing
 
     @Test func `byte_math goes on with what was read, in any order of its parts`() throws {
         let chain = try inspections(
-            "byte_extract:1,0,n; byte_math:result x,rvalue n,oper*,offset 0,bytes n; byte_test:1,=,x,0;")
+            "byte_extract:1,0,n; byte_math:result x,rvalue n,oper *,offset 0,bytes n; byte_test:1,=,x,0;")
         guard case .byteMath(let math) = chain[1], case .byteTest(let test) = chain[2] else { return }
         #expect(math.value == .variable(0) && math.field.count == .variable(0) && math.slot == 1)
         #expect(math.operation == .multiply && test.value == .variable(1))

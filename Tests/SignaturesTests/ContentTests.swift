@@ -91,7 +91,8 @@ import Testing
         throws
     {
         let chain = try contents(
-            "content:\"a\"; content:\"b\"; content:\"c\"; distance:0; content:\"d\"; distance:0; content:\"e\";"
+            "content:\"a\"; content:\"b\"; content:\"c\"; distance:0; content:\"d\"; distance:0; "
+                + "content:\"e\";"
         )
         #expect(chain.map(\.isRetried) == [false, true, true, false, false])
         #expect(chain.map(\.isRelative) == [false, false, true, true, false])

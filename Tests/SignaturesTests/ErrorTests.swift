@@ -101,7 +101,7 @@ import Testing
         Wrong("bad-value", options: "pcre:«\"a.*b\"»;", says: "between slashes"),
         Wrong("bad-value", options: "pcre:\"/a/«k»\";", says: "is no flag"),
         Wrong(
-            "buffer-conflict", options: "http.uri; «pcre:\"/a/P\"»;", says: "the sticky buffer is 'http.uri'"),
+            "buffer-conflict", options: "http.uri; «pcre:\"/a/P\"»;", says: "sticky buffer is 'http.uri'"),
         Wrong("bad-value", options: "dsize:«x»;", says: "expected a number to 65535"),
         Wrong("bad-value", options: "dsize:«5<>6»;", says: "as in '>1', '!1', '1<>9'"),
         Wrong("bad-value", options: "ttl:«256»;", says: "expected a number to 255"),
@@ -222,14 +222,13 @@ import Testing
     }
 
     @Test func `a finding is printed with file, line, column and a caret`() {
-        let set = load("# comment\nalert tcp any any -> any any (flow:to_sever; sid:1;)\n")
+        let set = load("# comment\nalert tcp any any -> any any (target:me; sid:1;)\n")
         #expect(
             set.diagnostics.map { $0.rendered() } == [
                 """
-                test.rules:2:36: error: 'to_sever' is no value of 'flow' [bad-value]
-                 2 | alert tcp any any -> any any (flow:to_sever; sid:1;)
-                   |                                    ^^^^^^^^ expected 'to_server', 'to_client', 'established', \
-                'not_established', 'stateless', 'only_stream', 'no_stream', 'only_frag' or 'no_frag'
+                test.rules:2:38: error: 'me' is no value of 'target' [bad-value]
+                 2 | alert tcp any any -> any any (target:me; sid:1;)
+                   |                                      ^^ expected 'src_ip' or 'dest_ip'
 
                 """
             ])

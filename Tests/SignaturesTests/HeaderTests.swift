@@ -113,7 +113,7 @@ import Testing
         #expect(found?.message.hasPrefix("variable '$P': ") == true)
     }
 
-    struct Protocol: CustomTestStringConvertible, Sendable {
+    struct Word: CustomTestStringConvertible, Sendable {
         let word: String
         /// nil: all.
         let transports: [IPProtocol]?
@@ -133,17 +133,17 @@ import Testing
     }
 
     @Test(arguments: [
-        Protocol("ip", nil), Protocol("IP", nil), Protocol("ipv4", nil, family: .ipv4),
-        Protocol("ipv6", nil, family: .ipv6), Protocol("tcp", [.tcp]), Protocol("udp", [.udp]),
-        Protocol("tcp-pkt", [.tcp]), Protocol("tcp-stream", [.tcp]), Protocol("sctp", [.sctp]),
-        Protocol("icmp", [.icmp, .icmpv6]), Protocol("icmpv6", [.icmpv6]), Protocol("gre", [.gre]),
-        Protocol("http", [.tcp], application: .http), Protocol("tls", [.tcp], application: .tls),
-        Protocol("ssl", [.tcp], application: .tls), Protocol("dns", [.tcp, .udp], application: .dns),
-        Protocol("quic", [.udp], application: .quic), Protocol("ssh", [.tcp], application: .ssh),
-        Protocol("ftp-data", [.tcp], application: .ftpData), Protocol("smb", [.tcp], application: .smb),
-        Protocol("ikev2", [.udp], application: .ike), Protocol("http2", [.tcp], application: .http2),
+        Word("ip", nil), Word("IP", nil), Word("ipv4", nil, family: .ipv4),
+        Word("ipv6", nil, family: .ipv6), Word("tcp", [.tcp]), Word("udp", [.udp]),
+        Word("tcp-pkt", [.tcp]), Word("tcp-stream", [.tcp]), Word("sctp", [.sctp]),
+        Word("icmp", [.icmp, .icmpv6]), Word("icmpv6", [.icmpv6]), Word("gre", [.gre]),
+        Word("http", [.tcp], application: .http), Word("tls", [.tcp], application: .tls),
+        Word("ssl", [.tcp], application: .tls), Word("dns", [.tcp, .udp], application: .dns),
+        Word("quic", [.udp], application: .quic), Word("ssh", [.tcp], application: .ssh),
+        Word("ftp-data", [.tcp], application: .ftpData), Word("smb", [.tcp], application: .smb),
+        Word("ikev2", [.udp], application: .ike), Word("http2", [.tcp], application: .http2),
     ])
-    private func `a protocol word names IP protocols, a family, an application`(_ proto: Protocol) throws {
+    private func `a protocol word names IP protocols, a family, an application`(_ proto: Word) throws {
         let header = try header("\(proto.word) any any -> any any")
         for number in UInt8.min...UInt8.max {
             let candidate = IPProtocol(rawValue: number)

@@ -53,7 +53,7 @@ extension SignatureDraft {
             groups[at.group].items[at.item].inspection = .base64(decode)
         }
         var choice = FastPatternChoice()
-        for group in groups where group.decodedBy == nil && !group.items.isEmpty {
+        for group in inTextOrder {
             let chain = ChainSettler.settle(group.items)
             var matches = BufferMatches(group.buffer)
             matches.transforms = group.transforms
@@ -65,6 +65,12 @@ extension SignatureDraft {
         }
         signature.fastPattern = choice.pattern
         try checkVariables()
+    }
+
+    /// The groups that have inspections, by the first one: an old modifier may have moved what came before.
+    private var inTextOrder: [DraftGroup] {
+        groups.filter { $0.decodedBy == nil && !$0.items.isEmpty }
+            .sorted { $0.items[0].place.lowerBound < $1.items[0].place.lowerBound }
     }
 
     /// A buffer of at most N bytes does not hold contents of more.
@@ -92,7 +98,7 @@ extension SignatureDraft {
     /// A number must be read before it is used: packets are inspected first, then records, buffer by buffer.
     private mutating func checkVariables() throws(RuleProblem) {
         var setters = [Buffer.Owner??](repeating: nil, count: signature.variableCount)
-        for group in groups where group.decodedBy == nil {
+        for group in inTextOrder {
             for item in group.items {
                 for slot in item.inspection.usedSlots where setters[slot] != .some(group.buffer.owner) {
                     throw RuleProblem(

@@ -41,11 +41,18 @@ extension ThresholdConfiguration {
             gid: try pairs.number("gen_id", from: 0), sid: try pairs.number("sig_id", from: 0))
         switch kind.text {
         case "suppress":
-            suppressions.append((selection, try Self.suppression(&pairs, addresses)))
-        case "rate_filter": rateFilters.append((selection, try Self.rateFilter(&pairs)))
-        default: thresholds.append((selection, try pairs.threshold()))
+            let suppression = try Self.suppression(&pairs, addresses)
+            try pairs.end()
+            suppressions.append((selection, suppression))
+        case "rate_filter":
+            let filter = try Self.rateFilter(&pairs)
+            try pairs.end()
+            rateFilters.append((selection, filter))
+        default:
+            let threshold = try pairs.threshold()
+            try pairs.end()
+            thresholds.append((selection, threshold))
         }
-        try pairs.end()
     }
 
     private static func suppression(

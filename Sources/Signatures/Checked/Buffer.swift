@@ -152,8 +152,8 @@ public enum Transform: Hashable, Sendable {
     case urlDecode
     /// XOR with a key that repeats; never empty.
     case xor([UInt8])
-    /// XOR from `offset` on with the `keyLength` bytes at `keyOffset` of the buffer itself; where they are not
-    /// all there, the buffer stays as it is.
+    /// XOR from `offset` on with the `keyLength` bytes at `keyOffset` of the buffer itself; where these are
+    /// not all there, the buffer stays as it is.
     case xorExtracted(offset: Int, keyLength: Int, keyOffset: Int)
     /// Base64 decoded from `offset` on, `bytes` of it; nil: all.
     case fromBase64(offset: Int, bytes: Int?, mode: Base64Mode)

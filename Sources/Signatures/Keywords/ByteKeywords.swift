@@ -178,7 +178,6 @@ private func byteMath(_ draft: inout SignatureDraft, _ option: RuleOption) throw
         let words = part.words
         let name = words[0].text
         guard names.contains(name) else { throw unknown(part, option) }
-        // "oper +" and "oper+" are both written.
         named[name] = part.dropFirst(name.utf8.count).trimmed
     }
     guard let count = named["bytes"], let offset = named["offset"], let sign = named["oper"],

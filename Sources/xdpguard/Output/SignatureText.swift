@@ -44,10 +44,8 @@ extension Signature {
     private var protocolText: String {
         if let application = header.application { return application.rawValue }
         if header.transports.isAll { return header.family?.rawValue ?? "ip" }
-        let names: [(String, IPProtocol)] = [
-            ("tcp", .tcp), ("udp", .udp), ("icmp", .icmp), ("icmpv6", .icmpv6), ("sctp", .sctp),
-        ]
-        return names.filter { header.transports.contains($0.1) }.map(\.0).joined(separator: "/")
+        let known = IPProtocol.names.filter { header.transports.contains($0.value) }
+        return known.map(\.name).joined(separator: "/")
     }
 
     var lines: [String] {
