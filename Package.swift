@@ -244,6 +244,13 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
         .library(name: "FuzzCapture", type: .static, targets: ["FuzzCapture"]),
         .library(name: "FuzzSignatures", type: .static, targets: ["FuzzSignatures"]),
     ]
+    for name in ["HTTP", "TLS", "DNS", "QUIC"] {
+        package.products.append(.library(name: "Fuzz\(name)", type: .static, targets: ["Fuzz\(name)"]))
+        package.targets.append(
+            .target(
+                name: "Fuzz\(name)", dependencies: ["Protocols", "NetworkTypes"],
+                path: "Tests/Fuzz/\(name.lowercased())", swiftSettings: strict))
+    }
     package.targets += [
         .target(
             name: "FuzzPolicy", dependencies: ["PolicyLanguage"], path: "Tests/Fuzz/policy",

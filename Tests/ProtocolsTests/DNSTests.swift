@@ -16,7 +16,9 @@ private func header(
     [0x12, 0x34] + [flags, questions, answers, authorities, additionals].flatMap(TLSBuilder.u16)
 }
 
-private func question(_ text: String, type: Int = 1) -> [UInt8] { name(text) + TLSBuilder.u16(type) + [0, 1] }
+private func question(_ text: String, type: Int = 1) -> [UInt8] {
+    name(text) + TLSBuilder.u16(type) + [0, 1]
+}
 
 /// A record for the first question's name, by pointer.
 private func record(_ type: Int, _ data: [UInt8]) -> [UInt8] {
@@ -56,7 +58,8 @@ struct RecordCase: Sendable, CustomTestStringConvertible {
     RecordCase(type: "A", data: [192, 0, 2, 1], read: .address([192, 0, 2, 1])),
     RecordCase(type: "A", data: [192, 0, 2], read: .other([192, 0, 2])),
     RecordCase(
-        type: "AAAA", data: [UInt8](repeating: 1, count: 16), read: .address([UInt8](repeating: 1, count: 16))),
+        type: "AAAA", data: [UInt8](repeating: 1, count: 16), read: .address([UInt8](repeating: 1, count: 16))
+    ),
     RecordCase(type: "CNAME", data: [1, 0x61, 0xc0, 12], read: .name([UInt8]("a.example.org"))),
     RecordCase(type: "NS", data: name("ns"), read: .name([UInt8]("ns"))),
     RecordCase(type: "PTR", data: name("p.t"), read: .name([UInt8]("p.t"))),
@@ -71,7 +74,8 @@ struct RecordCase: Sendable, CustomTestStringConvertible {
         read: .startOfAuthority(
             DNSAuthority(
                 primary: [0x61], mailbox: [0x62], serial: 1, refresh: 2, retry: 3, expire: 4, minimum: 5))),
-    RecordCase(type: "SSHFP", data: [1, 2, 3, 4], read: .keyFingerprint(algorithm: 1, type: 2, fingerprint: [3, 4])),
+    RecordCase(
+        type: "SSHFP", data: [1, 2, 3, 4], read: .keyFingerprint(algorithm: 1, type: 2, fingerprint: [3, 4])),
     RecordCase(
         type: "CAA", data: [0] + TLSBuilder.block8([UInt8]("issue")) + [UInt8]("x"),
         read: .certificateAuthority(flags: 0, tag: [UInt8]("issue"), value: [0x78])),
@@ -90,7 +94,8 @@ func `a record's data is read by its type`(record one: RecordCase) throws {
 }
 
 @Test func `sections keep their records apart and OPT is none`() throws {
-    let bytes = header(flags: 0x8583, answers: 1, authorities: 1, additionals: 2) + question("example.org")
+    let bytes =
+        header(flags: 0x8583, answers: 1, authorities: 1, additionals: 2) + question("example.org")
         + record(1, [192, 0, 2, 1]) + record(2, name("ns")) + record(1, [192, 0, 2, 2])
         + [0] + TLSBuilder.u16(41) + [0x10, 0, 0, 0, 0, 0, 0, 0]
     let message = try #require(read(bytes).dns.first?.message)
@@ -122,7 +127,9 @@ func `what DNS forbids is named`(broken: BrokenDNS) {
     let parser = DNSParser()
     var names: [String] = []
     broken.bytes.withUnsafeBytes {
-        parser.feed(datagram: $0, .toServer) { if case .anomaly(let anomaly) = $0 { names.append(anomaly.name) } }
+        parser.feed(datagram: $0, .toServer) {
+            if case .anomaly(let anomaly) = $0 { names.append(anomaly.name) }
+        }
     }
     #expect(names.contains(broken.name))
 }
@@ -132,7 +139,8 @@ func `what DNS forbids is named`(broken: BrokenDNS) {
     let label: [UInt8] = [15] + [UInt8](repeating: 0x61, count: 15)
     let pointer: [UInt8] = [0xc0, 12, 0, 1, 0, 1]
     let long = [[UInt8]](repeating: label, count: 60).joined() + [0]
-    let bytes = header(questions: 251) + long + [0, 1, 0, 1]
+    let bytes =
+        header(questions: 251) + long + [0, 1, 0, 1]
         + [[UInt8]](repeating: pointer, count: 250).joined()
     let parser = DNSParser()
     var found: DNSMessage?

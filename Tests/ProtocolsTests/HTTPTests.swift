@@ -85,7 +85,8 @@ struct URICase: Sendable, CustomTestStringConvertible {
     URICase(sent: "*", read: "*"),
 ])
 func `a URI is decoded as lenient servers do`(uri: URICase) throws {
-    let request = try #require(Reading(Conversation("GET \(uri.sent) HTTP/1.1\r\nHost: h\r\n\r\n")).transactions.first)
+    let request = try #require(
+        Reading(Conversation("GET \(uri.sent) HTTP/1.1\r\nHost: h\r\n\r\n")).transactions.first)
     #expect(request.request.rawURI.text == uri.sent)
     #expect(request.request.uri.text == uri.read)
 }
@@ -94,7 +95,9 @@ func `a URI is decoded as lenient servers do`(uri: URICase) throws {
     let reading = Reading(
         Conversation(
             "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nT: u\r\n\r\n"))
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n"
+                + "T: u\r\n\r\n"
+        ))
     let response = try #require(reading.transactions.first?.response)
     #expect(response.body.bytes.text == "abcdefg")
     #expect(response.headers.value(of: "t")?.text == "u")
@@ -103,13 +106,15 @@ func `a URI is decoded as lenient servers do`(uri: URICase) throws {
 
 /// `hello hello hello hello` by gzip.
 private let gzipped: [UInt8] = [
-    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x57, 0xc8, 0x40, 0x27, 0x01, 0xe3, 0x51, 0x3d, 0x8d, 0x17, 0x00, 0x00, 0x00,
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x57, 0xc8,
+    0x40, 0x27, 0x01, 0xe3, 0x51, 0x3d, 0x8d, 0x17, 0x00, 0x00, 0x00,
 ]
 
 @Test func `a compressed body is unpacked`() throws {
     var conversation = Conversation("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
     conversation.server(
-        [UInt8]("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: \(gzipped.count)\r\n\r\n") + gzipped)
+        [UInt8]("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: \(gzipped.count)\r\n\r\n")
+            + gzipped)
     let response = try #require(Reading(conversation).transactions.first?.response)
     #expect(response.body.bytes.text == "hello hello hello hello")
     #expect(response.messageLength == gzipped.count)
@@ -119,7 +124,8 @@ private let gzipped: [UInt8] = [
     var conversation = Conversation()
     conversation.client(
         [UInt8](
-            "POST / HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: \(gzipped.count)\r\n\r\n")
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: \(gzipped.count)\r\n\r\n"
+        )
             + gzipped)
     let request = try #require(Reading(conversation).transactions.first?.request)
     #expect(request.body.bytes.text == "hello hello hello hello")
@@ -128,7 +134,8 @@ private let gzipped: [UInt8] = [
 @Test func `pipelined requests meet their responses`() {
     let reading = Reading(
         Conversation(
-            "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\nGET /3 HTTP/1.1\r\nHost: h\r\n\r\n",
+            "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n"
+                + "GET /3 HTTP/1.1\r\nHost: h\r\n\r\n",
             "HTTP/1.1 201 A\r\nContent-Length: 0\r\n\r\nHTTP/1.1 202 B\r\nContent-Length: 1\r\n\r\nx"
                 + "HTTP/1.1 203 C\r\nContent-Length: 0\r\n\r\n"))
     #expect(reading.transactions.map { $0.request.uri.text } == ["/1", "/2", "/3"])
@@ -156,7 +163,8 @@ private let gzipped: [UInt8] = [
 
 @Test func `a body that lasts until the end is whole at the end`() throws {
     let reading = Reading(
-        Conversation("GET / HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<p>all of it"))
+        Conversation(
+            "GET / HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<p>all of it"))
     let transaction = try #require(reading.transactions.first)
     #expect(transaction.response.body.bytes.text == "<p>all of it")
     #expect(transaction.responseProgress == .complete)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What others read in captures is read here too: fingerprints, names, requests, banners. Each test says how many
-// facts were compared, and names the captures that differ for a known reason.
+// What others read in captures is read here too: fingerprints, names, requests, banners. Each test says how
+// many facts were compared, and names the captures that differ for a known reason.
 import Foundation
 import NetworkTypes
 import TestSupport
@@ -15,14 +15,21 @@ private func facts(_ capture: String) throws -> Set<Fact> {
         let reading = Reading(flow.conversation)
         var hellos = reading.quic.compactMap(\.clientHello)
         if let hello = reading.tls?.clientHello { hellos.append(hello) }
-        for hello in hellos { texts.formUnion(["ja3 \(hello.ja3.text)", "ja4 \(hello.ja4.text)"]) }
+        for hello in hellos {
+            texts.formUnion([
+                "ja3 \(hello.ja3.text)", "ja4 \(hello.ja4.text)", "ja4-ndpi \(nDPIsPart(of: hello.ja4.text))",
+            ])
+        }
         for name in hellos.compactMap(\.serverName) + reading.quic.compactMap(\.serverName) {
             texts.insert("sni \(name.text)")
         }
         let servers = reading.quic.compactMap(\.serverHello) + [reading.tls?.serverHello].compactMap { $0 }
         for hello in servers { texts.insert("ja3s \(hello.ja3s.text)") }
         for certificate in (reading.tls?.certificates ?? []) + (reading.tls?.clientCertificates ?? []) {
-            texts.insert("certificate \(certificate.serial.text.filter { $0 != ":" })")
+            let parts = certificate.serial.text.split(separator: ":")
+            // DER puts a zero before a number whose first bit is set; Zeek writes the number.
+            texts.insert(
+                "certificate \((parts.count > 1 && parts[0] == "00" ? parts[1...] : parts[...]).joined())")
         }
         texts.formUnion(reading.transactions.flatMap(httpFacts))
         texts.formUnion(reading.dns.flatMap { dnsFacts($0.message) })
@@ -43,7 +50,8 @@ private func httpFacts(_ transaction: HTTPTransaction) -> [String] {
             "http \(request.method.text) \(request.rawURI.text)", "method \(request.method.text)",
             "agent \(request.userAgent.text)", "path \(path)",
         ]
-        texts.append("http \(request.method.text) \(request.rawURI.text) \(transaction.response.statusText.text)")
+        texts.append(
+            "http \(request.method.text) \(request.rawURI.text) \(transaction.response.statusText.text)")
     }
     if let status = transaction.response.status { texts.append("status \(status)") }
     return texts
@@ -53,7 +61,8 @@ private func dnsFacts(_ message: DNSMessage) -> [String] {
     var texts = message.questions.map { "query \($0.name.text.lowercased())" }
     for record in message.answers + message.authorities + message.additionals {
         switch record.data {
-        case .address(let bytes): if let address = IPAddress(bytes: bytes) { texts.append("answer \(address)") }
+        case .address(let bytes):
+            if let address = IPAddress(bytes: bytes) { texts.append("answer \(address)") }
         case .name(let name), .mailExchange(_, let name): texts.append("answer \(name.text)")
         default: break
         }
@@ -61,16 +70,25 @@ private func dnsFacts(_ message: DNSMessage) -> [String] {
     return texts
 }
 
-/// Compares, and says what is missing; `known` are captures or facts that may.
-private func compare(_ expected: [Fact], known: [String] = []) throws -> (compared: Int, missing: [Fact]) {
+/// JA4 without what nDPI 4.11 does its own way: `d` or `i`, and the first protocol's two characters.
+private func nDPIsPart(of ja4: String) -> String {
+    String(ja4.prefix(3) + ja4.dropFirst(4).prefix(4) + ja4.dropFirst(10))
+}
+
+/// Compares, and says what is missing, with what there is in its place; `known` are captures or facts that
+/// may.
+private func compare(_ expected: [Fact], known: [String] = []) throws -> (compared: Int, missing: [String]) {
     var found: [String: Set<Fact>] = [:]
-    var missing: [Fact] = []
+    var missing: [String] = []
     for fact in Set(expected) {
         if found[fact.capture] == nil { found[fact.capture] = try facts(fact.capture) }
         let isThere = found[fact.capture]?.contains(fact) ?? false
-        if !isThere, !known.contains(where: { fact.description.contains($0) }) { missing.append(fact) }
+        guard !isThere, !known.contains(where: { fact.description.contains($0) }) else { continue }
+        let kind = fact.text.prefix { $0 != " " }
+        let others = found[fact.capture]?.map(\.text).filter { $0.hasPrefix(kind) }.sorted().prefix(4) ?? []
+        missing.append("\(fact), read \(others)")
     }
-    return (Set(expected).count, missing.sorted { $0.description < $1.description })
+    return (Set(expected).count, missing.sorted())
 }
 
 @Suite(.enabled(if: SharedData.folder != nil, "\(SharedData.absence)"))
@@ -78,8 +96,12 @@ struct KnownAnswerTests {
     @Test func `JA4 and SNI equal those of the tools that define JA4`() throws {
         let place = "tls-fingerprints/ja4"
         var expected: [Fact] = []
-        for file in KnownAnswers.files(place, ending: "python-test") { expected += try KnownAnswers.foxPython(file) }
-        for file in KnownAnswers.files(place, ending: "rust-ja4") { expected += try KnownAnswers.foxRust(file) }
+        for file in KnownAnswers.files(place, ending: "python-test") {
+            expected += try KnownAnswers.foxPython(file)
+        }
+        for file in KnownAnswers.files(place, ending: "rust-ja4") {
+            expected += try KnownAnswers.foxRust(file)
+        }
         let result = try compare(expected)
         #expect(result.missing == [])
         #expect(result.compared >= 1)
@@ -89,15 +111,28 @@ struct KnownAnswerTests {
     @Test(arguments: ["tls-fingerprints/arkime", "http-api/arkime", "dpi-protocols/arkime"])
     func `what arkime reads is read here`(place: String) throws {
         let expected = try KnownAnswers.files(place, ending: "arkime.json").flatMap(KnownAnswers.arkime)
-        let result = try compare(expected)
+        let result = try compare(
+            expected,
+            known: [
+                // 802.11 frames; StartTLS and TLS within other protocols; SOCKS.
+                "80211http.pcap", "adb_synthetic.pcap: ja", "openvpn_synthetic.pcap: ja", "ldap-ssl.pcap: ja",
+                "socks-http-pass.pcap", "socks5-http-302.pcap", "socks4-https.pcap",
+                // Punycode as a name; a server's packet alone; an interim response.
+                "dns-punycode.pcap: query", "single-packets.pcap: status",
+                "http-100-continue.pcap: status 100",
+            ])
         #expect(result.missing == [])
         print("compared \(result.compared) facts of \(place)")
     }
 
     @Test func `what nDPI reads of TLS and QUIC is read here`() throws {
         let place = "tls-fingerprints/ndpi"
-        let expected = try KnownAnswers.files(place, ending: ".out").flatMap(KnownAnswers.nDPI)
-        let result = try compare(expected)
+        let expected = try KnownAnswers.files(place, ending: ".out").flatMap(KnownAnswers.nDPI).map { fact in
+            guard fact.text.hasPrefix("ja4 ") else { return fact }
+            return Fact(fact.capture, "ja4-ndpi \(nDPIsPart(of: String(fact.text.dropFirst(4))))")
+        }
+        // nDPI hashes an empty list, and reads a hello that is cut.
+        let result = try compare(expected, known: ["tls_cipher_lens.pcap: ja4", "tls_invalid_reads.pcap"])
         #expect(result.missing == [])
         print("compared \(result.compared) facts of \(place)")
     }
@@ -107,7 +142,8 @@ struct KnownAnswerTests {
         let expected = try files.flatMap { file in
             try KnownAnswers.zeek(file) { $0["server_name"].map { ["sni \($0)"] } ?? [] }
         }
-        let result = try compare(expected)
+        // Its link layer is PPP.
+        let result = try compare(expected, known: ["quic-go__zerortt.pcap"])
         #expect(result.missing == [])
         print("compared \(result.compared) names")
     }
@@ -117,7 +153,7 @@ struct KnownAnswerTests {
         let expected = try files.flatMap { file in
             try KnownAnswers.zeek(file) { $0["certificate.serial"].map { ["certificate \($0)"] } ?? [] }
         }
-        let result = try compare(expected)
+        let result = try compare(expected, known: ["starttls.pcap"])
         #expect(result.missing == [])
         print("compared \(result.compared) certificates")
     }
@@ -127,40 +163,53 @@ struct KnownAnswerTests {
         let expected = try files.flatMap { file in
             try KnownAnswers.zeek(file) { row in
                 guard let method = row["method"], let uri = row["uri"] else { return [] }
-                return ["http \(method) \(uri)" + (row["status_code"].map { " \($0)" } ?? "")]
+                let status = row["status_code"].map { $0 == "0" ? "" : " \($0)" } ?? ""
+                return ["http \(method) \(uri)" + status]
             }
         }
-        let result = try compare(expected)
+        // A request smuggled where Zeek reads another Transfer-Encoding; no URI at all.
+        let result = try compare(expected, known: ["variant-10-multi_value_te.pcap", "OPTIONS (empty)"])
         #expect(result.missing == [])
         print("compared \(result.compared) requests")
     }
 
     @Test(arguments: ["http-api", "tls-fingerprints", "dpi-protocols", "malformed", "ddos", "encapsulation"])
     func `every capture is read to its end, and split bytes give the same`(place: String) throws {
-        var flows = 0
+        var (flows, compared) = (0, 0)
         for capture in captures(below: place) {
             guard let all = try? captureFlows(capture) else { continue }
             for (index, flow) in all.prefix(200).enumerated() {
                 flows += 1
-                let whole = Reading(flow.conversation).text
+                let whole = Reading(flow.conversation)
                 guard !flow.conversation.isDatagrams, index < 10 else { continue }
                 var random = SeededGenerator(seed: UInt64(index))
-                let split = Reading(flow.conversation.split(&random)).text
-                #expect(split == whole, "\(capture), flow \(index), \(flow.client) > \(flow.server)")
+                let split = Reading(flow.conversation.split(&random))
+                // Where the two sides do not fit, libhtp looks at what comes in one piece.
+                let isOut = (whole.anomalies + split.anomalies).contains { Self.misfits.contains($0) }
+                if isOut { continue }
+                compared += 1
+                #expect(
+                    split.text == whole.text, "\(capture), flow \(index), \(flow.client) > \(flow.server)")
             }
         }
-        print("read \(flows) flows of \(place)")
+        print("read \(flows) flows of \(place), compared \(compared) with their split bytes")
     }
+
+    private static let misfits = [
+        "response_body_unexpected", "unable_to_match_response_to_request", "parser_stopped",
+    ]
 
     /// Captures of at most 2 MiB.
     private func captures(below place: String) -> [String] {
         guard let folder = SharedData.folder else { return [] }
         let root = "\(folder)/\(place)"
         let names = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
-        return names.filter { $0.hasSuffix(".pcap") || $0.hasSuffix(".pcapng") }.sorted().map { "\(root)/\($0)" }
-            .filter { path in
-                let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
-                return (size ?? 0) <= 2 << 20
-            }
+        return names.filter { $0.hasSuffix(".pcap") || $0.hasSuffix(".pcapng") }.sorted().map {
+            "\(root)/\($0)"
+        }
+        .filter { path in
+            let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+            return (size ?? 0) <= 2 << 20
+        }
     }
 }

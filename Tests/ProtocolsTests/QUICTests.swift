@@ -18,10 +18,12 @@ struct KeyCase: Sendable, CustomTestStringConvertible {
 
 @Test(arguments: [
     KeyCase(
-        version: 1, direction: .toServer, key: "1f369613dd76d5467730efcbe3b1a22d", iv: "fa044b2f42a3fd3b46fb255c",
+        version: 1, direction: .toServer, key: "1f369613dd76d5467730efcbe3b1a22d",
+        iv: "fa044b2f42a3fd3b46fb255c",
         headerKey: "9f50449e04a0e810283a1e9933adedd2"),
     KeyCase(
-        version: 1, direction: .toClient, key: "cf3a5331653c364c88f0f379b6067e37", iv: "0ac1493ca1905853b0bba03e",
+        version: 1, direction: .toClient, key: "cf3a5331653c364c88f0f379b6067e37",
+        iv: "0ac1493ca1905853b0bba03e",
         headerKey: "c206b8d9b9f0f37644430b490eeaa314"),
     KeyCase(
         version: 0x6b33_43cf, direction: .toServer, key: "8b1a0bc121284290a29e0971b5cd045d",
@@ -61,7 +63,9 @@ func `a client's hello is read in each version`(version: UInt32) throws {
 }
 
 @Test func `frames in any order are one hello`() {
-    let parts = [0..<10, 10..<60, 60..<hello.count].map { QUICBuilder.crypto($0.lowerBound, Array(hello[$0])) }
+    let parts = [0..<10, 10..<60, 60..<hello.count].map {
+        QUICBuilder.crypto($0.lowerBound, Array(hello[$0]))
+    }
     let frames = [1] + parts[2] + [0, 0] + parts[0] + [2, 0x40, 9, 0, 0, 3] + parts[1] + parts[0]
     #expect(read(QUICBuilder().packet(frames)).quic.first?.serverName?.text == "www.example.org")
 }
@@ -132,7 +136,8 @@ func `a client's hello is read in each version`(version: UInt32) throws {
         Array((name.utf8 + [0, 0, 0, 0]).prefix(4)) + [end, 0, 0, 0]
     }
     let chlo = [UInt8]("CHLO") + [2, 0, 0, 0] + tag("SNI", 5) + tag("UAID", 8) + [UInt8]("a.b.cxyz")
-    let packet = [0x0d] + [UInt8](repeating: 1, count: 8) + [UInt8]("Q043") + [UInt8](repeating: 3, count: 20)
+    let packet =
+        [0x0d] + [UInt8](repeating: 1, count: 8) + [UInt8]("Q043") + [UInt8](repeating: 3, count: 20)
         + chlo
     let reading = read(packet)
     let found = try #require(reading.quic.first)
@@ -144,16 +149,21 @@ func `a client's hello is read in each version`(version: UInt32) throws {
 @Test(arguments: [UInt64](1...100))
 func `changed packets are survived`(seed: UInt64) {
     var random = SeededGenerator(seed: seed)
-    var frames = [1] + QUICBuilder.crypto(random.below(3), hello) + QUICBuilder.crypto(random.below(40), hello)
-    for _ in 0..<random.below(8) { frames[random.below(frames.count)] = UInt8(truncatingIfNeeded: random.next()) }
+    var frames =
+        [1] + QUICBuilder.crypto(random.below(3), hello) + QUICBuilder.crypto(random.below(40), hello)
+    for _ in 0..<random.below(8) {
+        frames[random.below(frames.count)] = UInt8(truncatingIfNeeded: random.next())
+    }
     var packet = QUICBuilder().packet(frames)
     if random.chance(50) { packet[random.below(packet.count)] = UInt8(truncatingIfNeeded: random.next()) }
     _ = read(packet, Array(packet.prefix(random.below(packet.count)))).text
 }
 
-@Test(arguments: [
-    (1, "1"), (0x6b33_43cf, "2"), (0xff00_001d, "draft-29"), (0x5130_3530, "Q050"), (0xface_b002, "0xfaceb002"),
-] as [(UInt32, String)])
+@Test(
+    arguments: [
+        (1, "1"), (0x6b33_43cf, "2"), (0xff00_001d, "draft-29"), (0x5130_3530, "Q050"),
+        (0xface_b002, "0xfaceb002"),
+    ] as [(UInt32, String)])
 func `versions have names`(number: UInt32, name: String) {
     #expect(QUICVersion(rawValue: number).name == name)
 }

@@ -7,7 +7,8 @@ import Testing
 @testable import Protocols
 
 @Test(arguments: [
-    "\u{0}\u{1}\u{2}\u{3}nothing that is known", "220 mail.example.org ESMTP\r\n", "OPTIONS sip:x SIP/2.0\r\n",
+    "\u{0}\u{1}\u{2}\u{3}nothing that is known", "220 mail.example.org ESMTP\r\n",
+    "OPTIONS sip:x SIP/2.0\r\n",
     "* OK IMAP4\r\n", "FROB\r\n",
 ])
 func `other protocols are left alone`(text: String) {

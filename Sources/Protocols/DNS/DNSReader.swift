@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads one DNS message (RFC 1035 section 4). In: its bytes. Out: the message, as far as it could be read, and
-// what is wrong with it. Every expansion of a pointer counts against a budget.
+// Reads one DNS message (RFC 1035 section 4). In: its bytes. Out: the message, as far as it could be read,
+// and what is wrong with it. Every expansion of a pointer counts against a budget.
 
 /// Reads one message.
 struct DNSReader {

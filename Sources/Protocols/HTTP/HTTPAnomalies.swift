@@ -4,17 +4,21 @@
 import Glibc
 
 enum HTTPAnomalies {
-    /// The name of a message, by how it starts; `unknown_error` for those without one.
-    static func name(of message: UnsafePointer<CChar>) -> StaticString {
-        for (start, name) in names {
-            let isIt = start.withUTF8Buffer { bytes in
-                bytes.baseAddress.map { memcmp($0, message, min(strlen(message), bytes.count)) == 0 } ?? false
-                    && strlen(message) >= bytes.count
-            }
-            if isIt { return name }
-        }
-        return "unknown_error"
+    /// The name of a message, by how it starts; `unknown_error` for those without one, nil for those that
+    /// only repeat that a parser has stopped.
+    static func name(of message: UnsafePointer<CChar>) -> StaticString? {
+        if stopped.contains(where: { starts(message, with: $0) }) { return nil }
+        return names.first { starts(message, with: $0.0) }?.1 ?? "unknown_error"
     }
+
+    private static func starts(_ message: UnsafePointer<CChar>, with start: StaticString) -> Bool {
+        start.withUTF8Buffer { bytes in
+            guard let first = bytes.baseAddress else { return false }
+            return strnlen(message, bytes.count) == bytes.count && memcmp(first, message, bytes.count) == 0
+        }
+    }
+
+    private static let stopped: [StaticString] = ["Inbound parser is in", "Outbound parser is in"]
 
     private static let names: [(StaticString, StaticString)] = [
         ("GZip decompressor:", "gzip_decompression_failed"),

@@ -32,8 +32,8 @@ public final class HTTPConfiguration: @unchecked Sendable {
         // LZMA costs memory by the sender's choice, and browsers do not know it.
         htp_config_set_lzma_layers(handle, 0)
         htp_config_set_compression_bomb_limit(handle, 1 << 20)
-        // The time limit goes by the wall clock: as far away as libhtp lets it, since the same bytes must give
-        // the same records on a busy machine; httpWastedDecompression bounds the work instead.
+        // The time limit goes by the wall clock: as far away as libhtp lets it, since the same bytes must
+        // give the same records on a busy machine; httpWastedDecompression bounds the work instead.
         htp_config_set_compression_time_limit(handle, 1_000_000)
     }
 

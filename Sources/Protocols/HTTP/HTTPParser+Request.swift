@@ -63,7 +63,7 @@ extension HTTPParser {
     }
 
     /// What libhtp says in flags and not in messages.
-    private func reportFlags(_ source: htp_tx_t) {
+    func reportFlags(_ source: htp_tx_t) {
         for (flag, name) in Self.flagNames where source.flags & flag != 0 { report(name, .toServer) }
         if source.request_auth_type == HTP_AUTH_UNRECOGNIZED {
             report("request_auth_unrecognized", .toServer)

@@ -23,15 +23,18 @@ extension HTTPParser {
         guard let handle else { return HTP_ERROR }
         let transaction = transaction(handle)
         let source = handle.pointee
-        // Behind a 100 (Continue) the real status line follows.
         var response = HTTPResponse()
-        response.line = bytes(source.response_line)
+        // Where a response's first bytes came with the end of the one before, libhtp 0.5.42 has them twice:
+        // the line, its end, and a part of the line again.
+        response.line = Array(bytes(source.response_line).prefix { $0 != 0x0d && $0 != 0x0a })
         response.protocolName = bytes(source.response_protocol)
         response.statusText = bytes(source.response_status)
         response.status = UInt16(exactly: source.response_status_number).flatMap {
             (100...999).contains($0) ? $0 : nil
         }
         response.message = bytes(source.response_message)
+        // Behind a 100 (Continue) libhtp goes on with the same header block: `responseHeaders` cuts it.
+        response.headers.raw = transaction.response.headers.raw
         transaction.response = response
         transaction.responseProgress = .line
         sink?(.http(transaction, .responseLine))
@@ -42,6 +45,7 @@ extension HTTPParser {
         guard let handle else { return HTP_ERROR }
         let transaction = transaction(handle)
         transaction.response.headers.fields = fields(handle.pointee.response_headers)
+        if handle.pointee.seen_100continue != 0 { transaction.response.cutInterimHeaders() }
         transaction.responseProgress = .headers
         sink?(.http(transaction, .responseHeaders))
         return HTP_OK
@@ -65,8 +69,19 @@ extension HTTPParser {
 
     /// A message of libhtp's becomes an anomaly.
     func logged(_ log: UnsafeMutablePointer<htp_log_t>) -> CInt {
-        guard let message = log.pointee.msg else { return HTP_OK }
-        report(HTTPAnomalies.name(of: message), current)
+        guard let message = log.pointee.msg, let name = HTTPAnomalies.name(of: message) else { return HTP_OK }
+        report(name, current)
         return HTP_OK
+    }
+}
+
+extension HTTPResponse {
+    /// Takes what belongs to a 100 (Continue), and the status line behind it, out of the header block.
+    fileprivate mutating func cutInterimHeaders() {
+        guard !line.isEmpty, headers.raw.count >= line.count else { return }
+        let starts = (0...(headers.raw.count &- line.count)).reversed()
+        guard let start = starts.first(where: { headers.raw[$0...].starts(with: line) }) else { return }
+        let rest = headers.raw[(start &+ line.count)...].drop { $0 != 0x0a }
+        headers.raw = Array(rest.dropFirst())
     }
 }

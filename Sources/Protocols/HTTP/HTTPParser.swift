@@ -136,6 +136,9 @@ public final class HTTPParser {
         switch state {
         case HTP_STREAM_ERROR, HTP_STREAM_STOP:
             hasEnded[direction] = true
+            if direction == .toServer, let connection, let handle = htp_connp_get_in_tx(connection) {
+                reportFlags(handle.pointee)
+            }
             report("parser_stopped", direction)
             return false
         case HTP_STREAM_TUNNEL:
@@ -211,16 +214,22 @@ extension HTTPParser {
 
     func transactionComplete(_ handle: LibraryTransaction?) -> CInt {
         guard let handle else { return HTP_ERROR }
+        // libhtp says so once for each side.
         open.removeAll { $0.handle == handle }
-        done.append(handle)
+        if !done.contains(handle) { done.append(handle) }
         return HTP_OK
     }
 
     /// Frees what libhtp keeps until it is told.
     private func tidy() {
-        for handle in done { htp_tx_destroy(handle) }
-        done.removeAll(keepingCapacity: true)
-        guard let connection, let messages = htp_connp_get_connection(connection) else { return }
+        guard let connection else { return }
+        if !done.isEmpty {
+            // One that libhtp still points at, as behind a refused CONNECT, stays until it points elsewhere.
+            let used = [htp_connp_get_in_tx(connection), htp_connp_get_out_tx(connection)]
+            for handle in done where !used.contains(handle) { htp_tx_destroy(handle) }
+            done.removeAll { !used.contains($0) }
+        }
+        guard let messages = htp_connp_get_connection(connection) else { return }
         while htp_shim_message_count(messages) > 0 { htp_shim_free_last_message(messages) }
     }
 

@@ -3,8 +3,8 @@
 import NetworkTypes
 
 extension HTTPParser {
-    /// A request begins with a known method and a blank, or has a line that ends in a version; a response with
-    /// its version.
+    /// A request begins with a known method and a blank, or has a line that ends in a version; a response
+    /// with its version.
     public static func probe(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) -> ProtocolMatch {
         // libhtp passes over empty lines and blanks before a message.
         let skipped = bytes.prefix(16).prefix { $0 == 0x0d || $0 == 0x0a || $0 == 0x20 || $0 == 0x09 }

@@ -41,4 +41,9 @@ public struct QUICHello: Sendable {
     public internal(set) var userAgent: [UInt8]?
     /// The server's name: the TLS extension's, or Google's CHLO's SNI.
     public internal(set) var serverName: [UInt8]?
+
+    package init(version: QUICVersion, direction: FlowDirection) {
+        self.version = version
+        self.direction = direction
+    }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Protection of Initial packets (RFC 9001 section 5, RFC 9369): keys that both sides and every onlooker derive
-// from the client's first connection id. In: version, id, packet. Out: the packet's frames.
+// Protection of Initial packets (RFC 9001 section 5, RFC 9369): keys that both sides and every onlooker
+// derive from the client's first connection id. In: version, id, packet. Out: the packet's frames.
 import CGcrypt
 import NetworkTypes
 
@@ -92,7 +92,8 @@ struct QUICKeys {
         switch version.rawValue {
         case 1, 0xff00_0021...0xff00_0022: salt1
         case 0x6b33_43cf: salt2
-        case 0xff00_0017...0xff00_001c, 0xface_b001...0xface_b002: draft23
+        case 0xff00_0015...0xff00_0016, 0xface_b001: draft22
+        case 0xff00_0017...0xff00_001c, 0xface_b002: draft23
         case 0xff00_001d...0xff00_0020: draft29
         case 0x5130_3530: google50
         case 0x5430_3531: google51
@@ -107,6 +108,10 @@ struct QUICKeys {
     private static let salt2: [UInt8] = [
         0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9,
         0xbd, 0x2e, 0xd9,
+    ]
+    private static let draft22: [UInt8] = [
+        0x7f, 0xbc, 0xdb, 0x0e, 0x7c, 0x66, 0xbb, 0xe9, 0x19, 0x3a, 0x96, 0xcd, 0x21, 0x51, 0x9e, 0xbd, 0x7a,
+        0x02, 0x64, 0x4a,
     ]
     private static let draft23: [UInt8] = [
         0xc3, 0xee, 0xf7, 0x12, 0xc7, 0x2e, 0xbb, 0x5a, 0x11, 0xa7, 0xd2, 0x43, 0x2b, 0xb4, 0x63, 0x65, 0xbe,
@@ -130,4 +135,6 @@ extension QUICVersion {
     var isVersion2: Bool { rawValue == 0x6b33_43cf }
     /// Google's versions, `Q0` in front: their hello is no TLS.
     var isGoogle: Bool { rawValue >> 16 == 0x5130 }
+    /// The number of the CRYPTO frame: Google's last versions before the standard had their own.
+    var cryptoFrame: Int { rawValue >> 16 == 0x5130 || rawValue >> 16 == 0x5430 ? 8 : 6 }
 }

@@ -105,16 +105,18 @@ struct QUICCryptoStream {
 
 /// Steps through an Initial packet's frames.
 struct QUICFrames {
-    /// Gives the CRYPTO frames to `take`; false where a frame cannot be in such a packet.
+    /// Gives the CRYPTO frames, whose type is `number`, to `take`; false where a frame cannot be in such a
+    /// packet.
     static func crypto(
-        _ frames: UnsafeRawBufferPointer, _ take: (_ piece: UnsafeRawBufferPointer, _ offset: Int) -> Void
+        _ number: Int, _ frames: UnsafeRawBufferPointer,
+        _ take: (_ piece: UnsafeRawBufferPointer, _ offset: Int) -> Void
     ) -> Bool {
         var reader = ByteReader(frames)
         while let type = reader.variable() {
             switch type {
             case 0, 1: continue
             case 2, 3: guard skipAcknowledgement(&reader, counted: type == 3) else { return false }
-            case 6:
+            case number:
                 guard let offset = reader.variable(), let count = reader.variable(),
                     let piece = reader.take(count)
                 else { return false }

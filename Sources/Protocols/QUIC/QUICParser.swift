@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One QUIC connection's Initial packets. In: both directions' datagrams, in any order. Out: a record with each
-// side's hello, as soon as its bytes are whole.
+// One QUIC connection's Initial packets. In: both directions' datagrams, in any order. Out: a record with
+// each side's hello, as soon as its bytes are whole.
 import NetworkTypes
 
 /// One QUIC connection, as far as onlookers can read it.
@@ -8,7 +8,8 @@ public final class QUICParser {
     private let limits: ProtocolLimits
     private var reporter: AnomalyReporter
     private var sides = [Side(), Side()]
-    /// The id and version that keys come from: those of the client's first packet, or of the one behind a retry.
+    /// The id and version that keys come from: those of the client's first packet, or of the one behind a
+    /// retry.
     private var origin: (version: QUICVersion, id: [UInt8])?
 
     private struct Side {
@@ -57,16 +58,27 @@ public final class QUICParser {
             if direction == .toServer { report("decrypt_failed", direction, sink) }
             return
         }
+        var hello = QUICHello(version: packet.version, direction: direction)
+        hello.destinationID = packet.destinationID
+        hello.sourceID = packet.sourceID
+        take(frames, hello, sink)
+    }
+
+    /// A decrypted packet's frames; `hello` has the packet's version, direction and ids.
+    package func take(_ frames: [UInt8], _ hello: QUICHello, _ sink: (ProtocolRecord) -> Void) {
+        let direction = hello.direction
         let limit = limits.quicCrypto
         let isRead = frames.withUnsafeBytes { frames in
-            QUICFrames.crypto(frames) { sides[direction].stream.add($0, at: $1, limit: limit) }
+            QUICFrames.crypto(hello.version.cryptoFrame, frames) {
+                sides[direction].stream.add($0, at: $1, limit: limit)
+            }
         }
         if !isRead { report("invalid_frame", direction, sink) }
         if sides[direction].stream.isOverLimit {
             sides[direction].isDone = true
             return report("crypto_over_limit", direction, sink)
         }
-        handOn(packet, direction, sink)
+        handOn(hello, sink)
     }
 
     /// Opens a packet with the connection's keys, or, for a client behind a retry, with those of its own id.
@@ -84,13 +96,12 @@ public final class QUICParser {
         return frames
     }
 
-    private func handOn(_ packet: QUICPacket, _ direction: FlowDirection, _ sink: RecordSink) {
-        var hello = QUICHello(version: packet.version, direction: direction)
-        hello.destinationID = packet.destinationID
-        hello.sourceID = packet.sourceID
+    private func handOn(_ known: QUICHello, _ sink: RecordSink) {
+        var hello = known
+        let direction = known.direction
         let stream = sides[direction].stream.prefix
         let isRead = stream.withUnsafeBytes { stream -> Bool? in
-            if packet.version.isGoogle { return hello.readGoogle(stream) }
+            if known.version.isGoogle { return hello.readGoogle(stream) }
             var reader = ByteReader(stream)
             guard let type = reader.u8(), let length = reader.u24() else { return nil }
             guard type == (direction == .toServer ? 1 : 2) else { return false }

@@ -16,7 +16,7 @@ extension QUICParser {
         switch number {
         // Version negotiation: a server's answer, which lists versions.
         case 0: return direction == .toClient && reader.left >= 4 && reader.left % 4 == 0 ? .match : .no
-        case 1, 0x6b33_43cf, 0xff00_0017...0xff00_0022, 0xface_b001...0xface_b002, 0x5430_3530...0x5430_3531:
+        case 1, 0x6b33_43cf, 0xff00_0015...0xff00_0022, 0xface_b001...0xface_b002, 0x5430_3530...0x5430_3531:
             return datagram[0] & 0x40 != 0 ? .match : .no
         default: return .no
         }

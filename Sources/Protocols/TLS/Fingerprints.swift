@@ -49,7 +49,8 @@ extension TLSClientHello {
         }
     }
 
-    /// The first protocol's first and last character; of the hexadecimal form where one is no letter or digit.
+    /// The first protocol's first and last character; of the hexadecimal form where one is no letter or
+    /// digit.
     private var ja4Protocol: [UInt8] {
         guard let name = applicationProtocols.first, let first = name.first, let last = name.last else {
             return [0x30, 0x30]

@@ -19,7 +19,8 @@ extension TLSParser {
 
     private func readClientHello(_ hello: TLSClientHello?, _ sink: RecordSink) -> Bool {
         guard let hello else { return false }
-        // The second one answers a retry request and says little new; the first one is what fingerprints mean.
+        // The second one answers a retry request and says little new; the first one is what fingerprints
+        // mean.
         guard session.clientHello == nil else { return true }
         session.clientHello = hello
         sink(.tls(session, .clientHello))

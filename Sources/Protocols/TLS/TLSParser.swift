@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One TLS connection's records (RFC 8446 section 5). In: both directions' bytes in order. Out: records at each
-// step of the handshake, until everything is encrypted. TLSParser+Handshake reads the messages.
+// One TLS connection's records (RFC 8446 section 5). In: both directions' bytes in order. Out: records at
+// each step of the handshake, until everything is encrypted. TLSParser+Handshake reads the messages.
 import NetworkTypes
 
 /// One TLS connection.

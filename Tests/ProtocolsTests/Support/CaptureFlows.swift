@@ -60,7 +60,8 @@ private struct Segment {
         isTCP = number == 6
         guard isTCP else {
             guard let length = body.u16(), body.u16() != nil else { return nil }
-            payload = [UInt8](body.take(min(max(0, Int(length) - 8), body.left)) ?? .init(start: nil, count: 0))
+            payload = [UInt8](
+                body.take(min(max(0, Int(length) - 8), body.left)) ?? .init(start: nil, count: 0))
             return
         }
         guard let number = body.u32(), body.u32() != nil, let words = body.u8(), let bits = body.u8() else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A flow as pieces in the order of arrival, and what the parsers make of it. In: text or bytes, whole or split.
-// Out: a line of text for each record, so that two readings can be compared.
+// A flow as pieces in the order of arrival, and what the parsers make of it. In: text or bytes, whole or
+// split. Out: a line of text for each record, so that two readings can be compared.
 import NetworkTypes
 import TestSupport
 
@@ -102,7 +102,9 @@ final class Reading {
         case .http(let transaction, let stage):
             if !transactions.contains(where: { $0 === transaction }) { transactions.append(transaction) }
             // How bodies fall into pieces depends on how the bytes come.
-            if stage != .requestBody, stage != .responseBody { stages.append("\(transaction.index) \(stage)") }
+            if stage != .requestBody, stage != .responseBody {
+                stages.append("\(transaction.index) \(stage)")
+            }
         case .tls(let session, let stage):
             tls = session
             stages.append("tls \(stage)")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What others read in captures, beside the captures. In: the files of arkime, FoxIO's JA4 tools, nDPI and Zeek.
-// Out: facts of one form, to be looked for among what the parsers here read.
+// What others read in captures, beside the captures. In: the files of arkime, FoxIO's JA4 tools, nDPI and
+// Zeek. Out: facts of one form, to be looked for among what the parsers here read.
 import Foundation
 import TestSupport
 
@@ -59,7 +59,9 @@ enum KnownAnswers {
     /// nDPI's flow lines: `[Hostname/SNI: x]`, `[JA3C: x]`, `[JA4: x]`, for TLS and QUIC.
     static func nDPI(_ file: (capture: String, path: String)) throws -> [Fact] {
         try lines(file.path).flatMap { line -> [Fact] in
-            guard line.contains("[JA4: ") || line.contains("[JA3C: "), !line.contains("DTLS") else { return [] }
+            guard line.contains("[JA4: ") || line.contains("[JA3C: "), !line.contains("DTLS") else {
+                return []
+            }
             let marks = [("[Hostname/SNI: ", "sni"), ("[JA3C: ", "ja3"), ("[JA4: ", "ja4")]
             return marks.compactMap { mark, kind in
                 guard let start = line.range(of: mark)?.upperBound else { return nil }
@@ -94,7 +96,9 @@ enum KnownAnswers {
         texts += list("ssh", "hassh").map { "hassh \($0)" }
         texts += list("ssh", "hasshServer").map { "hassh \($0)" }
         for query in body["dns"] as? [[String: Any]] ?? [] {
-            if let name = query["queryHost"] as? String { texts.append("query \(name.lowercased())") }
+            if let name = query["queryHost"] as? String {
+                texts.append("query \(name == "<root>" ? "" : name.lowercased())")
+            }
             for answer in query["answers"] as? [[String: Any]] ?? [] {
                 if let address = answer["ip"] as? String { texts.append("answer \(address)") }
                 if let name = answer["mx"] as? String { texts.append("answer \(name)") }

@@ -27,10 +27,13 @@ struct QUICBuilder {
         let number: [UInt8] = [0, 0, 0, number]
         let kind: UInt8 = version.isVersion2 ? 0xd3 : 0xc3
         let words = [version.rawValue >> 16, version.rawValue & 0xffff]
-        let start = [kind] + words.flatMap { TLSBuilder.u16(Int($0)) } + TLSBuilder.block8(destinationID)
+        let start =
+            [kind] + words.flatMap { TLSBuilder.u16(Int($0)) } + TLSBuilder.block8(destinationID)
             + TLSBuilder.block8(sourceID) + [0]
         let header = start + Self.variable(4 + body.count + 16) + number
-        guard let keys = QUICKeys(version, destinationID: keyID ?? destinationID, direction) else { return [] }
+        guard let keys = QUICKeys(version, destinationID: keyID ?? destinationID, direction) else {
+            return []
+        }
         var nonce = keys.iv
         nonce[11] ^= number[3]
         let sealed = seal(keys, nonce, header: header, body: body)

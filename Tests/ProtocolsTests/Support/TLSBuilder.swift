@@ -71,7 +71,8 @@ enum TLSBuilder {
         let algorithm = der(0x30, der(0x06, [0x2a, 0x03]))
         let signed = der(
             0x30, der(0xa0, der(0x02, [2])), der(0x02, [0x00, 0xab, 0x01]), algorithm, name("issuer"),
-            der(0x30, der(0x17, Array("700101000000Z".utf8)), notAfter), name("subject"), der(0x30, algorithm),
+            der(0x30, der(0x17, Array("700101000000Z".utf8)), notAfter), name("subject"),
+            der(0x30, algorithm),
             extensions)
         return der(0x30, signed, algorithm, der(0x03, [0]))
     }
