@@ -57,9 +57,9 @@ public enum Anomaly: UInt8, CaseIterable, Sendable {
     case tcpOptionInvalidLength
     case tcpOptionDuplicate
     case tcpWrongChecksum  // ours
-    case udpTooSmall
-    case udpLengthTooSmall
-    case udpLengthInvalid  // longer than the packet
+    case udpTooSmall  // longer, it says, than the packet
+    case udpHeaderTooSmall  // fewer than 8 bytes
+    case udpLengthInvalid  // fewer than 8 bytes, it says
     case udpWrongChecksum  // ours
     case sctpTooSmall
     // Of TCP connections.

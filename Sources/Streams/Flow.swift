@@ -20,7 +20,7 @@ public struct PerDirection<Value> {
     }
 
     public subscript(direction: Direction) -> Value {
-        get { direction == .toServer ? toServer : toClient }
+        _read { if direction == .toServer { yield toServer } else { yield toClient } }
         _modify { if direction == .toServer { yield &toServer } else { yield &toClient } }
     }
 }
@@ -35,6 +35,12 @@ public struct FlowCounts: Equatable, Sendable {
     public internal(set) var bytes: UInt64 = 0
     /// All TCP flags that packets of this direction had, refused ones too.
     public internal(set) var tcpFlags = TCPFlags()
+
+    mutating func add(_ packet: DecodedPacket) {
+        packets &+= 1
+        bytes &+= UInt64(truncatingIfNeeded: max(0, packet.frameLength))
+        tcpFlags.formUnion(packet.tcpFlags)
+    }
 }
 
 /// How far a flow got: Suricata's `flow.state`.

@@ -25,8 +25,9 @@ extension StreamTracker {
 
     /// The flow of a slot that has one.
     func flow(_ slot: FlowTable.Slot) -> FlowOf? {
+        guard let record = table[slot] else { return nil }
         // All flows of the table were made by `open`: of no other class.
-        table[slot].map { unsafeDowncast($0, to: FlowOf.self) }
+        return unsafeDowncast(record, to: FlowOf.self)
     }
 
     /// Begins a flow, for which the one that is missed least goes where there is no room.
@@ -59,9 +60,7 @@ extension StreamTracker {
     /// Counts a packet for its flow, and tells that it came.
     func count(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf) {
         flow.lastTime = packet.time
-        flow.counts[direction].packets &+= 1
-        flow.counts[direction].bytes &+= UInt64(truncatingIfNeeded: max(0, packet.frameLength))
-        flow.counts[direction].tcpFlags.formUnion(packet.tcpFlags)
+        flow.counts[direction].add(packet)
         consumer.arrived(packet, direction, of: flow)
         for anomaly in packet.anomalies { consumer.anomaly(anomaly, of: flow, packet) }
     }
@@ -76,8 +75,8 @@ extension StreamTracker {
         consumer.finished(packet, direction, as: .none, of: flow)
     }
 
-    /// Who opened the flow of which this is the first packet: SYN+ACK is an answer, and of a connection in its
-    /// middle the end whose port alone is below 1024 is the server.
+    /// Who opened the flow of which this is the first packet: SYN+ACK is an answer, and of a connection in
+    /// its middle the end whose port alone is below 1024 is the server.
     private static func firstDirection(_ packet: DecodedPacket) -> Direction {
         guard packet.proto == .tcp else { return .toServer }
         if packet.tcpFlags.contains(.syn) { return packet.tcpFlags.contains(.ack) ? .toClient : .toServer }

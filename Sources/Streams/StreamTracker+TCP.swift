@@ -80,23 +80,22 @@ extension StreamTracker {
             if hasPayload { counters.segmentsRefused &+= 1 }
             return hasPayload ? .refused : .none
         }
-        let use = hasPayload ? put(packet, direction, judgement, flow) : .none
+        let half = session.halves[direction]
+        let use = hasPayload ? put(packet, direction, half, at: judgement.offset, flow) : .none
         tell(session, direction, flow, isClosing: false)
         tell(session, direction.reversed, flow, isClosing: false)
         return use
     }
 
     private func put(
-        _ packet: DecodedPacket, _ direction: Direction, _ judgement: SegmentJudgement, _ flow: FlowOf
+        _ packet: DecodedPacket, _ direction: Direction, _ half: HalfStream, at offset: Int64, _ flow: FlowOf
     ) -> SegmentUse {
-        guard let session = flow.session else { return .none }
         let payload = packet.payload
         guard !flow.ignored[direction] else {
-            session.halves[direction].skip(to: judgement.offset + Int64(payload.count), limits.memory)
+            half.skip(to: offset + Int64(payload.count), limits.memory)
             return .none
         }
-        let acceptance = session.halves[direction].accept(
-            payload, lost: packet.missingPayload, at: judgement.offset, limits)
+        let acceptance = half.accept(payload, lost: packet.missingPayload, at: offset, limits)
         if !acceptance.direct.isEmpty {
             counters.streamBytes &+= UInt64(acceptance.direct.count)
             consumer.data(
@@ -119,8 +118,9 @@ extension StreamTracker {
 
     /// Tells what a direction's stream has to tell.
     func tell(_ session: TCPSession, _ direction: Direction, _ flow: FlowOf, isClosing: Bool) {
-        guard !flow.ignored[direction] else { return session.halves[direction].discard(limits.memory) }
-        while let step = session.halves[direction].nextStep(limits, isClosing: isClosing) {
+        let half = session.halves[direction]
+        guard !flow.ignored[direction] else { return half.discard(limits.memory) }
+        while let step = half.nextStep(limits, isClosing: isClosing) {
             switch step {
             case .data(let bytes, let offset):
                 counters.streamBytes &+= UInt64(bytes.count)

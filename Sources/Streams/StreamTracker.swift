@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets -> flows -> streams: the step itself. In: IP packets in the order they came. Out: calls to a consumer.
-// One thread at a time; the same packets give the same calls.
+// Packets -> flows -> streams: the step itself. In: IP packets in the order they came. Out: calls to a
+// consumer. One thread at a time; the same packets give the same calls.
 import NetworkTypes
 
 /// Follows packets, flows and streams, and tells a consumer of them.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packets -> flows -> streams: numbers and sums in network order from packet bytes. Callers have checked that
 // the bytes are there.
+import Glibc
 
 extension UnsafeRawBufferPointer {
     /// The 16 bits at `offset`, which the caller has checked to be inside.
@@ -40,6 +41,16 @@ extension UnsafeRawBufferPointer {
         // An odd last byte stands in the upper half of its word on the wire.
         if index < count { sum &+= UInt64(UInt16(bigEndian: UInt16(self[index]) << 8)) }
         return foldedOnesSum(sum)
+    }
+}
+
+extension Slice<UnsafeRawBufferPointer> {
+    /// Whether as many bytes have other values.
+    func differs(from other: Self) -> Bool {
+        guard count == other.count else { return true }
+        let (mine, theirs) = (UnsafeRawBufferPointer(rebasing: self), UnsafeRawBufferPointer(rebasing: other))
+        guard let start = mine.baseAddress, let otherStart = theirs.baseAddress else { return false }
+        return memcmp(start, otherStart, mine.count) != 0
     }
 }
 

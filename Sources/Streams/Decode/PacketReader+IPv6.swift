@@ -52,6 +52,12 @@ extension PacketReader {
             // Behind another than the first fragment stands no header.
             if packet.fragment.isFragment { return true }
         }
+        // As Suricata names it where there is less than the start of a header behind the chain.
+        let left = packet.bytes.count - place.offset
+        if count > 0, left < 2, packet.proto.fixedHeaderLength > 0 {
+            note(.ipv6ExtensionTruncated)
+            return false
+        }
         if place.next == 59, place.offset < packet.bytes.count { note(.ipv6DataAfterNone) }
         return true
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets -> flows: the headers of TCP, UDP, SCTP, ICMP and ICMPv6, their lengths and checksums. Fragments are
-// read no further than IP: their datagram is, once it is whole.
+// Packets -> flows: the headers of TCP, UDP, SCTP, ICMP and ICMPv6, their lengths and checksums. Fragments
+// are read no further than IP: their datagram is, once it is whole.
 import NetworkTypes
 
 extension PacketReader {
@@ -72,12 +72,12 @@ extension PacketReader {
     }
 
     private mutating func readUDP(_ left: Int) {
-        guard left >= 8 else { return note(.udpTooSmall) }
+        guard left >= 8 else { return note(.udpHeaderTooSmall) }
         let (bytes, start) = (packet.bytes, packet.l4Start)
         var length = Int(bytes.big16(start + 4))
         if length == 0, packet.isSentByHost { length = left }
-        guard length >= 8 else { return note(.udpLengthTooSmall) }
-        guard length <= left + packet.missingPayload else { return note(.udpLengthInvalid) }
+        guard length >= 8 else { return note(.udpLengthInvalid) }
+        guard length <= left + packet.missingPayload else { return note(.udpTooSmall) }
         readPorts(headerLength: 8)
         packet.payloadEnd = min(packet.bytes.count, start + length)
         // No checksum was made (RFC 768); under IPv6 it has to be (RFC 8200 8.1).

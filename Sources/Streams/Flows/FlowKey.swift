@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets -> flows: which packets are of one flow. In: a decoded packet. Out: a key that both directions share.
+// Packets -> flows: which packets are of one flow. In: a decoded packet. Out: a key that both directions
+// share.
 import NetworkTypes
 
 /// Both ends of a flow, the lower one first, so that direction does not matter.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets -> datagrams: all datagrams that wait for fragments, bounded in number, bytes and time. In: fragments.
-// Out: datagrams as packets. Of overlapping bytes under IPv4 the first stay; under IPv6 the datagram goes
-// (RFC 5722).
+// Packets -> datagrams: all datagrams that wait for fragments, bounded in number, bytes and time. In:
+// fragments. Out: datagrams as packets. Of overlapping bytes under IPv4 the first stay; under IPv6 the
+// datagram goes (RFC 5722).
 import NetworkTypes
 
 /// The datagrams that wait.
@@ -23,6 +23,8 @@ struct Defragmenter {
 
     var count: Int { trains.count }
     var byteCount: Int { memory.used }
+    /// Places in the order of age, those of datagrams that are gone too.
+    var orderCount: Int { order.count }
 
     /// Takes a fragment.
     /// - Returns: whether `datagram` is a whole one now.
@@ -87,8 +89,8 @@ struct Defragmenter {
         return true
     }
 
-    /// A first fragment must hold the L4 header, so that filters can judge it; TCP's flags stand in bytes that
-    /// a second one of offset 8 would bring.
+    /// A first fragment must hold the L4 header, so that filters can judge it; TCP's flags stand in bytes
+    /// that a second one of offset 8 would bring.
     private func noteTiny(_ fragment: DecodedPacket, _ anomalies: inout AnomalySet) {
         let isFirst = fragment.fragment.offset == 0
         let isTiny = isFirst && fragment.payload.count < fragment.proto.fixedHeaderLength
@@ -109,7 +111,14 @@ struct Defragmenter {
         let train = FragmentTrain(key, time: time, serial: serial)
         trains[key] = train
         order.append((key, serial))
+        if order.count > 4 * max(256, options.maximumDatagrams) { forgetGone() }
         return train
+    }
+
+    /// Datagrams that were completed behind one that still waits.
+    private mutating func forgetGone() {
+        order = order[oldest...].filter { trains[$0.key]?.serial == $0.serial }
+        oldest = 0
     }
 
     /// The oldest others give way.

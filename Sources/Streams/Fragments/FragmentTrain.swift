@@ -46,8 +46,9 @@ final class FragmentTrain {
     /// The first fragment's headers before the fragmented part, as an unfragmented packet has them.
     private var header: [UInt8] = []
 
-    /// As long as what the largest datagram can be cut into.
+    /// The largest datagram, and the most fragments that it can be cut into: more overlap, without end.
     static let maximumLength = 65_535
+    static let maximumFragments = 8192
 
     init(_ key: FragmentKey, time: Int64, serial: UInt64) {
         self.key = key
@@ -62,6 +63,11 @@ final class FragmentTrain {
         let payload = wholePayload(fragment)
         let start = fragment.fragment.offset
         let stop = start + payload.count
+        let isRepeated = !ranges.insert(UInt32(start) << 16 | UInt32(payload.count)).inserted
+        guard ranges.count <= Self.maximumFragments else { return .refused }
+        if !key.isV4, !isRepeated, queue.overlaps(Int64(start)..<Int64(stop)) {
+            return discard(.ipv6FragmentOverlap, &anomalies)
+        }
         if let end, stop > end || !fragment.fragment.hasMore && stop != end {
             return discard(endsDiffer, &anomalies)
         }
@@ -69,12 +75,12 @@ final class FragmentTrain {
             guard stop >= highest else { return discard(endsDiffer, &anomalies) }
             end = stop
         }
-        let isRepeated = !ranges.insert(UInt32(start) << 16 | UInt32(payload.count)).inserted
         let insertion = queue.insert(payload, at: Int64(start), memory)
         guard !insertion.isRefused else { return .refused }
         if start == 0, header.isEmpty { header = Self.header(of: fragment) }
         let isOverlapping = insertion.stored < payload.count && (!isRepeated || insertion.differs)
         if isOverlapping {
+            // Under IPv6 it is one that was repeated with other bytes.
             guard key.isV4 else { return discard(.ipv6FragmentOverlap, &anomalies) }
             noteOverlap(insertion, stop, &anomalies)
         }

@@ -3,7 +3,7 @@
 // offsets, and its acknowledgements. Out: bytes that may be given at once, and steps that follow from them.
 
 /// The stream of one sender. Offsets count from the byte behind its SYN.
-struct HalfStream {
+final class HalfStream {
     /// The sequence number of offset 0; of no meaning before `isSynced`.
     private(set) var base: UInt32 = 0
     private(set) var isSynced = false
@@ -38,14 +38,14 @@ struct HalfStream {
     }
 
     /// Starts, or starts again: offset 0 has this sequence number.
-    mutating func sync(_ sequence: UInt32, _ memory: StreamMemory) {
+    func sync(_ sequence: UInt32, _ memory: StreamMemory) {
         queue.removeAll(memory)
         base = sequence
         isSynced = true
     }
 
     /// Takes note of an acknowledgement and of the room behind it.
-    mutating func acknowledge(_ offset: Int64, window: Int64, _ memory: StreamMemory) {
+    func acknowledge(_ offset: Int64, window: Int64, _ memory: StreamMemory) {
         acked = max(acked, offset)
         edge = max(edge ?? Int64.min, offset + window)
         largestWindow = max(largestWindow, window)
@@ -53,14 +53,33 @@ struct HalfStream {
         history.acknowledge(acked, memory)
     }
 
+    /// Whether an acknowledgement can be right (RFC 5961 5.2): not beyond what the receiver offered room for,
+    /// one more for a FIN, nor older than the largest window. That a byte was not seen does not count:
+    /// samples get lost.
+    func mayAcknowledge(_ sequence: UInt32) -> Bool {
+        guard isSynced else { return true }
+        let offset = offset(of: sequence)
+        guard let edge else { return abs(offset - next) <= Self.blindWindow }
+        return offset <= max(edge + 1, seen) && offset >= acked - largestWindow
+    }
+
+    /// Whether a reset has the number that the receiver expects: behind what came in order, what it
+    /// acknowledged, or the FIN. Where samples were lost the first two differ.
+    func mayReset(_ sequence: UInt32) -> Bool {
+        guard isSynced else { return true }
+        let offset = offset(of: sequence)
+        if let fin, offset == fin || offset == fin + 1 { return true }
+        return offset == next || edge != nil && offset == acked
+    }
+
     /// A FIN behind the byte before `offset`. Until one is acknowledged the last one counts.
-    mutating func finish(at offset: Int64) {
+    func finish(at offset: Int64) {
         fin = offset
         seen = max(seen, offset + 1)
     }
 
     /// Moves on without giving anything.
-    mutating func skip(to offset: Int64, _ memory: StreamMemory) {
+    func skip(to offset: Int64, _ memory: StreamMemory) {
         discard(memory)
         next = max(next, offset)
         seen = max(seen, offset)
@@ -77,7 +96,7 @@ struct HalfStream {
     }
 
     /// Takes a segment's payload, and what the capture cut off behind it.
-    mutating func accept(
+    func accept(
         _ payload: UnsafeRawBufferPointer, lost: Int, at offset: Int64, _ limits: HalfLimits
     ) -> Acceptance {
         let memory = limits.memory
@@ -95,7 +114,9 @@ struct HalfStream {
             start = until
         }
         var insertion = SegmentQueue.Insertion()
-        if start < end {
+        if isHeld, isOverfull(limits) {
+            insertion.isRefused = true
+        } else if start < end {
             let rest = UnsafeRawBufferPointer(rebasing: payload[Int(start - offset)...])
             insertion = queue.insert(rest, at: start, memory)
             acceptance.isWithoutRoom = insertion.isRefused
@@ -115,7 +136,7 @@ struct HalfStream {
     }
 
     /// Moves on behind bytes that are given now.
-    private mutating func give(_ bytes: UnsafeRawBufferPointer, _ limits: HalfLimits) -> Int {
+    private func give(_ bytes: UnsafeRawBufferPointer, _ limits: HalfLimits) -> Int {
         let uncompared = history.append(bytes, at: next, limit: limits.historyBytes, limits.memory)
         next += Int64(bytes.count)
         return uncompared
@@ -129,7 +150,7 @@ struct HalfStream {
     }
 
     /// The next thing to tell, if any; `isClosing` tells all that is left.
-    mutating func nextStep(_ limits: HalfLimits, isClosing: Bool) -> Step? {
+    func nextStep(_ limits: HalfLimits, isClosing: Bool) -> Step? {
         guard !isHeld else { return nil }
         guard let piece = queue.first else { return lastStep(isClosing: isClosing) }
         let start = next
@@ -148,7 +169,7 @@ struct HalfStream {
         return .gap(next - start, at: start)
     }
 
-    private mutating func lastStep(isClosing: Bool) -> Step? {
+    private func lastStep(isClosing: Bool) -> Step? {
         guard !hasEnded, isSynced else { return nil }
         let isOver = isFinAcked && fin == next
         guard isOver || isClosing else { return nil }
@@ -168,7 +189,7 @@ struct HalfStream {
     }
 
     /// Forgets what waits and what is kept.
-    mutating func discard(_ memory: StreamMemory) {
+    func discard(_ memory: StreamMemory) {
         queue.removeAll(memory)
         history.clear(memory)
     }

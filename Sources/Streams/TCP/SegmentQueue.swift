@@ -67,6 +67,12 @@ struct SegmentQueue {
         pieces.insert(StreamPiece(offset: offset, bytes: [], lost: end - offset), at: index)
     }
 
+    /// Whether some piece has bytes within a range that is not empty.
+    func overlaps(_ range: Range<Int64>) -> Bool {
+        let index = firstIndex(endingBehind: range.lowerBound)
+        return index < pieces.count && pieces[index].offset < range.upperBound
+    }
+
     /// Takes out the first piece.
     mutating func popFirst(_ memory: StreamMemory) -> StreamPiece? {
         guard !pieces.isEmpty else { return nil }
@@ -101,8 +107,7 @@ struct SegmentQueue {
         let start = Int(position - piece.offset)
         let count = min(part.count, piece.bytes.count - start)
         guard count > 0 else { return false }
-        return piece.bytes.withUnsafeBytes { $0[start..<start + count].elementsEqual(part[..<count]) }
-            == false
+        return piece.bytes.withUnsafeBytes { $0[start..<start + count].differs(from: part[..<count]) }
     }
 
     /// Appends to the piece before where it ends here: a stream in small segments costs no more than a copy.

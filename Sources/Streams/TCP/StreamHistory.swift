@@ -19,7 +19,7 @@ struct StreamHistory {
             clear(memory)
             start = offset
         }
-        let kept = given.suffix(limit)
+        let kept = UnsafeRawBufferPointer(rebasing: given.suffix(limit))
         let excess = bytes.count + kept.count - limit
         if excess > 0 { dropFirst(kept.count == limit ? bytes.count : max(excess, limit / 2), memory) }
         if bytes.isEmpty { start = offset + Int64(given.count - kept.count) }
@@ -38,7 +38,7 @@ struct StreamHistory {
         guard from < to else { return false }
         let mine = Int(from - start)..<Int(to - start)
         let theirs = Int(from - offset)..<Int(to - offset)
-        return bytes.withUnsafeBytes { $0[mine].elementsEqual(other[theirs]) } == false
+        return bytes.withUnsafeBytes { $0[mine].differs(from: other[theirs]) }
     }
 
     mutating func acknowledge(_ offset: Int64, _ memory: StreamMemory) {

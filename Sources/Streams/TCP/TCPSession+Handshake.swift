@@ -15,15 +15,17 @@ extension TCPSession {
             ? judgeEarlyData(packet) : judgeUnansweredReply(packet)
     }
 
-    /// The reset that says "closed port" acknowledges the SYN; the client may take its own SYN back.
+    /// The reset that says "closed port" acknowledges the SYN. One of the client's ends nothing: where the
+    /// server had it no SYN+ACK would follow, and where one does it did not.
     private func judgeRefusal(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
-        let isRight =
-            direction == .toServer
-            ? halves.toServer.offset(of: packet.tcpSequence) == 0
-            : packet.tcpFlags.contains(.ack)
-                && (request?.isAnswered(by: packet.tcpAcknowledgement) ?? false
-                    || otherRequest?.isAnswered(by: packet.tcpAcknowledgement) ?? false)
-        guard isRight else { return .refused(.resetInvalid) }
+        if direction == .toServer {
+            let isRight = halves.toServer.offset(of: packet.tcpSequence) == 0
+            return isRight ? SegmentJudgement() : .refused(.resetInvalid)
+        }
+        let isAnswer =
+            request?.isAnswered(by: packet.tcpAcknowledgement) ?? false
+            || otherRequest?.isAnswered(by: packet.tcpAcknowledgement) ?? false
+        guard packet.tcpFlags.contains(.ack), isAnswer else { return .refused(.resetInvalid) }
         isReset = true
         state = .closed
         return SegmentJudgement()
@@ -82,8 +84,8 @@ extension TCPSession {
         halves.toClient.windowShift = client == nil ? 0 : server ?? 0
     }
 
-    /// The client goes on although no answer was seen: where one direction alone is sampled, that is all there
-    /// will be; else it waits for the answer, which it has to fit.
+    /// The client goes on although no answer was seen: where one direction alone is sampled, that is all
+    /// there will be; else it waits for the answer, which it has to fit.
     private func judgeEarlyData(_ packet: DecodedPacket) -> SegmentJudgement {
         if let other = otherRequest, packet.tcpSequence == other.sequence &+ 1 {
             guard rules.isOneSided else { return .refused() }
@@ -162,7 +164,8 @@ extension TCPSession {
     /// server answers with SYN+ACK, or the connection is known to be over, has a new one begun.
     func judgeLateSYN(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         if packet.tcpFlags.contains(.ack) { return judgeLateAnswer(packet, direction) }
-        let isOver = state == .timeWait || state == .closed && (!isReset || rules.isOneSided)
+        let isRefused = isReset && !halves.toClient.isSynced
+        let isOver = state == .timeWait || state == .closed && (!isReset || isRefused || rules.isOneSided)
         if isOver {
             var judgement = SegmentJudgement()
             judgement.isReplaced = true

@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flows -> streams: segments of a connection that has begun. A segment whose numbers the receiver's stack would
-// not take moves nothing and brings nothing: decoys are made of such.
+// Flows -> streams: segments of a connection that has begun. A segment whose numbers the receiver's stack
+// would not take moves nothing and brings nothing: decoys are made of such.
 import NetworkTypes
 
 extension TCPSession {
     func judgeSegment(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         guard packet.tcpFlags.contains(.ack) else { return .refused(.withoutAck) }
-        if !halves[direction].isSynced { halves[direction].sync(packet.tcpSequence, rules.memory) }
-        guard isAcknowledgementRight(packet, direction) else { return .refused(.invalidAck) }
-        let offset = halves[direction].offset(of: packet.tcpSequence)
-        if let refusal = windowRefusal(packet, at: offset, halves[direction]) { return refusal }
+        let (half, other) = (halves[direction], halves[direction.reversed])
+        if !half.isSynced { half.sync(packet.tcpSequence, rules.memory) }
+        guard other.mayAcknowledge(packet.tcpAcknowledgement) else { return .refused(.invalidAck) }
+        let offset = half.offset(of: packet.tcpSequence)
+        if let refusal = windowRefusal(packet, at: offset, half) { return refusal }
         take(acknowledgementOf: packet, direction)
         var judgement = payload(of: packet, at: offset)
-        if isReset, !packet.payload.isEmpty { judgement.anomalies.insert(.resetSuspected) }
+        if isReset, !isResetDoubted, !packet.payload.isEmpty {
+            isResetDoubted = true
+            judgement.anomalies.insert(.resetSuspected)
+        }
         let end = offset + Int64(packet.payload.count + packet.missingPayload)
-        if let fin = halves[direction].fin, end > fin, !packet.payload.isEmpty {
+        if let fin = half.fin, end > fin, !packet.payload.isEmpty {
             judgement.anomalies.insert(.finOutOfWindow)
             // Once it was acknowledged the receiver has the FIN, and takes nothing behind it.
-            if halves[direction].isFinAcked { judgement.takesPayload = false }
+            if half.isFinAcked { judgement.takesPayload = false }
         }
         if packet.tcpFlags.contains(.fin) { takeFIN(at: end, direction, &judgement) }
-        moveOn()
+        if half.fin != nil || other.fin != nil || state == .synReceived { moveOn() }
         return judgement
     }
 
@@ -33,17 +37,6 @@ extension TCPSession {
             judgement.anomalies.insert(.urgentData)
         }
         return judgement
-    }
-
-    /// RFC 5961 5.2: not beyond what the other end may have sent, which is what this end offered room for, nor
-    /// older than the largest window offered. What was not seen may be a lost sample, so it does not count.
-    private func isAcknowledgementRight(_ packet: DecodedPacket, _ direction: Direction) -> Bool {
-        let other = halves[direction.reversed]
-        guard other.isSynced else { return true }
-        let offset = other.offset(of: packet.tcpAcknowledgement)
-        guard let edge = other.edge else { return abs(offset - other.next) <= HalfStream.blindWindow }
-        // One behind the room: a FIN takes none.
-        return offset <= max(edge + 1, other.seen) && offset >= other.acked - other.largestWindow
     }
 
     /// RFC 9293 3.10.7.4: a segment that begins behind the receiver's room is dropped. A byte right behind it
@@ -62,11 +55,11 @@ extension TCPSession {
 
     /// The acknowledgement and the window of a packet, for the stream of the other direction.
     func take(acknowledgementOf packet: DecodedPacket, _ direction: Direction) {
-        guard halves[direction.reversed].isSynced else { return }
+        let other = halves[direction.reversed]
+        guard other.isSynced else { return }
         let shift = packet.tcpFlags.contains(.syn) ? 0 : Int64(halves[direction].windowShift)
-        let offset = halves[direction.reversed].offset(of: packet.tcpAcknowledgement)
-        halves[direction.reversed].acknowledge(
-            offset, window: Int64(packet.tcpWindow) << shift, rules.memory)
+        let offset = other.offset(of: packet.tcpAcknowledgement)
+        other.acknowledge(offset, window: Int64(packet.tcpWindow) << shift, rules.memory)
     }
 
     private func takeFIN(at offset: Int64, _ direction: Direction, _ judgement: inout SegmentJudgement) {
@@ -81,18 +74,18 @@ extension TCPSession {
     /// The state by which FINs were seen and acknowledged, from the server's side as Suricata has it.
     func moveOn() {
         guard !isReset else { return }
-        let (client, server) = (halves.toServer, halves.toClient)
-        switch (client.fin != nil, server.fin != nil) {
+        let isServersAcked = halves.toClient.isFinAcked
+        switch (halves.toServer.fin != nil, halves.toClient.fin != nil) {
         case (false, false): state = .established
         case (true, false): state = .closeWait
-        case (false, true): state = server.isFinAcked ? .finWait2 : .finWait1
+        case (false, true): state = isServersAcked ? .finWait2 : .finWait1
         case (true, true):
-            if client.isFinAcked, server.isFinAcked {
+            if isServersAcked, halves.toServer.isFinAcked {
                 state = .closed
             } else if firstFIN == .toServer {
                 state = .lastAck
             } else {
-                state = server.isFinAcked ? .timeWait : .closing
+                state = isServersAcked ? .timeWait : .closing
             }
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flows -> streams: one TCP connection, as its two hosts see it. In: segments of both directions. Out: for each
-// whether the receiver's stack would take it (RFC 9293 3.10.7, RFC 5961, and where they leave a choice Linux),
-// and where in its stream its payload stands.
+// Flows -> streams: one TCP connection, as its two hosts see it. In: segments of both directions. Out: for
+// each whether the receiver's stack would take it (RFC 9293 3.10.7, RFC 5961, and where they leave a choice
+// Linux), and where in its stream its payload stands.
 import NetworkTypes
 
 /// A connection request, as far as it must be known when its answer comes.
@@ -50,7 +50,7 @@ struct SessionRules {
 final class TCPSession {
     var state = TCPState.none
     let isMidstream: Bool
-    var halves = PerDirection(HalfStream(), HalfStream())
+    let halves = PerDirection(HalfStream(), HalfStream())
     let rules: SessionRules
     /// The client's SYN, and a later one with another number: the SYN+ACK says which the server took.
     var request: ConnectionRequest?
@@ -63,6 +63,8 @@ final class TCPSession {
     /// Who sent the first FIN.
     var firstFIN: Direction?
     var isReset = false
+    /// Data went on behind the reset, which was told.
+    var isResetDoubted = false
 
     /// A connection that begins with a SYN.
     init(request: ConnectionRequest, _ rules: SessionRules) {
@@ -75,7 +77,8 @@ final class TCPSession {
         halves.toServer.windowShift = request.windowScale ?? 0
     }
 
-    /// A connection of which the first segment that was seen, from `direction`, is in its middle, or its SYN+ACK.
+    /// A connection of which the first segment that was seen, from `direction`, is in its middle, or its
+    /// SYN+ACK.
     init(midstream packet: DecodedPacket, _ direction: Direction, _ rules: SessionRules) {
         self.rules = rules
         isMidstream = true
@@ -111,15 +114,7 @@ final class TCPSession {
     /// but the state: what its receiver goes on to acknowledge is read on, for the reset may have died on
     /// the way.
     func judgeReset(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
-        let half = halves[direction]
-        guard half.isSynced else {
-            state = .closed
-            return SegmentJudgement()
-        }
-        let offset = half.offset(of: packet.tcpSequence)
-        let isExpected = offset == half.next || half.edge != nil && offset == half.acked
-        let isBehindFIN = half.fin.map { offset == $0 || offset == $0 + 1 } ?? false
-        guard isExpected || isBehindFIN else { return .refused(.resetInvalid) }
+        guard halves[direction].mayReset(packet.tcpSequence) else { return .refused(.resetInvalid) }
         isReset = true
         state = .closed
         return SegmentJudgement()
