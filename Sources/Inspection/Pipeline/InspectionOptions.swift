@@ -17,6 +17,9 @@ public struct InspectionOptions: Sendable {
     public var seed: UInt64 = 0
     /// Whether the time spent on each signature is measured.
     public var profilesSignatures = false
+    /// Whether packets of a flow that a finding dropped are fed all the same, each to be told as dropped:
+    /// where no firewall stands before the inspector.
+    public var tellsDroppedPackets = false
     /// Whether protocol events (http, dns, tls, quic, ssh) are written besides alerts and flows.
     public var writesProtocolEvents = true
 

@@ -91,6 +91,7 @@ extension SampleConsumer: StreamConsumer {
     ) {
         let way = FlowDirection(direction)
         if flow.attachment.isDropped {
+            guard options.tellsDroppedPackets else { return }
             writeDrop(
                 MatchContext(flow: flow, packet: packet, way: way), DropNote(reason: "flow drop"))
         } else {

@@ -85,6 +85,7 @@ struct VerifyRun {
         var options = InspectionOptions()
         options.verifyChecksums = !test.ignoresChecksums
         options.midstream = test.setting("stream.midstream") == "true"
+        options.tellsDroppedPackets = true
         options.isOneSided = test.setting("stream.async-oneside") == "true"
         let plan = InspectionPlan(
             rules: ["everything"],
