@@ -79,7 +79,7 @@ extension SampleConsumer: StreamConsumer {
         if packet.isSentByHost, state.hostSends == nil { state.hostSends = way }
         guard !state.isDropped else { return }
         inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)
-        if packet.hasValidChecksum { detect(packet, way, flow) }
+        detect(packet, way, flow)
         if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }
         if packet.proto == .udp, packet.isComplete, packet.hasValidChecksum, !packet.payload.isEmpty {
             readDatagram(packet.payload, way, flow)
