@@ -16,7 +16,8 @@ extension SampleConsumer {
         unit.header.isReassembled = packet.isReassembled
         unit.networkHeader = packet.ipHeader
         if packet.isComplete, !packet.l4Header.isEmpty { unit.transportHeader = packet.l4Header }
-        if packet.hasValidChecksum { unit.payload = packet.payload }
+        // With a wrong checksum too, as Suricata does: only streams are made of what a host takes.
+        unit.payload = packet.payload
         // What a SYN carries may never be taken by the other side: it is looked at by itself.
         unit.isInStream =
             !packet.tcpFlags.contains(.syn) && (use == .delivered || use == .queued || use == .repeated)

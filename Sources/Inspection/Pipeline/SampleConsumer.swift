@@ -81,7 +81,7 @@ extension SampleConsumer: StreamConsumer {
         inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)
         detect(packet, way, flow)
         if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }
-        if packet.proto == .udp, packet.isComplete, packet.hasValidChecksum, !packet.payload.isEmpty {
+        if packet.proto == .udp, packet.isComplete, !packet.payload.isEmpty {
             readDatagram(packet.payload, way, flow)
         }
     }
