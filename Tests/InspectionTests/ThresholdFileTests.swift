@@ -89,7 +89,8 @@ struct RateCase: Sendable, CustomTestStringConvertible {
         "event_filter gen_id 1, sig_id 5, type both, track by_rule, count 2, seconds 10",
         [0, 1, 2, 3, 11, 12], "-tss-t"),
     RateCase(
-        "event_filter gen_id 0, sig_id 0, type limit, track by_flow, count 1, seconds 60", [0, 59, 60], "tst"),
+        "event_filter gen_id 0, sig_id 0, type limit, track by_flow, count 1, seconds 60",
+        [0, 59, 60], "tst"),
     RateCase(
         "rate_filter gen_id 1, sig_id 5, track by_dst, count 2, seconds 10, new_action drop, timeout 5",
         [0, 1, 2, 6, 7, 8, 14], "ttDDDDt"),

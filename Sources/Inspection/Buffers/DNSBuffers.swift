@@ -32,17 +32,24 @@ extension DNSMessage {
         let (answers, authorities) = (answers.prefix(Self.mostNames), authorities.prefix(Self.mostNames))
         let additionals = additionals.prefix(Self.mostNames)
         for question in questions.prefix(Self.mostNames) { side.append(.dnsResponseName, question.name) }
-        for record in answers {
-            side.append(.dnsAnswerName, record.name)
+        for record in answers { side.append(.dnsAnswerName, record.name) }
+        for record in authorities { side.append(.dnsAuthorityName, record.name) }
+        for record in additionals { side.append(.dnsAdditionalName, record.name) }
+        for record in answers + authorities + additionals {
             side.append(.dnsResponseName, record.name)
+            if let name = record.data.name { side.append(.dnsResponseName, name) }
         }
-        for record in authorities {
-            side.append(.dnsAuthorityName, record.name)
-            side.append(.dnsResponseName, record.name)
-        }
-        for record in additionals {
-            side.append(.dnsAdditionalName, record.name)
-            side.append(.dnsResponseName, record.name)
+    }
+}
+
+extension DNSData {
+    /// The name that the data is, or has: what a response tells beside the names that it is about.
+    fileprivate var name: [UInt8]? {
+        switch self {
+        case .name(let name), .mailExchange(_, let name): name
+        case .service(let service): service.target
+        case .startOfAuthority(let authority): authority.primary
+        case .address, .text, .keyFingerprint, .certificateAuthority, .other: nil
         }
     }
 }

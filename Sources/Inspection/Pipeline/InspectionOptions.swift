@@ -7,6 +7,9 @@ public struct InspectionOptions: Sendable {
     public var verifyChecksums = true
     /// TCP flows whose handshake was not seen are followed all the same.
     public var midstream = true
+    /// Only one direction is sampled, as without the egress program: what a client sends counts without the
+    /// server's answer.
+    public var isOneSided = false
     /// Flows that are followed at a time; the least recently used one gives way.
     public var flowCount = 100_000
     /// Mixed into the flow table's hash: random where packets come from a wire, so that nobody can choose
@@ -14,6 +17,9 @@ public struct InspectionOptions: Sendable {
     public var seed: UInt64 = 0
     /// Whether the time spent on each signature is measured.
     public var profilesSignatures = false
+    /// Whether packets of a flow that a finding dropped are fed all the same, each to be told as dropped:
+    /// where no firewall stands before the inspector.
+    public var tellsDroppedPackets = false
     /// Whether protocol events (http, dns, tls, quic, ssh) are written besides alerts and flows.
     public var writesProtocolEvents = true
 

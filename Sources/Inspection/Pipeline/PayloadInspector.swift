@@ -20,6 +20,7 @@ public final class PayloadInspector {
         var streams = StreamOptions()
         streams.verifiesChecksums = options.verifyChecksums
         streams.midstream = options.midstream
+        streams.isOneSided = options.isOneSided
         streams.maximumFlows = options.flowCount
         streams.seed = options.seed
         tracker = StreamTracker(streams, consumer)

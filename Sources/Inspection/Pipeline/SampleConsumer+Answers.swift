@@ -15,41 +15,50 @@ struct PacketAnswer {
     var drop: (alert: JSONValue, reason: String)?
     /// A `pass` signature matched.
     var isPassed = false
+    /// To whom a `reject` signature wants it to be told.
+    var rejectTarget: String?
 
-    /// EVE's `verdict.action`.
-    var verdict: String { drop != nil ? "drop" : isPassed ? "pass" : "alert" }
+    /// EVE's `verdict` object.
+    func verdict(_ proto: IPProtocol?) -> JSONValue {
+        var members = EventMembers()
+        members.add("action", .string(drop != nil ? "drop" : isPassed ? "pass" : "alert"))
+        if let rejectTarget, drop != nil {
+            members.add("reject-target", .string(rejectTarget))
+            members.add("reject", .array([proto == .tcp ? "tcp-reset" : "icmp-prohib"]))
+        }
+        return members.object
+    }
 }
 
 extension SampleConsumer {
     /// Alerts, findings and the `drop` event of what one packet, or one stretch of a stream, matched.
     func answer(
-        _ matches: [SignatureMatch], _ signatures: InspectorSignatures, _ context: MatchContext,
-        _ way: FlowDirection, _ units: [TransactionUnit] = []
+        _ matches: [SignatureMatch], _ signatures: InspectorSignatures, _ context: MatchContext
     ) {
         guard !matches.isEmpty else { return }
         var answer = PacketAnswer()
-        for match in matches { add(match, signatures, context, way, to: &answer, units) }
-        write(answer, context, way)
+        for match in matches { add(match, signatures, context, to: &answer) }
+        write(answer, context)
     }
 
-    func answer(_ alert: ProtocolAlert, _ way: FlowDirection, _ context: MatchContext) {
+    func answer(_ alert: ProtocolAlert, _ context: MatchContext) {
         var answer = PacketAnswer()
-        let response = response(to: true, context, ends(context, way))
+        let response = response(to: true, context, ends(context))
         let told = Alert(alert.eve(response.action), alert.summary)
         answer.alerts = [told]
         if response != .alert { answer.drop = (told.object, "rules") }
         carryOut(response, .protocolName(alert.name), context, ofFlow: true)
-        write(answer, context, way)
+        write(answer, context)
     }
 
     private func add(
         _ match: SignatureMatch, _ signatures: InspectorSignatures, _ context: MatchContext,
-        _ way: FlowDirection, to answer: inout PacketAnswer, _ units: [TransactionUnit]
+        to answer: inout PacketAnswer
     ) {
         guard signatures.engine.signatures.indices.contains(match.signature) else { return }
         let signature = signatures.engine.signatures[match.signature]
         let id = SignatureID(generator: signature.gid, sid: signature.sid, revision: signature.rev)
-        let ends = ends(context, way)
+        let ends = ends(context)
         let rated = signatures.rates.judge(
             RatedMatch(
                 signature: id, source: ends.source, destination: ends.destination,
@@ -59,8 +68,8 @@ extension SampleConsumer {
         if action == .pass { answer.isPassed = true }
         let response = response(to: action.asksForDrop, context, ends)
         var alert = Alert(signature.eve(response.action), signature.summary)
-        if case .transaction(let index) = match.place, units.indices.contains(index) {
-            alert.record = units[index].record
+        if case .transaction(let index) = match.place, context.units.indices.contains(index) {
+            alert.record = context.units[index].record
         }
         if match.isReported, rated.isTold, rated.newAction != .pass {
             answer.alerts.append(alert)
@@ -70,15 +79,17 @@ extension SampleConsumer {
         if response != .alert, answer.drop == nil {
             answer.drop = (alert.object, rated.newAction == nil ? "rules" : "threshold detection_filter")
         }
+        answer.rejectTarget = answer.rejectTarget ?? action.rejectTarget(context.way)
         guard action != .pass else { return }
         carryOut(response, .signature(id), context, ofFlow: signature.isOfFlow(match.place))
     }
 
-    private func write(_ answer: PacketAnswer, _ context: MatchContext, _ way: FlowDirection) {
+    private func write(_ answer: PacketAnswer, _ context: MatchContext) {
         if answer.isPassed { context.flow?.attachment.isPassed = true }
-        for alert in answer.alerts { writeAlert(alert, context, way, verdict: answer.verdict) }
-        if let drop = answer.drop, let packet = context.packet, let flow = context.flow {
-            writeDrop(packet, way, flow, reason: drop.reason, alert: drop.alert)
+        let verdict = answer.verdict(context.flow?.start.proto ?? context.packet?.proto)
+        for alert in answer.alerts { writeAlert(alert, context, verdict: verdict) }
+        if let drop = answer.drop, context.flow != nil {
+            writeDrop(context, DropNote(reason: drop.reason, alert: drop.alert, verdict: verdict))
         }
     }
 
@@ -112,7 +123,8 @@ extension SampleConsumer {
     }
 
     /// Who sent what matched, and to whom.
-    func ends(_ context: MatchContext, _ way: FlowDirection) -> PacketEnds {
+    func ends(_ context: MatchContext) -> PacketEnds {
+        let way = context.way
         guard let flow = context.flow else {
             let packet = context.packet
             let none = IPAddress(v4: 0)
@@ -146,6 +158,18 @@ extension Finding.Response {
 extension SignatureAction {
     /// More than an alert.
     fileprivate var asksForDrop: Bool { self != .alert && self != .pass }
+
+    /// EVE's `verdict.reject-target`; nil where nobody is told.
+    fileprivate func rejectTarget(_ way: FlowDirection) -> String? {
+        let (sender, receiver) =
+            way == .toServer ? ("to_client", "to_server") : ("to_server", "to_client")
+        return switch self {
+        case .reject, .rejectSource: sender
+        case .rejectDestination: receiver
+        case .rejectBoth: "both"
+        case .alert, .pass, .drop: nil
+        }
+    }
 
     fileprivate init(_ action: ActionRate.NewAction) {
         switch action {

@@ -20,7 +20,8 @@ extension SampleConsumer {
         state.named =
             applications[detection.protocols.application] ?? applications[detection.protocols.master]
         guard !state.isProtocolJudged else { return }
-        judgeProtocol(detection.protocols, isFinal: progress == .final, way, flow, packet)
+        let context = MatchContext(flow: flow, packet: packet, way: way)
+        judgeProtocol(detection.protocols, isFinal: progress == .final, context)
     }
 
     /// The flow ends: what is not decided yet gets nDPI's last word, which may be a guess.
@@ -31,21 +32,21 @@ extension SampleConsumer {
         state.detected = answer
         state.detection = nil
         guard !state.isProtocolJudged, !state.isDropped else { return }
-        judgeProtocol(answer.protocols, isFinal: true, .toServer, flow, nil)
+        judgeProtocol(answer.protocols, isFinal: true, MatchContext(flow: flow, packet: nil))
     }
 
     /// A guess by port or address is no reason to act: only what the payload showed counts. That nothing is
     /// recognised counts once the detector gives up on a flow that goes on.
     private func judgeProtocol(
-        _ protocols: ProtocolPair, isFinal: Bool, _ way: FlowDirection, _ flow: Flow<InspectedFlow>,
-        _ packet: DecodedPacket?
+        _ protocols: ProtocolPair, isFinal: Bool, _ context: MatchContext
     ) {
-        let state = flow.attachment
-        guard plan.inspectors.indices.contains(state.inspector) else { return }
+        guard let state = context.flow?.attachment, plan.inspectors.indices.contains(state.inspector) else {
+            return
+        }
         let bounds = plan.inspectors[state.inspector].protocols
         guard !bounds.isOpen else { return state.isProtocolJudged = true }
         let confidence = state.detected?.confidence ?? .payload
-        if confidence < .cache, confidence != .unknown || packet == nil {
+        if confidence < .cache, confidence != .unknown || context.packet == nil {
             return state.isProtocolJudged = isFinal
         }
         let isForbidden = bounds.forbidden.contains { protocols.involves(ProtocolID(rawValue: $0)) }
@@ -56,7 +57,7 @@ extension SampleConsumer {
         guard isForbidden || isStrange ?? false else { return }
         state.isProtocolJudged = true
         let name = state.detected?.name ?? printedName(protocols)
-        answer(ProtocolAlert(name: name), way, MatchContext(flow: flow, packet: packet))
+        answer(ProtocolAlert(name: name), context)
     }
 
     /// As ndpiReader prints it: "TLS.Google".

@@ -20,10 +20,22 @@ struct Alert {
     }
 }
 
+/// Why a packet is dropped.
+struct DropNote {
+    /// "rules" for the packet that matched, "flow drop" for those behind it.
+    var reason: String
+    /// The alert that it is dropped for.
+    var alert: JSONValue?
+    var verdict = JSONValue.object([("action", "drop")])
+}
+
+extension FlowDirection {
+    /// EVE's `direction`.
+    fileprivate var eveName: String { self == .toServer ? "to_server" : "to_client" }
+}
+
 extension SampleConsumer {
-    func writeAlert(
-        _ alert: Alert, _ context: MatchContext, _ way: FlowDirection, verdict: String
-    ) {
+    func writeAlert(_ alert: Alert, _ context: MatchContext, verdict: JSONValue) {
         counters.alerts &+= 1
         context.flow?.attachment.isAlerted = true
         var members = EventMembers()
@@ -37,24 +49,22 @@ extension SampleConsumer {
             if let name = flow.attachment.reader?.application?.name {
                 members.add("app_proto", .string(name))
             }
-            members.add("direction", .string(way == .toServer ? "to_server" : "to_client"))
+            members.add("direction", .string(context.way.eveName))
             members.add("flow", flow.briefEVE)
         }
-        members.add("verdict", .object([("action", .string(verdict))]))
+        members.add("verdict", verdict)
         members.add("pkt_src", .string(source(of: context)))
-        write(.alert, context, way, members.all, alert.summary)
+        write(.alert, context, members.all, alert.summary)
     }
 
-    func writeDrop(
-        _ packet: DecodedPacket, _ way: FlowDirection, _ flow: Flow<InspectedFlow>, reason: String,
-        alert: JSONValue? = nil
-    ) {
+    func writeDrop(_ context: MatchContext, _ note: DropNote) {
+        guard let packet = context.packet else { return }
         var members = EventMembers()
-        members.add("drop", packet.dropEVE(reason: reason))
-        if let alert { members.add("alert", alert) }
-        members.add("verdict", .object([("action", "drop")]))
-        members.add("direction", .string(way == .toServer ? "to_server" : "to_client"))
-        write(.drop, MatchContext(flow: flow, packet: packet), way, members.all, reason)
+        members.add("drop", packet.dropEVE(reason: note.reason))
+        if let alert = note.alert { members.add("alert", alert) }
+        members.add("verdict", note.verdict)
+        members.add("direction", .string(context.way.eveName))
+        write(.drop, context, members.all, note.reason)
     }
 
     func writeAnomaly(_ anomaly: Anomaly, _ flow: Flow<InspectedFlow>?, _ packet: DecodedPacket?) {
@@ -63,17 +73,17 @@ extension SampleConsumer {
             flow.map { packet.source == $0.start.client ? FlowDirection.toServer : .toClient }
         }
         guard admits(flow) else { return }
-        write(
-            .anomaly, MatchContext(flow: flow, packet: packet), way ?? .toServer, members.all, anomaly.name)
+        let context = MatchContext(flow: flow, packet: packet, way: way ?? .toServer)
+        write(.anomaly, context, members.all, anomaly.name)
     }
 
     func writeAnomaly(_ anomaly: ProtocolAnomaly, _ flow: Flow<InspectedFlow>) {
         var members = EventMembers()
         members.add("anomaly", anomaly.eve)
         guard admits(flow) else { return }
-        let context = MatchContext(flow: flow, packet: nil)
+        let context = MatchContext(flow: flow, packet: nil, way: anomaly.direction)
         let summary = "\(anomaly.appProtocol.name).\(anomaly.name)"
-        laterEvents.append(event(.anomaly, context, anomaly.direction, members.all, summary))
+        laterEvents.append(event(.anomaly, context, members.all, summary))
     }
 
     /// An event of a protocol, behind the packet's alerts; its addresses are those of the request.
@@ -82,10 +92,9 @@ extension SampleConsumer {
         var members = EventMembers()
         if case .http(let transaction) = record { members.add("tx_id", .integer(Int64(transaction.index))) }
         members.add(record.name, record.eve)
-        var way = FlowDirection.toServer
-        if case .dns(let message, _) = record, message.isResponse { way = .toClient }
-        let context = MatchContext(flow: flow, packet: nil)
-        laterEvents.append(event(kind, context, way, members.all, record.summary))
+        var context = MatchContext(flow: flow, packet: nil)
+        if case .dns(let message, _) = record, message.isResponse { context.way = .toClient }
+        laterEvents.append(event(kind, context, members.all, record.summary))
     }
 
     func writeLaterEvents(_ flow: Flow<InspectedFlow>) {
@@ -103,7 +112,7 @@ extension SampleConsumer {
         if flow.start.proto == .tcp { members.add("tcp", flow.tcpEVE) }
         if let detected { members.add("ndpi", detected.eve) }
         let context = MatchContext(flow: flow, packet: nil)
-        write(.flow, context, .toServer, members.all, detected?.name ?? "Unknown")
+        write(.flow, context, members.all, detected?.name ?? "Unknown")
     }
 
     /// Whether one more event of a protocol or anomaly is written.
@@ -120,29 +129,28 @@ extension SampleConsumer {
 
 extension SampleConsumer {
     private func write(
-        _ kind: InspectionEvent.Kind, _ context: MatchContext, _ way: FlowDirection,
-        _ members: [(String, JSONValue)], _ summary: String
+        _ kind: InspectionEvent.Kind, _ context: MatchContext, _ members: [(String, JSONValue)],
+        _ summary: String
     ) {
-        outcome.events.append(event(kind, context, way, members, summary))
+        outcome.events.append(event(kind, context, members, summary))
     }
 
     private func event(
-        _ kind: InspectionEvent.Kind, _ context: MatchContext, _ way: FlowDirection,
-        _ members: [(String, JSONValue)], _ summary: String
+        _ kind: InspectionEvent.Kind, _ context: MatchContext, _ members: [(String, JSONValue)],
+        _ summary: String
     ) -> InspectionEvent {
         InspectionEvent(
-            kind, at: context.time, header: header(context, way, kind), members: members, summary: summary)
+            kind, at: context.time, header: header(context, kind), members: members, summary: summary)
     }
 
-    private func header(
-        _ context: MatchContext, _ way: FlowDirection, _ kind: InspectionEvent.Kind
-    ) -> EventHeader? {
-        let ends = ends(context, way)
+    private func header(_ context: MatchContext, _ kind: InspectionEvent.Kind) -> EventHeader? {
+        let ends = ends(context)
         var header: EventHeader
         if let start = context.flow?.start {
             let hasPorts = start.proto.hasPorts
             let (from, to) =
-                way == .toServer ? (start.clientPort, start.serverPort) : (start.serverPort, start.clientPort)
+                context.way == .toServer
+                ? (start.clientPort, start.serverPort) : (start.serverPort, start.clientPort)
             header = EventHeader(
                 flowID: start.id, source: ends.source, destination: ends.destination,
                 sourcePort: hasPorts ? from : nil, destinationPort: hasPorts ? to : nil, proto: start.proto)

@@ -16,11 +16,12 @@ extension SampleConsumer {
         unit.header.isReassembled = packet.isReassembled
         unit.networkHeader = packet.ipHeader
         if packet.isComplete, !packet.l4Header.isEmpty { unit.transportHeader = packet.l4Header }
-        if packet.hasValidChecksum { unit.payload = packet.payload }
+        // With a wrong checksum too, as Suricata does: only streams are made of what a host takes.
+        unit.payload = packet.payload
         // What a SYN carries may never be taken by the other side: it is looked at by itself.
         unit.isInStream =
             !packet.tcpFlags.contains(.syn) && (use == .delivered || use == .queued || use == .repeated)
-        run(signatures, unit, way, MatchContext(flow: flow, packet: packet))
+        run(signatures, unit, MatchContext(flow: flow, packet: packet, way: way))
     }
 
     /// What is pending of a direction without a packet of its own: the other side's, or a stream's end.
@@ -30,7 +31,7 @@ extension SampleConsumer {
             return pending[way].removeAll()
         }
         let unit = InspectedPacket(header: header(flow, way, flow.lastTime))
-        run(signatures, unit, way, MatchContext(flow: flow, packet: nil))
+        run(signatures, unit, MatchContext(flow: flow, packet: nil, way: way))
     }
 
     /// A packet without a flow: a fragment, or one whose headers cannot be read to their end.
@@ -44,34 +45,32 @@ extension SampleConsumer {
         unit.networkHeader = packet.ipHeader
         unit.payload = packet.payload
         answer(
-            signatures.matcher.inspect(unit, flow: nil), signatures, MatchContext(flow: nil, packet: packet),
-            .toServer)
+            signatures.matcher.inspect(unit, flow: nil), signatures, MatchContext(flow: nil, packet: packet))
     }
 
     private func run(
-        _ signatures: InspectorSignatures, _ unit: InspectedPacket, _ way: FlowDirection,
-        _ context: MatchContext
+        _ signatures: InspectorSignatures, _ unit: InspectedPacket, _ context: MatchContext
     ) {
         // Taken out, so that nothing that an answer does can touch it.
         var taken = PendingUnit()
-        swap(&taken, &pending[way])
-        var unit = unit
+        swap(&taken, &pending[context.way])
+        var (unit, context) = (unit, context)
         unit.transactions = taken.units.map(\.side)
+        context.units = taken.units
         let state = context.flow?.attachment
         taken.withStream { chunk in
             unit.stream = chunk
-            let matches = signatures.matcher.inspect(unit, flow: state?.matchState)
-            answer(matches, signatures, context, way, taken.units)
+            answer(signatures.matcher.inspect(unit, flow: state?.matchState), signatures, context)
         }
+        context.units = []
         taken.withBorder { chunk in
             var border = InspectedPacket(header: unit.header)
             border.stream = chunk
-            answer(
-                signatures.matcher.inspect(border, flow: state?.matchState), signatures, context, way)
+            answer(signatures.matcher.inspect(border, flow: state?.matchState), signatures, context)
         }
-        if let state, !taken.stream.isEmpty { state.tails[way] = taken.tail }
+        if let state, !taken.stream.isEmpty { state.tails[context.way] = taken.tail }
         taken.removeAll()
-        swap(&taken, &pending[way])
+        swap(&taken, &pending[context.way])
     }
 
     private func signatures(of state: InspectedFlow) -> InspectorSignatures? {
@@ -106,6 +105,10 @@ struct MatchContext {
     var flow: Flow<InspectedFlow>?
     /// Nil at a stream's end.
     var packet: DecodedPacket?
+    /// Who sent what matched.
+    var way = FlowDirection.toServer
+    /// The transactions that signatures looked at.
+    var units: [TransactionUnit] = []
 
     var time: Int64 { packet?.time ?? flow?.lastTime ?? 0 }
 }

@@ -79,9 +79,9 @@ extension SampleConsumer: StreamConsumer {
         if packet.isSentByHost, state.hostSends == nil { state.hostSends = way }
         guard !state.isDropped else { return }
         inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)
-        if packet.hasValidChecksum { detect(packet, way, flow) }
+        detect(packet, way, flow)
         if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }
-        if packet.proto == .udp, packet.isComplete, packet.hasValidChecksum, !packet.payload.isEmpty {
+        if packet.proto == .udp, packet.isComplete, !packet.payload.isEmpty {
             readDatagram(packet.payload, way, flow)
         }
     }
@@ -91,7 +91,9 @@ extension SampleConsumer: StreamConsumer {
     ) {
         let way = FlowDirection(direction)
         if flow.attachment.isDropped {
-            writeDrop(packet, way, flow, reason: "flow drop")
+            guard options.tellsDroppedPackets else { return }
+            writeDrop(
+                MatchContext(flow: flow, packet: packet, way: way), DropNote(reason: "flow drop"))
         } else {
             inspect(packet, way, flow, use)
             flush(way.opposite, flow)

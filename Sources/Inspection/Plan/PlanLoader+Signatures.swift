@@ -39,7 +39,8 @@ extension PlanLoader {
             diagnostics.append(
                 Diagnostic(
                     id: "signatures-not-compiled",
-                    "the signatures of inspector '\(inspector.name)' cannot be compiled: \(error.description)",
+                    "the signatures of inspector '\(inspector.name)' cannot be compiled: "
+                        + error.description,
                     at: inspector.range, help: "give it fewer signatures"))
             return nil
         }

@@ -14,6 +14,7 @@ struct ReplayCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "replay", abstract: "Run captures through a policy, on the captures' own clock.")
 
+    enum Checksums: String, ExpressibleByArgument, CaseIterable { case verify, ignore }
     enum Engine: String, ExpressibleByArgument, CaseIterable { case kernel, native, model }
 
     @Argument(help: "The policy file.") var policy: String
@@ -30,6 +31,13 @@ struct ReplayCommand: ParsableCommand {
     @Option(name: .long, help: "Banned from the start (repeatable).") var ban: [String] = []
     @Option(name: .long, help: "The interface that packets come in on.") var dev: String?
     @Flag(name: .long, help: "Inspect the payload of what rules with 'inspect' let in.") var inspect = false
+    @Option(
+        name: .long,
+        help: """
+            With --inspect: packets with a wrong checksum are left out, as their receiver would, or taken, \
+            as for captures of a host whose network card computes them.
+            """)
+    var checksums: Checksums = .verify
     @Option(name: .long, help: .hidden) var write: String?
     @OptionGroup var format: OutputOption
 
@@ -66,7 +74,9 @@ struct ReplayCommand: ParsableCommand {
                 .wrongInput, report.diagnostics.map { $0.rendered() }.joined(), isDiagnostics: true)
         }
         do throws(InspectionError) {
-            return ReplayInspection(try PayloadInspector(plan: plan))
+            var options = InspectionOptions()
+            options.verifyChecksums = checksums == .verify
+            return ReplayInspection(try PayloadInspector(plan: plan, options: options))
         } catch {
             throw ServiceError(.unavailable, error.description)
         }

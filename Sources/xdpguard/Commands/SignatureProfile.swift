@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `signatures profile`: captures through the inspector, and what each signature cost. No privileges, nothing is
-// changed; every packet is inspected, whatever a policy would sample.
+// `signatures profile`: captures through the inspector, and what each signature cost. No privileges, nothing
+// is changed; every packet is inspected, whatever a policy would sample.
 import ArgumentParser
 import Capture
 import Inspection

@@ -6,7 +6,10 @@ import TestSupport
 import Testing
 
 /// One test or level alone, to look into it: SURICATA_VERIFY=detect-icmp-seq.
-private let wanted = ProcessInfo.processInfo.environment["SURICATA_VERIFY"]
+private let wanted: String? = {
+    let name = ProcessInfo.processInfo.environment["SURICATA_VERIFY"] ?? ""
+    return name.isEmpty ? nil : name
+}()
 
 private let corpus = SharedData.folder.map { "\($0)/signatures/suricata-verify" }
 
@@ -20,13 +23,14 @@ private func cases(_ level: String) throws -> [VerifyCase] {
 
 @Test(
     .enabled(if: SharedData.folder != nil, Comment(rawValue: SharedData.absence.description)),
-    arguments: [("L1", 0.0), ("L2", 0.0)])
+    arguments: [("L1", 0.7), ("L2", 0.7)])
 func `the alerts of suricata-verify come out`(_ level: String, _ least: Double) throws {
     guard let corpus else { return }
     let outcomes = try cases(level).map { try VerifyRun(test: $0, folder: corpus).run() }
     let judged = outcomes.filter { $0.result != .skipped }
     let good = judged.filter { $0.result != .failed }
     print(table(level, outcomes))
+    guard wanted == nil else { return }
     #expect(Double(good.count) >= least * Double(judged.count))
 }
 

@@ -15,6 +15,7 @@ struct VerifyCase: Sendable, CustomTestStringConvertible {
     /// Suricata's command line, in one text.
     var arguments: String
     var requirements: VersionRequirements
+    /// A script of the test's, or faults that Suricata makes in itself.
     var needsScript: Bool
     var expectations: [Expectation]
 
@@ -33,7 +34,8 @@ struct VerifyCase: Sendable, CustomTestStringConvertible {
         arguments = (parsed["args"] as? [String] ?? []).joined(separator: " ")
         let requires = parsed["requires"] as? [String: Any]
         requirements = VersionRequirements(requires)
-        needsScript = requires?["script"] != nil
+        let features = requires?["features"] as? [String] ?? []
+        needsScript = requires?["script"] != nil || features.contains("QA_SIMULATION")
         expectations = (parsed["expect"] as? [[String: Any]] ?? []).map(Expectation.init)
     }
 

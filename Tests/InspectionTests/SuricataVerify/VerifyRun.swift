@@ -57,7 +57,7 @@ struct VerifyRun {
 
     private var reasonToSkip: String? {
         if !test.requirements.includeOurs { return "for another version" }
-        if test.needsScript { return "needs a script" }
+        if test.needsScript { return "needs a script, or faults in Suricata itself" }
         if test.expectations.allSatisfy({ !$0.requirements.includeOurs }) { return "for another version" }
         return nil
     }
@@ -85,6 +85,8 @@ struct VerifyRun {
         var options = InspectionOptions()
         options.verifyChecksums = !test.ignoresChecksums
         options.midstream = test.setting("stream.midstream") == "true"
+        options.tellsDroppedPackets = true
+        options.isOneSided = test.setting("stream.async-oneside") == "true"
         let plan = InspectionPlan(
             rules: ["everything"],
             inspectors: [
