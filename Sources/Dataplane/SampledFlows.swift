@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which flows the kernel has sampled, for whoever has to believe somebody else about it. In: a flow's ends. Out:
-// the rule and the inspector that it was sampled for, from the table that the programs alone write.
+// Which flows the kernel has sampled, for whoever has to believe somebody else about it. In: a flow's ends.
+// Out: the rule and the inspector that it was sampled for, from the table that the programs alone write.
 import CBPF
 import Glibc
 import GuardABI

@@ -5,8 +5,8 @@
 import CProcess
 import Glibc
 
-/// Confines this process for the rest of its life: what is open in `request.descriptors` and its memory is all
-/// that it has. Everything that needs files, other descriptors, threads or executable memory (compiled
+/// Confines this process for the rest of its life: what is open in `request.descriptors` and its memory is
+/// all that it has. Everything that needs files, other descriptors, threads or executable memory (compiled
 /// patterns) must be there before.
 /// - Throws: `SandboxError`; the process must end then.
 @discardableResult

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The allow-list of system calls, by libseccomp: memory that is never executable, reading and writing what is
-// open, waiting, clocks, the end. Everything else fails with EPERM, so that libraries that try files go on and
-// a probe of the sandbox can try all calls; a call by another architecture's numbers kills the process.
+// open, waiting, clocks, the end. Everything else fails with EPERM, so that libraries that try files go on
+// and a probe of the sandbox can try all calls; a call by another architecture's numbers kills the process.
 import CProcess
 import Glibc
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `run` on a real interface: payload that a signature matches becomes a ban or a dropped flow in the kernel;
-// the inspector may be killed, and filtering goes on; one `run` a network namespace; what `status` says of it.
+// the inspector may be killed, and filtering goes on; one `run` a network namespace; what `status` says of
+// it.
 import Foundation
 import Glibc
 import TestSupport

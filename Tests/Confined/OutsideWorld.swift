@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an attacker in the worker would try, for real: each attempt works outside of a sandbox. Prepared before
-// the sandbox, tried in it. Out: 0 or the errno of each.
+// What an attacker in the worker would try, for real: each attempt works outside of a sandbox. Prepared
+// before the sandbox, tried in it. Out: 0 or the errno of each.
 import CBPF
 import CProcess
 import Glibc

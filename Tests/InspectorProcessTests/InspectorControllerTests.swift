@@ -74,7 +74,8 @@ import Testing
         EndCase(order: "c", fault: "it crashed (SIGABRT)", crashes: 1),
         EndCase(order: "h", fault: "it said nothing for 2 s", hangs: 1),
         EndCase(
-            order: "l", fault: "it sent a finding with an address that the flow does not have", violations: 1),
+            order: "l", fault: "it sent a finding with an address that the flow does not have",
+            violations: 1),
         EndCase(order: "x", fault: "it sent a message whose event line is none", violations: 1),
     ]) func `a worker that fails is replaced, counted and told of`(_ end: EndCase) throws {
         let rig = try Rig("good")

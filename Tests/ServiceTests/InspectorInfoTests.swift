@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is stored of a policy's inspectors with its program: the bounds that findings are held against, which a
-// worker finds again in the policy's file, or not.
+// What is stored of a policy's inspectors with its program: the bounds that findings are held against, which
+// a worker finds again in the policy's file, or not.
 import Foundation
 import InspectorProcess
 import PolicyLanguage

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The controller's side of inspection: one worker after the other, what they say judged, their ends noted. In:
-// what is readable, and the time. Out: acts, event lines and remarks, through what the caller lends.
+// The controller's side of inspection: one worker after the other, what they say judged, their ends noted.
+// In: what is readable, and the time. Out: acts, event lines and remarks, through what the caller lends.
 import Glibc
 
 /// What the controller does with what a worker says.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A worker as the controller holds it: a process with two ends, messages and what it writes to standard error.
-// In: a program with its arguments and the descriptors that it inherits. Out: messages, text, and its end.
+// A worker as the controller holds it: a process with two ends, messages and what it writes to standard
+// error. In: a program with its arguments and the descriptors that it inherits. Out: messages, text, and its
+// end.
 import CProcess
 import Glibc
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of the inspector's process as a pure state machine. In: what happened, and when. Out: what is to be
-// done. Processes, sockets and clocks are the caller's.
+// The life of the inspector's process as a pure state machine. In: what happened, and when. Out: what is to
+// be done. Processes, sockets and clocks are the caller's.
 
 /// Starts, watches and restarts a worker. Times are nanoseconds of a clock that does not go back.
 public struct WorkerSupervisor: Sendable {
@@ -37,7 +37,8 @@ public struct WorkerSupervisor: Sendable {
         /// It loads policy and signatures.
         case starting(deadline: UInt64)
         case running(since: UInt64, deadline: UInt64)
-        /// It was asked to stop, and is killed at the deadline; or was killed, and nothing is left to do (nil).
+        /// It was asked to stop, and is killed at the deadline; or was killed, and nothing is left to do
+        /// (nil).
         case ending(deadline: UInt64?)
         case waiting(until: UInt64)
     }

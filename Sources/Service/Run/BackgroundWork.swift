@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What takes long, beside the loop that carries findings out: reading set files, writing the file of bans. One
-// piece at a time, on a thread of its own.
+// What takes long, beside the loop that carries findings out: reading set files, writing the file of bans.
+// One piece at a time, on a thread of its own.
 import Glibc
 import Synchronization
 

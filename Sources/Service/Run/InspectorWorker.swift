@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inspector's process, from its start to its sandbox: it reads the policy that runs and its signatures with
-// the privileges that it was started with, and gives them up before it looks at the first packet. In: a job, the
-// ring of samples and the running policy's description as descriptors. Out: messages to the controller.
+// The inspector's process, from its start to its sandbox: it reads the policy that runs and its signatures
+// with the privileges that it was started with, and gives them up before it looks at the first packet. In: a
+// job, the ring of samples and the running policy's description as descriptors. Out: messages to the
+// controller.
 import Dataplane
 import Glibc
 import Inspection
@@ -176,7 +177,8 @@ private struct RulePositions {
             uniquingKeysWith: { first, _ in first })
     }
 
-    /// Nil: an alert, for which the event is all; or a match outside of any flow, which nothing can be done for.
+    /// Nil: an alert, for which the event is all; or a match outside of any flow, which nothing can be done
+    /// for.
     func reported(_ finding: Finding) -> ReportedFinding? {
         guard let flow = finding.flow, slots.indices.contains(Int(finding.rule)) else { return nil }
         let response: ReportedFinding.Response

@@ -13,7 +13,8 @@ public struct SetRefresh: Codable, Sendable, Hashable {
     }
 }
 
-/// The sets of one generation, and when each is due. Times are nanoseconds of one clock that does not go back.
+/// The sets of one generation, and when each is due. Times are nanoseconds of one clock that does not go
+/// back.
 struct RefreshSchedule: Sendable {
     private var dues: [(set: SetRefresh, at: UInt64)]
 

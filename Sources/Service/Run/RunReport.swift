@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `run` says of itself, for `status` in another process: a file below /run that `run` holds a lock on and
-// writes every second. The lock goes with the process, however that ends: a file without one says nothing.
+// What `run` says of itself, for `status` in another process: a file below /run that `run` holds a lock on
+// and writes every second. The lock goes with the process, however that ends: a file without one says
+// nothing.
 import Dataplane
 import Foundation
 

@@ -40,7 +40,8 @@ public struct RunRequest: Sendable {
     /// Bytes of address space that it may have.
     public var memoryBytes = RunRequest.usualMemoryBytes
 
-    /// The ring is mapped twice, and 100,000 flows may have 8 KiB each, beside tens of thousands of signatures.
+    /// The ring is mapped twice, and 100,000 flows may have 8 KiB each, beside tens of thousands of
+    /// signatures.
     public static let usualMemoryBytes: UInt64 = 3 << 30
 
     public init() {}

@@ -9,10 +9,10 @@ struct RunCommand: ParsableCommand {
         commandName: "run",
         abstract: "Inspect sampled packets and act on findings, in the foreground, until interrupted.",
         discussion: """
-            The running policy filters with it and without. 'run' starts the inspector as a process of its own, \
-            without privileges, bans and drops flows as its findings and the policy say, writes events, reads \
-            set files again by their 'refresh:', and keeps bans for the next boot. SIGTERM or SIGINT end it, \
-            SIGHUP opens the file of events anew.
+            The running policy filters with it and without. 'run' starts the inspector as a process of its \
+            own, without privileges, bans and drops flows as its findings and the policy say, writes \
+            events, reads set files again by their 'refresh:', and keeps bans for the next boot. SIGTERM \
+            or SIGINT end it, SIGHUP opens the file of events anew.
             """)
 
     @Option(
