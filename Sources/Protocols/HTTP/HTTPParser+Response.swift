@@ -24,8 +24,8 @@ extension HTTPParser {
         guard isWithinLimit(transaction) else { return HTP_STOP }
         let source = handle.pointee
         var response = HTTPResponse()
-        // Where a response's first bytes came with the end of the one before, libhtp 0.5.42 has them twice: the
-        // line, its end, and a part of the line again.
+        // Where a response's first bytes came with the end of the one before, libhtp 0.5.42 has them twice:
+        // the line, its end, and a part of the line again.
         response.line = Self.firstLine(bytes(source.response_line))
         response.protocolName = bytes(source.response_protocol)
         response.statusText = bytes(source.response_status)
