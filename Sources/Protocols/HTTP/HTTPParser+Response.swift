@@ -25,8 +25,7 @@ extension HTTPParser {
         let source = handle.pointee
         var response = HTTPResponse()
         // Where a response's first bytes came with the end of the one before, libhtp 0.5.42 has them twice:
-        // the
-        // line, its end, and a part of the line again.
+        // the line, its end, and a part of the line again.
         response.line = Self.firstLine(bytes(source.response_line))
         response.protocolName = bytes(source.response_protocol)
         response.statusText = bytes(source.response_status)
