@@ -63,8 +63,8 @@ private func connectionStages(_ count: Int) -> [Stage] {
 }
 
 /// Prints a line for each stage: the median over rounds of the difference.
-/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o and flood.o, and with room for
-///   more frames nothing-set.o, filter-set.o and outbound-set.o.
+/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o and flood.o, and with room
+///   for more frames nothing-set.o, filter-set.o and outbound-set.o.
 func measureStages(_ folder: String, rounds: Int) throws {
     for stage in stages() {
         let timers = try [stage.with, stage.without].map { try timer($0, folder, stage.frames) }
