@@ -100,7 +100,9 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<Config>.offset(of: \.cookie_offers) == own + 19)
     #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 20)
     #expect(MemoryLayout<Config>.offset(of: \.seed) == own + 52)
-    #expect(MemoryLayout<Config>.size == own + 60)
+    #expect(MemoryLayout<Config>.offset(of: \.tick_ns) == own + 60)
+    #expect(MemoryLayout<Config>.offset(of: \.tick_zero_ns) == own + 68)
+    #expect(MemoryLayout<Config>.size == own + 76)
 }
 
 @Test func `fields of rules, bans, events and traces lie where C has them`() {
