@@ -95,6 +95,7 @@ static __always_inline int judge_rules(struct xdp_md *ctx, const struct view *vi
 		packet_fault(packet, detail);
 		return decide(decision, GUARD_REASON_ESSENTIAL, GUARD_PASS);
 	}
+	room->fit = FLOW_UNKNOWN;
 	if (follows_flows() && judge_state(ctx, room))
 		return decide(decision, GUARD_REASON_ESTABLISHED, GUARD_PASS);
 	if (room->fit == FLOW_UNKNOWN)
@@ -327,7 +328,7 @@ static __always_inline int filter(struct xdp_md *ctx)
 	packet_clear(&room->packet);
 	room->charge_count = 0;
 	room->sample_tag = 0;
-	room->fit = FLOW_UNKNOWN;
+	room->fit = FLOW_UNASKED;
 	judge(ctx, room, decision);
 	apply_mode(decision);
 	if (follows_flows() && decision->verdict == GUARD_PASS &&

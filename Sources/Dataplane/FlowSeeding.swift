@@ -31,7 +31,7 @@ extension GuardObject {
         for socket in connectedSockets(proto, in: try readSmallFile(path)) { try seed(socket, now: now) }
     }
 
-    private func seed(_ socket: ConnectedSocket, now: UInt64) throws(KernelError) {
+    func seed(_ socket: ConnectedSocket, now: UInt64) throws(KernelError) {
         var key = guard_flow_key()
         key.local = guard_address6(of: socket.local)
         key.remote = guard_address6(of: socket.remote)

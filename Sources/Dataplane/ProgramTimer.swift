@@ -4,6 +4,7 @@ import CBPF
 import Foundation
 import Glibc
 import GuardABI
+import NetworkTypes
 
 /// A program that runs on the slots of its frame in turn and fills them from templates
 /// (xdp/bench/stages.bpf.c).
@@ -48,6 +49,19 @@ package final class ProgramTimer {
             var key = number
             let template = frame + [UInt8](repeating: 0, count: padding)
             try check(bpf_map_update_elem(map, &key, template, 0), "store a template")
+        }
+    }
+
+    /// Stores connections that this host opened, as if their handshakes had been seen.
+    /// - Parameter packets: TCP, as the other side sends them.
+    package func open(_ packets: [PacketDescription]) throws(KernelError) {
+        for packet in packets {
+            try object.seed(
+                ConnectedSocket(
+                    proto: .tcp, local: packet.destination, remote: packet.source,
+                    localPort: packet.destinationPort ?? 0, remotePort: packet.sourcePort ?? 0,
+                    isAccepted: false),
+                now: programClock())
         }
     }
 

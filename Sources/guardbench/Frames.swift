@@ -27,6 +27,29 @@ func sourceFrames(_ count: Int) -> [[UInt8]] {
     }
 }
 
+/// Segments of that many IPv4 connections, as the other side sends them.
+func segments(_ count: Int) -> [PacketDescription] {
+    (0..<count).map { number in
+        let mixed = UInt32(truncatingIfNeeded: number) &* 0x9e37_79b1
+        var packet = PacketDescription(
+            proto: .tcp, source: source(mixed, isV6: false), destination: destination(isV6: false))
+        packet.sourcePort = 443
+        packet.destinationPort = UInt16(truncatingIfNeeded: 32_768 + number % 28_000)
+        packet.tcpFlags = .ack
+        return packet
+    }
+}
+
+extension PacketDescription {
+    /// The same connection's segment the other way.
+    var reversed: PacketDescription {
+        var packet = self
+        (packet.source, packet.destination) = (destination, source)
+        (packet.sourcePort, packet.destinationPort) = (destinationPort, sourcePort)
+        return packet
+    }
+}
+
 /// Trains of two: the first fragment of a UDP datagram, then its last, each train with addresses and an
 /// identification of its own; every eighth is IPv6.
 func fragmentFrames(_ count: Int) -> [[UInt8]] {

@@ -3,6 +3,7 @@
 import Dataplane
 import Foundation
 import MapCompiler
+import NetworkTypes
 import PolicyLanguage
 
 /// What is timed against what.
@@ -12,6 +13,8 @@ private struct Stage {
     /// Mode of xdp/bench/stages.bpf.c and the policy's text, with and without what is measured.
     var with: (mode: String, policy: String)
     var without: (mode: String, policy: String)
+    /// Connections of this host that `with` knows, as the other side's segments.
+    var connections: [PacketDescription] = []
 }
 
 private let bare = "default: pass\nstateful: false\nessential: []\n"
@@ -52,14 +55,31 @@ private func stages() -> [Stage] {
         Stage(
             name: "inspect, flood of 10,000,000 flows, the ring full", frames: sources,
             with: ("flood", inspected), without: ("flood", unlimited)),
+    ] + [10_000, 100_000].flatMap(connectionStages)
+}
+
+/// Segments of connections that this host opened: as they come in, against a policy that passes everything,
+/// and as it sends them, against nothing.
+private func connectionStages(_ count: Int) -> [Stage] {
+    let stateful = "default: drop\nstateful: true\nessential: []\n"
+    let packets = segments(count), word = count == 10_000 ? "10,000" : "100,000"
+    return [
+        Stage(
+            name: "reply, \(word) connections", frames: packets.map { $0.frame() },
+            with: ("filter-set", stateful), without: ("filter-set", bare), connections: packets),
+        Stage(
+            name: "egress, \(word) connections", frames: packets.map { $0.reversed.frame() },
+            with: ("outbound-set", stateful), without: ("nothing-set", bare), connections: packets),
     ]
 }
 
 /// Prints a line for each stage: the median over rounds of the difference.
-/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o and flood.o.
+/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o and flood.o, and with room
+///   for more frames nothing-set.o, filter-set.o and outbound-set.o.
 func measureStages(_ folder: String, rounds: Int) throws {
     for stage in stages() {
         let timers = try [stage.with, stage.without].map { try timer($0, folder, stage.frames) }
+        try timers[0].open(stage.connections)
         _ = try timers.map { try $0.nanoseconds(repeats: 200_000) }
         let pairs = try (0..<rounds).map { _ in try timers.map { try $0.nanoseconds(repeats: 400_000) } }
         let net = median(pairs.map { $0[0] - $0[1] })

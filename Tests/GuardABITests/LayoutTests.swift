@@ -114,7 +114,9 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 36)
     #expect(MemoryLayout<Config>.offset(of: \.seed) == own + 68)
     #expect(MemoryLayout<Config>.offset(of: \.inspectors_seed) == own + 76)
-    #expect(MemoryLayout<Config>.size == own + 84)
+    #expect(MemoryLayout<Config>.offset(of: \.tick_ns) == own + 84)
+    #expect(MemoryLayout<Config>.offset(of: \.tick_zero_ns) == own + 92)
+    #expect(MemoryLayout<Config>.size == own + 100)
 }
 
 @Test func `fields of rules, bans, events and traces lie where C has them`() {

@@ -52,6 +52,8 @@ class Program:
         """Nanoseconds of single stages."""
         for mode in ("nothing", "headers", "filter", "flood"):
             self.build(mode, "stage")
+        for mode in ("nothing", "filter", "outbound"):
+            self.build(mode, "set")
         lines = self.run("stages", self.folder, str(3 * self.rounds)).splitlines()
         return [json.loads(line) for line in lines]
 

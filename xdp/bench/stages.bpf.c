@@ -6,12 +6,14 @@
 
 #define xdpguard xdpguard_filter
 #include "guard.bpf.c"
+#include "stages/outbound.bpf.h"
 #undef xdpguard
 
 #define BENCH_NOTHING 0
 #define BENCH_HEADERS 1 /* parse and sanity */
 #define BENCH_FILTER 2
 #define BENCH_FLOOD 3 /* the filter, with one of BENCH_SOURCES IPv4 sources in turn */
+#define BENCH_OUTBOUND 4 /* what the egress program does, but for its own kind of frame */
 
 #ifndef BENCH_TEMPLATES
 #define BENCH_TEMPLATES 4096 /* a power of two */
@@ -85,6 +87,8 @@ static __always_inline int run_stage(struct xdp_md *ctx)
 {
 	if (BENCH_MODE == BENCH_HEADERS)
 		return headers(ctx);
+	if (BENCH_MODE == BENCH_OUTBOUND)
+		follow_outbound(ctx);
 	return BENCH_MODE == BENCH_FILTER || BENCH_MODE == BENCH_FLOOD ? filter(ctx) : XDP_PASS;
 }
 

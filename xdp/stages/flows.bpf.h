@@ -15,6 +15,7 @@ enum flow_fit {
 	FLOW_OPENED, /* of a connection that this host opened */
 	FLOW_ACCEPTED, /* of one that it accepted */
 	FLOW_PROVEN, /* acknowledges the SYN+ACK of an accepted one that is half open */
+	FLOW_UNASKED, /* the packet was decided before its state */
 };
 
 /* What an ICMP or ICMPv6 message has to do with echoes. */
@@ -189,6 +190,12 @@ static __always_inline void refresh_flow(struct guard_scratch *room, struct guar
 static __always_inline __u8 state_after(__u8 state, __u8 tcp_flags)
 {
 	return tcp_flags & (TCP_FIN | TCP_RST) ? GUARD_FLOW_CLOSING : state;
+}
+
+/* A SYN without ACK begins something new, whatever is known. */
+static __always_inline int begins_connection(const struct packet *packet)
+{
+	return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
 /* ---- Marks */

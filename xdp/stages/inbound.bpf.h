@@ -17,12 +17,6 @@ static __always_inline int follows_flows(void)
 	return (guard_config.flags & (GUARD_CFG_OPENED | GUARD_CFG_STATE)) != 0;
 }
 
-/* A SYN without ACK begins something new, whatever is known. */
-static __always_inline int begins_connection(const struct packet *packet)
-{
-	return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-}
-
 /* A segment on a connection that this host opened. */
 static __always_inline int fits_opened(struct guard_scratch *room, struct guard_flow *flow, __u8 flags,
                                        __u64 now)
@@ -264,20 +258,25 @@ static __always_inline int judge_state(struct xdp_md *ctx, struct guard_scratch 
 	return 0;
 }
 
-/* A segment of an accepted connection that was let in: the handshake is over, or the connection. */
+/* A segment of an accepted connection that was let in, perhaps before its state was asked for: the handshake
+ * is over, or the connection. */
 static __always_inline void note_segment(struct xdp_md *ctx, const struct packet *packet,
                                          struct guard_scratch *room)
 {
 	__u8 closes = packet->tcp_flags & (TCP_FIN | TCP_RST);
 	struct guard_flow *flow;
-	__u64 now;
+	__u64 fit = room->fit, now = clock_ns();
 
-	if (room->fit != FLOW_PROVEN && !(room->fit == FLOW_ACCEPTED && closes))
+	if (begins_connection(packet) ||
+	    (fit != FLOW_PROVEN && fit != FLOW_UNASKED && !(fit == FLOW_ACCEPTED && closes)))
 		return;
 	flow_key(ctx, packet, 0, &room->flow_key);
-	now = clock_ns();
 	flow = find_flow(&room->flow_key, now);
-	if (flow && flow->opener == GUARD_OPENED_THERE)
+	if (!flow || flow->opener != GUARD_OPENED_THERE)
+		return;
+	if (fit == FLOW_UNASKED)
+		fit = fits_accepted(ctx, packet, flow);
+	if (fit == FLOW_PROVEN || (fit == FLOW_ACCEPTED && closes))
 		refresh_flow(room, flow, closes ? GUARD_FLOW_CLOSING : GUARD_FLOW_ESTABLISHED, now);
 }
 
@@ -320,7 +319,7 @@ static __always_inline void note_cookie_taken(struct xdp_md *ctx, const struct p
 		__sync_fetch_and_add(&totals->accepted, 1);
 }
 
-/* Whether note_let_in has anything to do: what most packets need not be called for. */
+/* Whether note_let_in has anything to do. */
 static __always_inline int says_something(const struct packet *packet)
 {
 	return packet->protocol != IPPROTO_TCP || packet->brings_cookie || asks_state();
