@@ -76,10 +76,10 @@ static __always_inline int judge_headers(struct xdp_md *ctx, struct packet *pack
 	return 1;
 }
 
-static __always_inline int decide_limited(const struct search *search, struct decision *decision)
+static __always_inline void decide_limited(const struct search *search, struct decision *decision)
 {
 	decision->limit_slot = search->limit_slot;
-	return decide(decision, GUARD_REASON_LIMIT, GUARD_DROP);
+	decide(decision, GUARD_REASON_LIMIT, GUARD_DROP);
 }
 
 /* Stages 5 to 7: 1 where the packet is decided, 0 where its rule was searched for. */
@@ -112,7 +112,7 @@ static __always_inline int judge_rules(struct xdp_md *ctx, const struct view *vi
 }
 
 /* What the search found: the deciding rule's limit and cookies, or the default. */
-static __always_inline int settle(struct guard_scratch *room, struct decision *decision)
+static __always_inline void settle(struct guard_scratch *room, struct decision *decision)
 {
 	struct search *search = &room->search;
 
@@ -123,13 +123,14 @@ static __always_inline int settle(struct guard_scratch *room, struct decision *d
 	decision->monitor_slot = search->would_drop_slot;
 	decision->slot = search->slot;
 	if (search->limit_slot != GUARD_NO_SLOT)
-		return decide_limited(search, decision);
-	if (search->slot == GUARD_NO_SLOT)
-		return decide(decision, GUARD_REASON_DEFAULT,
-		              guard_config.flags & GUARD_CFG_DEFAULT_DROP ? GUARD_DROP : GUARD_PASS);
-	if (asks_cookie(room))
-		return decide(decision, GUARD_REASON_SYN_COOKIE, GUARD_DROP);
-	return decide(decision, GUARD_REASON_RULE, search->verdict);
+		decide_limited(search, decision);
+	else if (search->slot == GUARD_NO_SLOT)
+		decide(decision, GUARD_REASON_DEFAULT,
+		       guard_config.flags & GUARD_CFG_DEFAULT_DROP ? GUARD_DROP : GUARD_PASS);
+	else if (asks_cookie(room))
+		decide(decision, GUARD_REASON_SYN_COOKIE, GUARD_DROP);
+	else
+		decide(decision, GUARD_REASON_RULE, search->verdict);
 }
 
 /* A later fragment's fate is its first's. */

@@ -40,18 +40,9 @@ final class EgressObject {
     }
 
     private init(_ generation: GuardObject) throws(KernelError) {
-        guard let elf = Data(base64Encoded: egressObjectBase64) else {
-            throw KernelError("decode the embedded egress program", code: EINVAL)
-        }
-        LogBuffer.shared.reset()
-        let opened = elf.withUnsafeBytes { bpf_object__open_mem($0.baseAddress, $0.count, nil) }
-        guard let opened else { throw KernelError("open the egress program", log: LogBuffer.shared.text) }
-        object = opened
+        object = try openEmbedded(egressObjectBase64, "egress program")
         try configure(generation)
-        let result = bpf_object__load(object)
-        if result < 0 {
-            throw KernelError("load the egress program", code: -result, log: LogBuffer.shared.text)
-        }
+        try loadEmbedded(object, "egress program")
         program = bpf_program__fd(bpf_object__find_program_by_name(object, Self.programName))
     }
 

@@ -25,14 +25,7 @@ final class EntryObject {
     }
 
     private init() throws(KernelError) {
-        libbpf_set_print(captureLog)
-        LogBuffer.shared.reset()
-        guard let elf = Data(base64Encoded: entryObjectBase64) else {
-            throw KernelError("decode the embedded entry program", code: EINVAL)
-        }
-        let opened = elf.withUnsafeBytes { bpf_object__open_mem($0.baseAddress, $0.count, nil) }
-        guard let opened else { throw KernelError("open the entry program", log: LogBuffer.shared.text) }
-        object = opened
+        object = try openEmbedded(entryObjectBase64, "entry program")
     }
 
     deinit { bpf_object__close(object) }
@@ -50,7 +43,7 @@ final class EntryObject {
     static func requireSupport() throws(KernelError) {
         let target = try EntryObject()
         try check(bpf_program__set_autoload(try target.program(entry), false), "leave the entry out")
-        try target.load("load a program whose function can be replaced")
+        try loadEmbedded(target.object, "program whose function can be replaced")
         let replacement = try EntryObject(switching: nil)
         let program = try replacement.program(entry)
         let descriptor = bpf_program__fd(try target.program(probe))
@@ -68,11 +61,6 @@ final class EntryObject {
                 without it one XDP program holds an interface: use --attach auto, native or generic there
                 """, log: isRefusal ? "" : LogBuffer.shared.text)
     }
-
-    private func load(_ operation: String) throws(KernelError) {
-        let result = bpf_object__load(object)
-        if result < 0 { throw KernelError(operation, code: -result, log: LogBuffer.shared.text) }
-    }
 }
 
 /// Our build of libxdp's dispatcher, in the place of the one that libxdp brings as long as this object lives:
@@ -82,9 +70,7 @@ final class DispatcherObject {
     private var file: String { folder + "/xdp-dispatcher.o" }
 
     init() throws(KernelError) {
-        guard let elf = Data(base64Encoded: dispatcherObjectBase64) else {
-            throw KernelError("decode the embedded dispatcher", code: EINVAL)
-        }
+        let elf = try decodeEmbedded(dispatcherObjectBase64, "dispatcher")
         // libxdp opens it by name; only root may write below a folder that mkdtemp made.
         var template = Array("/tmp/xdpguard.XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw KernelError("make a folder in /tmp") }

@@ -143,10 +143,7 @@ final class GuardObject {
     convenience init(
         _ image: GenerationImage, reusing shared: [SharedMap: FileDescriptor]
     ) throws(KernelError) {
-        guard let embedded = Data(base64Encoded: guardObjectBase64) else {
-            throw KernelError("decode the embedded XDP program", code: EINVAL)
-        }
-        try self.init(image, reusing: shared, elf: embedded)
+        try self.init(image, reusing: shared, elf: try decodeEmbedded(guardObjectBase64, "XDP program"))
     }
 
     deinit { bpf_object__close(object) }

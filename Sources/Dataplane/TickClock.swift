@@ -4,7 +4,6 @@
 // CLOCK_MONOTONIC, so that one moment at which both are known says all. In: both clocks, read by
 // xdp/clock.bpf.c. Out: a tick's length and the time of jiffy 0.
 import CBPF
-import Foundation
 import Glibc
 import GuardABI
 
@@ -29,7 +28,7 @@ struct TickClock {
     mutating func note(_ clocks: guard_clocks) {
         let candidate = clocks.monotonic_ns &- clocks.jiffies &* tick
         // Of two the one with less time behind the tick.
-        if let zero, Int64(bitPattern: candidate &- zero) >= 0 {} else { zero = candidate }
+        if zero.map({ Int64(bitPattern: candidate &- $0) < 0 }) ?? true { zero = candidate }
         if firstJiffy == nil { firstJiffy = clocks.jiffies }
         ticksSeen = clocks.jiffies &- (firstJiffy ?? 0)
     }
@@ -76,22 +75,13 @@ extension guard_config {
 /// The program that reads both clocks, loaded for as long as this lives.
 private final class ClockReader {
     private let object: OpaquePointer
-    private let program: Int32
+    private var program: Int32 = -1
 
     init() throws(KernelError) {
-        guard let elf = Data(base64Encoded: clockObjectBase64) else {
-            throw KernelError("decode the embedded clock program", code: EINVAL)
-        }
-        LogBuffer.shared.reset()
-        let opened = elf.withUnsafeBytes { bpf_object__open_mem($0.baseAddress, $0.count, nil) }
-        guard let opened else { throw KernelError("open the clock program", log: LogBuffer.shared.text) }
-        let result = bpf_object__load(opened)
-        guard result >= 0 else {
-            bpf_object__close(opened)
-            throw KernelError("load the clock program", code: -result, log: LogBuffer.shared.text)
-        }
-        object = opened
-        program = bpf_program__fd(bpf_object__find_program_by_name(opened, "xdpguard_clock"))
+        // From here on a throw runs deinit, which closes the object.
+        object = try openEmbedded(clockObjectBase64, "clock program")
+        try loadEmbedded(object, "clock program")
+        program = bpf_program__fd(bpf_object__find_program_by_name(object, "xdpguard_clock"))
     }
 
     deinit { bpf_object__close(object) }
