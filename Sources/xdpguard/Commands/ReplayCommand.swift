@@ -39,6 +39,10 @@ struct ReplayCommand: ParsableCommand {
             let hosts = try host.map(parsePrefix)
             let bans = try ban.map(parsePrefix)
             let checked = try loadRunnablePolicy(policy) { StandardError.write($0) }
+            for ban in bans where checked.neverBan.touches(ban) {
+                StandardError.write(
+                    "xdpguard: warning: '\(ban)' touches addresses of 'never-ban', where no ban holds\n")
+            }
             switch engine {
             case .native:
                 let engine = try NativeReplayEngine(policy: checked, bans: bans)
