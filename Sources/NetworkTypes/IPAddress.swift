@@ -27,6 +27,12 @@ public struct IPAddress: Hashable, Sendable, Comparable {
     /// The IPv4 address as a number; nil for IPv6.
     public var v4Bits: UInt32? { family == .ipv4 ? UInt32(truncatingIfNeeded: bits) : nil }
 
+    /// The IPv4 address in an IPv4-mapped one (RFC 4291, 2.5.5.2), as sockets of both families write peers;
+    /// nil for others.
+    public var mappedIPv4: IPAddress? {
+        family == .ipv6 && bits >> 32 == 0xffff ? IPAddress(v4: UInt32(truncatingIfNeeded: bits)) : nil
+    }
+
     /// The address in network byte order: 4 or 16 bytes.
     public var bytes: [UInt8] {
         let count = family.bitWidth / 8

@@ -37,7 +37,7 @@ struct HiddenRuleSearch {
         rules = policy.rules
         spaces = rules.map { RuleSpace($0.match, in: universe) }
         hulls = spaces.map(RuleHull.init)
-        hasKeysOutside = rules.map { $0.match.interface != nil || $0.match.payload != nil }
+        hasKeysOutside = rules.map(\.hasKeysOutside)
         candidates = policy.rules.indices.filter { policy.rules[$0].alwaysDecides }
         for index in candidates.reversed() {
             v4.add(index, spaces[index].v4)
@@ -103,7 +103,7 @@ struct HiddenRuleSearch {
     }
 
     private func isNoNarrowerOutside(_ candidate: Int, _ index: Int) -> Bool {
-        !hasKeysOutside[candidate] || rules[candidate].match.isNoNarrowerOutside(rules[index].match)
+        !hasKeysOutside[candidate] || rules[candidate].isNoNarrowerOutside(rules[index])
     }
 
     private func alone(_ hiders: [Int], _ index: Int) -> Int? {
@@ -132,22 +132,32 @@ struct HiddenRuleSearch {
 extension Rule {
     /// Whether a packet that its keys hold for never comes to the rules behind it.
     var alwaysDecides: Bool { action != .continue && !monitor && expires == nil }
+
+    fileprivate var hasKeysOutside: Bool { state != nil || match.interface != nil || match.payload != nil }
+
+    /// Whether `state`, `interface` and `payload`, compared as they are written, hold wherever those of
+    /// `other` do.
+    func isNoNarrowerOutside(_ other: Rule) -> Bool {
+        stateIsNoNarrower(other.state) && match.interfaceIsNoNarrower(other.match.interface)
+            && match.payloadIsNoNarrower(other.match.payload)
+    }
+
+    /// Not even both states together are every packet: segments that fit no connection have none.
+    private func stateIsNoNarrower(_ other: Set<ConnectionState>?) -> Bool {
+        guard let state else { return true }
+        return other.map(state.isSuperset) ?? false
+    }
 }
 
 extension RuleMatch {
-    /// Whether `interface` and `payload`, compared as they are written, hold wherever those of `other` do.
-    fileprivate func isNoNarrowerOutside(_ other: RuleMatch) -> Bool {
-        interfaceIsNoNarrower(other.interface) && payloadIsNoNarrower(other.payload)
-    }
-
-    private func interfaceIsNoNarrower(_ other: NameMatch?) -> Bool {
+    fileprivate func interfaceIsNoNarrower(_ other: NameMatch?) -> Bool {
         guard let interface else { return true }
         guard let other, interface.excluded.allSatisfy(other.excluded.contains) else { return false }
         guard let included = interface.included else { return true }
         return other.included.map { $0.allSatisfy(included.contains) } ?? false
     }
 
-    private func payloadIsNoNarrower(_ other: [PayloadPattern]?) -> Bool {
+    fileprivate func payloadIsNoNarrower(_ other: [PayloadPattern]?) -> Bool {
         guard let payload else { return true }
         return other.map { $0.allSatisfy(payload.contains) } ?? false
     }

@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a policy says to no effect: a checked policy in, warnings out. Rules that earlier ones hide, rules
-// that hold for no packet, rules that say what the default says, empty sets.
+// that hold for no packet, rules that say what the default says, limits that drop nothing, empty sets.
 import Diagnostics
 import NetworkTypes
 import PolicyLanguage
 
-/// Warnings about a policy, those about sets first, then rule by rule. They are never wrong; where the bound
-/// on lint's work was hit, a last note says how many rules were not looked at to the end.
+/// Warnings about a policy: those about sets first, then rule by rule, then limits. They are never wrong;
+/// where the bound on lint's work was hit, a last note says how many rules were not looked at to the end.
 public func lint(_ policy: CheckedPolicy) -> [Diagnostic] {
     var found = policy.sets.filter { $0.addresses.isEmpty }.map(LintWording.emptySet)
     var search = HiddenRuleSearch(policy)
     let restating = rulesThatRestateTheDefault(policy, search.spaces)
     let universe = PacketUniverse(policy)
+    var idle: Set<Int> = []
     for (index, rule) in policy.rules.enumerated() {
         if search.spaces[index].isEmpty {
             found.append(LintWording.unreachable(rule, contradiction(in: rule.match, universe)))
+            idle.insert(index)
         } else if let hiders = search.hiders(of: index) {
             found.append(LintWording.hidden(rule, by: hiders.map { policy.rules[$0] }))
+            idle.insert(index)
         } else if restating.contains(index) {
             found.append(LintWording.restatesDefault(rule))
         }
     }
+    found += idleLimits(policy, search.spaces, idleRules: idle)
     if let first = search.undecided.first {
         found.append(LintWording.bounded(search.undecided.count, from: policy.rules[first]))
     }
@@ -35,7 +39,7 @@ private func rulesThatRestateTheDefault(_ policy: CheckedPolicy, _ spaces: [Rule
     var restating: Set<Int> = []
     var others: [Int] = []
     for (index, rule) in policy.rules.enumerated().reversed() where !spaces[index].isEmpty {
-        if rule.action != verdict || rule.monitor || rule.logEvery != nil || rule.limit != nil {
+        if rule.action != verdict || rule.doesMoreThanDecide {
             others.append(index)
         } else if !others.contains(where: { spaces[$0].overlaps(spaces[index]) }) {
             restating.insert(index)
@@ -43,6 +47,12 @@ private func rulesThatRestateTheDefault(_ policy: CheckedPolicy, _ spaces: [Rule
         if others.count > mostOthers { break }
     }
     return restating
+}
+
+extension Rule {
+    fileprivate var doesMoreThanDecide: Bool {
+        monitor || logEvery != nil || limit != nil || inspect != nil || synCookiesAbove != nil
+    }
 }
 
 /// The names of one or two keys that no packet has together; empty where it takes more of them.

@@ -53,6 +53,25 @@ enum LintWording {
             label: label, help: "change one of its keys or delete '\(rule.name)'")
     }
 
+    static func limitWithoutPackets(_ limit: Limit, of rules: [Rule]) -> Diagnostic {
+        Diagnostic(
+            .warning, id: "idle-limit", "limit '\(limit.name)' never bites", at: limit.range,
+            label: "no packet comes to a rule that names it",
+            related: rules.prefix(mostLabels).map { Diagnostic.Label($0.range, "this rule never matches") },
+            help: "move or delete the rules that name it")
+    }
+
+    static func limitBehindAnother(_ limit: Limit, of rule: Rule, behind earlier: Rule) -> Diagnostic {
+        let first = earlier.limit ?? ""
+        return Diagnostic(
+            .warning, id: "idle-limit", "limit '\(limit.name)' never bites", at: limit.range,
+            label: "what comes to it is never more than it lets through",
+            related: [
+                Diagnostic.Label(rule.range, "its only rule, whose packets"),
+                Diagnostic.Label(earlier.range, "this rule has limited to no more, by '\(first)'"),
+            ], help: "lower '\(limit.name)' below '\(first)', or delete it")
+    }
+
     static func bounded(_ count: Int, from rule: Rule) -> Diagnostic {
         let what = count == 1 ? "1 rule was" : "\(count) rules were"
         return Diagnostic(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The packets that a rule's keys hold for, as regions: a rule in, disjoint regions by family and layer out.
-// `interface` and `payload` stand beside them, to be compared as they are written.
+// `interface`, `payload` and `state` stand beside them, to be compared as they are written.
 import NetworkTypes
 import PolicyLanguage
 

@@ -94,7 +94,7 @@ extension LiveTests {
             // In the file that they survive a reboot in.
             let kept = net.folder.path + "/bans.json"
             #expect(
-                try eventually(within: 15) {
+                eventually(within: 15) {
                     (try? String(contentsOfFile: kept, encoding: .utf8))?.contains(attacker) == true
                 })
             child.signal(SIGTERM)
@@ -226,7 +226,7 @@ extension LiveTests {
             #expect(try eventually { try !events().isEmpty })
             #expect(rename(eventPath, eventPath + ".1") == 0)
             child.signal(SIGHUP)
-            #expect(try eventually { access(eventPath, F_OK) == 0 })
+            #expect(eventually { access(eventPath, F_OK) == 0 })
             #expect(try sends("a curious question", from: neighbour))
             #expect(try eventually { try events().contains { $0["src_ip"].string == neighbour } })
             child.signal(SIGTERM)

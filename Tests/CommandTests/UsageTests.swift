@@ -6,6 +6,7 @@ import Testing
     private static let wrong: [[String]] = [
         ["nonsense"], ["check"], ["apply"], ["apply", "a", "b"], ["apply", "--attach", "sideways", "a"],
         ["ban"], ["ban", "nonsense"], ["ban", "192.0.2.1/33"], ["ban", "192.0.2.7/24"],
+        ["ban", "::ffff:192.0.2.1"],
         ["ban", "192.0.2.1", "--for", "soon"], ["ban", "192.0.2.1", "--for", "0s"],
         ["ban", "192.0.2.1", "--reason", String(repeating: "x", count: 64)], ["unban"],
         ["unban", "--all", "192.0.2.1"], ["top", "--interval", "0"],
@@ -61,6 +62,21 @@ import Testing
             let outcome = try Child(command).finish()
             #expect(outcome.exit == 69, "\(outcome)")
             #expect(outcome.errors.contains("cannot write the output: No space left on device"))
+        }
+    }
+
+    @Test func `a ban that never-ban undoes is said of a replay too`() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file("p.conf", "default: drop\nnever-ban: [192.0.2.8]\n")
+        // A section of pcapng and its interface, Ethernet; no packets.
+        let words = [
+            [0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, 0, 0, 28], [1, 20, 1, 0, 20],
+        ].joined().flatMap { (word: UInt32) in (0..<4).map { UInt8(word >> (8 * $0) & 0xff) } }
+        let capture = try folder.file("empty.pcapng", String(decoding: words, as: UTF8.self))
+        for (ban, isSaid) in [("192.0.2.0/24", true), ("192.0.2.9", false)] {
+            let outcome = try Product.run("replay", path, capture, "--ban", ban)
+            #expect(outcome.exit == 0, "\(outcome)")
+            #expect(outcome.errors.contains("'192.0.2.0/24' touches addresses of 'never-ban'") == isSaid)
         }
     }
 }

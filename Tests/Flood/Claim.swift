@@ -9,6 +9,8 @@ struct FloodSize {
     var seed: UInt64
     /// A tenth of the packets.
     var isQuick: Bool
+    /// The first flood of clients goes on for a minute of virtual time.
+    var isMinute = false
 
     func packets(_ count: Int) -> Int { isQuick ? count / 10 : count }
 }

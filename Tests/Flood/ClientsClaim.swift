@@ -15,6 +15,8 @@ struct ClientsFlood {
     var limit: (text: String, rate: Rate, burst: Int)
     /// Of the flood.
     var packets: Int
+    /// Of a minute, where the flood can be made to last one.
+    var packetsOfMinute: Int?
     /// Sources that are over their limit before the flood, so that the table of who is limited is touched
     /// everywhere: now and then the flood has one that is, too.
     var limitedBefore = 0
@@ -23,7 +25,9 @@ struct ClientsFlood {
         text: "rate: 1000 pps, burst: 2000", rate: Rate.packets(1000, perSeconds: 1), burst: 2000
     )
     static let all = [
-        ClientsFlood(name: "clients", sources: 10_000_000, limit: usual, packets: 150_000_000),
+        ClientsFlood(
+            name: "clients", sources: 10_000_000, limit: usual, packets: 150_000_000,
+            packetsOfMinute: 600_000_000),
         ClientsFlood(
             name: "clients of a slow limit", sources: 10_000_000,
             limit: ("rate: 10/m, burst: 10", .packets(10, perSeconds: 60), 10), packets: 20_000_000,
@@ -43,7 +47,7 @@ struct ClientsFlood {
 
     func run(_ size: FloodSize) throws -> Outcome {
         var run = try ClientsRun(self, FloodEngine(policy), seed: size.seed)
-        return run.outcome(size.packets(packets))
+        return run.outcome((size.isMinute ? packetsOfMinute : nil) ?? size.packets(packets))
     }
 }
 

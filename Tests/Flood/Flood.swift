@@ -16,11 +16,14 @@ struct Flood: ParsableCommand {
     @Flag(help: "A tenth of the packets; for each rate a quarter.")
     var quick = false
 
+    @Flag(help: "A minute of virtual time for the first claim: four times its packets.")
+    var minute = false
+
     @Option(help: "Chooses sources, sizes and times.")
     var seed: UInt64 = 5
 
     func run() throws {
-        let size = FloodSize(seed: seed, isQuick: quick)
+        let size = FloodSize(seed: seed, isQuick: quick, isMinute: minute)
         print("flood: seed \(seed)\(quick ? ", a tenth of the packets" : "")")
         var failed = 0
         var watched: [(name: String, memory: MemoryWatch)] = []

@@ -20,12 +20,17 @@ struct LintCase: Sendable, CustomTestStringConvertible {
         policy = PolicyAnalysisTests.policy(drafts, change: change)
         self.expected = expected
     }
+
+    func holds() {
+        let found = lint(policy).map { "\($0.id) \(name(at: $0.range))" }
+        #expect(found == expected)
+    }
 }
 
-private let ssh = service(.tcp, 22...22)
-private let ten = hosts(0...9)
+let ssh = service(.tcp, 22...22)
+let ten = hosts(0...9)
 /// Drops, and so restates no default verdict of `pass`.
-private func passing(_ made: inout CheckedPolicy) { made.defaultVerdict = .pass }
+func passing(_ made: inout CheckedPolicy) { made.defaultVerdict = .pass }
 private func lenient(_ made: inout CheckedPolicy) { made.malformed = .pass }
 
 private let singleCases: [LintCase] = [
@@ -321,12 +326,9 @@ private let unreachableCases: [LintCase] = [
 ]
 
 @Test(arguments: singleCases + unionCases + weakCases + defaultCases + unreachableCases)
-func `lint reports these rules and no other`(_ sample: LintCase) {
-    let found = lint(sample.policy).map { "\($0.id) \(name(at: $0.range))" }
-    #expect(found == sample.expected)
-}
+func `lint reports these rules and no other`(_ sample: LintCase) { sample.holds() }
 
-private func name(at range: SourceRange) -> String {
+func name(at range: SourceRange) -> String {
     String(decoding: range.source.bytes[range.start..<range.end], as: UTF8.self)
 }
 

@@ -13,6 +13,9 @@ struct Draft: Sendable {
     var expires: Int64?
     var logEvery: UInt32?
     var limit: String?
+    var inspect: String?
+    var state: Set<ConnectionState>?
+    var synCookies: Rate?
 
     init(_ name: String, _ action: RuleAction, _ fill: (inout RuleMatch) -> Void = { _ in }) {
         self.name = name
@@ -40,6 +43,9 @@ func policy(_ drafts: [Draft], change: (inout CheckedPolicy) -> Void = { _ in })
         rule.expires = draft.expires
         rule.logEvery = draft.logEvery
         rule.limit = draft.limit
+        rule.inspect = draft.inspect
+        rule.state = draft.state
+        rule.synCookiesAbove = draft.synCookies
         made.rules.append(rule)
         start += line.utf8.count + 1
     }

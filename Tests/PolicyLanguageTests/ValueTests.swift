@@ -173,6 +173,12 @@ private func v4(_ text: String) -> UInt32 { IPAddress(text)?.v4Bits ?? 0 }
         #expect(message { () throws(ValueError) in try parseRate(text) } != nil)
     }
 
+    @Test(arguments: ["1 Tbit/s", "1Pbit/s", "5 mbit/s"])
+    func `an unknown multiple of bits is told of the known ones`(_ text: String) {
+        let said = message { () throws(ValueError) in try parseRate(text) }
+        #expect(said?.contains("write bit/s, kbit/s, Mbit/s or Gbit/s, at most 100 Gbit/s") == true)
+    }
+
     @Test(
         arguments: [
             ("1 B", 1), ("2KB", 2000), ("3 MB", 3_000_000), ("256 KiB", 262_144), ("1MiB", 1_048_576),

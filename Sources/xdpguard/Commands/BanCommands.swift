@@ -150,6 +150,11 @@ func parsePrefix(_ text: String) throws -> Prefix {
         throw ServiceError(
             .usage, "'\(printable(text))' is not an address or prefix; write 203.0.113.7 or 2001:db8::/48")
     }
+    if let inner = address.mappedIPv4 {
+        throw ServiceError(
+            .usage,
+            "'\(printable(text))' is how sockets write \(inner), which packets have; write \(inner)")
+    }
     guard parts.count == 2 else { return Prefix(address) }
     guard let length = decimalNumber(parts[1].utf8),
         let prefix = Prefix(masking: address, length: Int(clamping: length))

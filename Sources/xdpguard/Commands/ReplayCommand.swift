@@ -47,6 +47,10 @@ struct ReplayCommand: ParsableCommand {
             let hosts = try host.map(parsePrefix)
             let bans = try ban.map(parsePrefix)
             let checked = try loadRunnablePolicy(policy) { StandardError.write($0) }
+            for ban in bans where checked.neverBan.touches(ban) {
+                StandardError.write(
+                    "xdpguard: warning: '\(ban)' touches addresses of 'never-ban', where no ban holds\n")
+            }
             let inspection = inspect ? try makeInspection(checked) : nil
             switch engine {
             case .native:

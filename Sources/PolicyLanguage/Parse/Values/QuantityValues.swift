@@ -64,7 +64,15 @@ private func rateTooHigh(_ text: String) -> ValueError {
 
 private func rateSyntax(_ text: String, word: String, units: [String]) -> ValueError {
     let expected = "write a number and a unit, as in 1000 pps, 5/s, 30/m or 20 Mbit/s"
-    let help = word.isEmpty ? expected : suggestion(for: word, among: units, expected: expected)
+    let help =
+        if word.isEmpty {
+            expected
+        } else if word.hasSuffix("bit/s") {
+            // Not the nearest word: of Tbit/s that is bit/s.
+            "write bit/s, kbit/s, Mbit/s or Gbit/s, at most 100 Gbit/s"
+        } else {
+            suggestion(for: word, among: units, expected: expected)
+        }
     return ValueError(id: "rate-syntax", "'\(text)' is no rate", help: help)
 }
 
