@@ -37,7 +37,8 @@ struct RulesetTests {
     /// Packets made of signatures' own contents: what the prefilter leads to is what all signatures give.
     private func comparePrefilter(_ matcher: SignatureMatcher) throws {
         var matches = 0
-        for (number, compiled) in matcher.plan.signatures.enumerated() where number % 397 == 0 {
+        let withContents = matcher.plan.signatures.filter { !ownContents(of: $0.signature).isEmpty }
+        for (number, compiled) in withContents.enumerated() where number % 97 == 0 {
             let transport: IPProtocol = compiled.signature.header.transports.contains(.tcp) ? .tcp : .udp
             let wanted = compiled.signature.header
             var header = header(transport, compiled.signature.flow.toServer ? .toServer : .toClient)
