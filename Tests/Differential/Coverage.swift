@@ -21,7 +21,6 @@ struct Coverage: Sendable {
         String(cString: guard_detail_name(guard_detail(rawValue: $0)))
     }
 
-
     /// Random limits by their names: with reason `limit` the name is the detail.
     static let allLimits = SeededGenerator.limitKinds.keys.sorted()
 
