@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets within packets: IP in IP, GRE (with ERSPAN), VXLAN, GENEVE, as docs/policy.md "Layers" names them.
+// Packets within packets: IP in IP, GRE (with ERSPAN), VXLAN, GENEVE, as docs/policy.md "Layers" names them,
+// and Teredo.
 // In: a packet of the flow tracker. Out: the packet or frame that it carries, which is inspected as one of
 // its own.
 import NetworkTypes
@@ -19,6 +20,9 @@ struct InnerPacket {
     var bytes: [UInt8]
     /// `bytes` begin with an Ethernet header, not with an IP header.
     var isFrame = false
+    /// Bytes of the mirror's header (ERSPAN), which count for the frame, and the VLAN that it names; 0: none.
+    var mirrorHeaderLength = 0
+    var vlan: UInt16 = 0
     var tunnel: Tunnel
 
     /// Tunnels within tunnels that are looked into.
@@ -36,11 +40,17 @@ struct InnerPacket {
         case 47: start = Self.behindGRE(payload)
         case 17 where packet.isComplete && packet.destinationPort == 4789: start = Self.behindVXLAN(payload)
         case 17 where packet.isComplete && packet.destinationPort == 6081: start = Self.behindGENEVE(payload)
+        case 17 where packet.isComplete && (packet.sourcePort == 3544 || packet.destinationPort == 3544):
+            start = Self.behindTeredo(payload)
         default: break
         }
         guard let start, start.offset < payload.count else { return nil }
         bytes = Array(payload[start.offset...])
         isFrame = start.isFrame
+        // GRE's only frames with a header of their own before them are ERSPAN's.
+        guard isFrame, packet.proto.rawValue == 47, Self.number(payload, 2) == 0x88be else { return }
+        mirrorHeaderLength = 8
+        vlan = UInt16(truncatingIfNeeded: Self.number(payload, start.offset - 8)) & 0x0fff
     }
 
     /// RFC 2784, RFC 2890; version 0 without routing. ERSPAN type II has 8 bytes of its own.
@@ -60,6 +70,17 @@ struct InnerPacket {
     /// RFC 7348: the I flag, then Ethernet.
     private static func behindVXLAN(_ payload: UnsafeRawBufferPointer) -> (offset: Int, isFrame: Bool)? {
         payload.count > 8 && payload[0] & 0x08 != 0 ? (8, true) : nil
+    }
+
+    /// RFC 4380 5.1.1: an IPv6 packet, at most behind the origin's address. With authentication it is a
+    /// talk with the server, as Suricata has it.
+    private static func behindTeredo(_ payload: UnsafeRawBufferPointer) -> (offset: Int, isFrame: Bool)? {
+        guard payload.count >= 48 else { return nil }
+        let offset = number(payload, 0) == 0 ? 8 : 0
+        guard payload[offset] >> 4 == 6, payload.count >= offset + 40,
+            offset + 40 + number(payload, offset + 4) == payload.count
+        else { return nil }
+        return (offset, false)
     }
 
     /// RFC 8926: version 0.
