@@ -24,31 +24,33 @@ struct InnerPacket {
     var mirrorHeaderLength = 0
     var vlan: UInt16 = 0
     var tunnel: Tunnel
+    let kind: TunnelKind
 
     /// Tunnels within tunnels that are looked into.
     static let deepest = 2
 
     /// Nil where the packet is no tunnel's, or ends before what it carries.
     init?(_ packet: DecodedPacket, depth: Int) {
-        guard depth <= Self.deepest, !packet.payload.isEmpty else { return nil }
+        guard depth <= Self.deepest, !packet.payload.isEmpty, let kind = TunnelKind(packet) else {
+            return nil
+        }
+        self.kind = kind
         tunnel = Tunnel(
             source: packet.source, destination: packet.destination, proto: packet.proto, depth: depth)
         let payload = packet.payload
-        var start: (offset: Int, isFrame: Bool)?
-        switch packet.proto.rawValue {
-        case 4, 41: start = (0, false)
-        case 47: start = Self.behindGRE(payload)
-        case 17 where packet.isComplete && packet.destinationPort == 4789: start = Self.behindVXLAN(payload)
-        case 17 where packet.isComplete && packet.destinationPort == 6081: start = Self.behindGENEVE(payload)
-        case 17 where packet.isComplete && (packet.sourcePort == 3544 || packet.destinationPort == 3544):
-            start = Self.behindTeredo(payload)
-        default: break
-        }
+        let start: (offset: Int, isFrame: Bool)? =
+            switch kind {
+            case .ipv4InIPv4, .ipv6InIPv4, .ipv4InIPv6, .ipv6InIPv6: (0, false)
+            case .gre: Self.behindGRE(payload)
+            case .vxlan: Self.behindVXLAN(payload)
+            case .geneve: Self.behindGENEVE(payload)
+            case .teredo: Self.behindTeredo(payload)
+            }
         guard let start, start.offset < payload.count else { return nil }
         bytes = Array(payload[start.offset...])
         isFrame = start.isFrame
         // GRE's only frames with a header of their own before them are ERSPAN's.
-        guard isFrame, packet.proto.rawValue == 47, Self.number(payload, 2) == 0x88be else { return }
+        guard isFrame, kind == .gre, Self.number(payload, 2) == 0x88be else { return }
         mirrorHeaderLength = 8
         vlan = UInt16(truncatingIfNeeded: Self.number(payload, start.offset - 8)) & 0x0fff
     }

@@ -62,6 +62,7 @@ public final class PayloadInspector {
         while let inner = consumer.inner {
             consumer.inner = nil
             consumer.tunnel = inner.tunnel
+            consumer.counters.tunnels.add(inner.kind)
             inner.bytes.withUnsafeBytes { bytes in
                 guard var frame = inner.isFrame ? SampledFrame(bytes) : SampledFrame(packet: bytes) else {
                     return
