@@ -100,12 +100,15 @@ let package = Package(
             path: "Tests/Confined", swiftSettings: strict),
         tests("SandboxTests", ["Sandbox", "confined"]),
         tests("InspectorProcessTests", ["InspectorProcess", "NetworkTypes", "confined"]),
+        .systemLibrary(
+            name: "CZlib", path: "Sources/CLibraries/CZlib", pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"])]),
         // sample -> flows -> streams -> protocols -> signatures -> findings and events
         step(
             "Inspection",
             [
                 "Streams", "ProtocolDetection", "Protocols", "Signatures", "SignatureMatching",
-                "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput",
+                "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "CZlib",
             ]),
         // sample -> IP packets -> flows -> streams -> signatures -> findings
         step("Signatures", ["NetworkTypes", "Diagnostics"]),

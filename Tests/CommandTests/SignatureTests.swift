@@ -109,11 +109,16 @@ import Testing
         #expect(try Product.run("signatures", "check").exit == 64)
     }
 
-    @Test func `a packed file is refused with the way out`() throws {
+    @Test func `a packed file is read as what is in it, and a damaged one is said`() throws {
         let path = folder.path + "/own.rules"
         try prepare("sh", "-c", "echo 'alert tcp any any -> any any (sid:1;)' | gzip -c >'\(path)'")
-        let packed = try Product.run("signatures", "check", path)
-        #expect(packed.exit == 65 && packed.errors.contains("gzip -dc"), "\(packed)")
+        // A second member, as of files that were put together.
+        try prepare("sh", "-c", "echo 'alert udp any any -> any any (sid:2;)' | gzip -c >>'\(path)'")
+        let packed = try Product.run("signatures", "list", path)
+        #expect(packed.exit == 0 && packed.output.split(separator: "\n").count == 2, "\(packed)")
+        try prepare("truncate", "-s", "-5", path)
+        let cut = try Product.run("signatures", "check", path)
+        #expect(cut.exit == 66 && cut.errors.contains("packed by gzip, and damaged or cut short"), "\(cut)")
     }
 
     @Test func `variables are set on the command line`() throws {
@@ -130,5 +135,25 @@ import Testing
             "own.rules", "alert tcp any any -> any any (msg:\"a\u{1b}[2Jb\"; sid:1;)\n")
         let outcome = try Product.runUnprivileged("signatures", "list", path)
         #expect(outcome.exit == 0 && outcome.output == "1:1 rev 0  alert  tcp  a?[2Jb\n", "\(outcome)")
+    }
+}
+
+extension LiveTests {
+    @Suite struct RunningSignatureTests {
+        @Test func `without files the running policy's signatures are meant`() throws {
+            let net = try TwoHosts()
+            let before = try net.server.guarded("signatures", "list")
+            #expect(before.exit == 69 && before.errors.contains("no policy runs"), "\(before)")
+            _ = try net.folder.file("local.rules", "alert udp any any -> any 9 (msg:\"own\"; sid:7;)\n")
+            try net.apply(
+                """
+                default: drop
+                inspectors: { own: { signatures: [local.rules] } }
+                rules: [{ name: own, service: udp/9000, inspect: own, action: pass }]
+
+                """)
+            #expect(try net.server.mustRun("signatures", "list") == "1:7 rev 0  alert  udp  own\n")
+            #expect(try net.server.mustRun("signatures", "show", "7").contains("own"))
+        }
     }
 }

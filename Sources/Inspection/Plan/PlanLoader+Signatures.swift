@@ -14,7 +14,7 @@ extension PlanLoader {
         var thresholds: [SourceText] = []
         for pattern in inspector.signatures {
             for source in sources(pattern, inspector) {
-                if source.path.hasSuffix(".config") {
+                if isThresholdFile(source.path) {
                     thresholds.append(source)
                 } else {
                     rules.append(source)
@@ -61,7 +61,7 @@ extension PlanLoader {
         }
         return paths.compactMap { path in
             do throws(FileReadError) {
-                return SourceText(path: path, bytes: try DiskReader().read(path))
+                return SourceText(path: path, bytes: try SignatureFileReader().read(path))
             } catch {
                 diagnostics.append(
                     Diagnostic(

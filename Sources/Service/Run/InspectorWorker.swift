@@ -11,9 +11,6 @@ import PolicyLanguage
 import Sandbox
 import SignatureMatching
 
-/// Where compiled signatures are kept from one start to the next; root's alone.
-private let databaseFolder = "/var/cache/xdpguard"
-
 /// `inspector-worker`: what `run` starts.
 public func runInspector(_ job: WorkerJob) -> ExitStatus {
     var channel = WorkerChannel()
@@ -59,9 +56,8 @@ private struct RingInspector: SampleInspector {
             let info = GenerationInfo.decoded(bytes)
         else { throw ServiceError(.internalError, "the running policy's description cannot be read") }
         let policy = try runningPolicy(info, job)
-        mkdir(databaseFolder, 0o700)
         var loader = PlanLoader(policy)
-        loader.engineSettings.cache = DatabaseCache(directory: databaseFolder)
+        loader.engineSettings.cache = signatureCache()
         let report = loader.load()
         guard let plan = report.plan else {
             let errors = report.diagnostics.filter { $0.severity == .error }

@@ -72,7 +72,9 @@ struct ReplayCommand: ParsableCommand {
 
     /// Whatever is wrong with signature files was told when the policy was loaded.
     private func makeInspection(_ policy: CheckedPolicy) throws -> ReplayInspection {
-        let report = PlanLoader(policy).load()
+        var loader = PlanLoader(policy)
+        loader.engineSettings.cache = signatureCache()
+        let report = loader.load()
         guard let plan = report.plan else {
             throw ServiceError(
                 .wrongInput, report.diagnostics.map { $0.rendered() }.joined(), isDiagnostics: true)

@@ -3,6 +3,7 @@
 // privileges, nothing is changed.
 import ArgumentParser
 import Diagnostics
+import Inspection
 import JSONOutput
 import PolicyLanguage
 import Service
@@ -41,19 +42,11 @@ struct SignatureArguments: ParsableArguments {
     }
 
     private static func bytes(_ path: String, _ name: String) throws -> [UInt8] {
-        let bytes: [UInt8]
         do throws(FileReadError) {
-            bytes = try DiskReader().read(path)
+            return try SignatureFileReader().read(path)
         } catch {
             throw ServiceError(.noInput, "cannot read '\(printable(name))': \(error.reason)")
         }
-        guard !bytes.starts(with: [0x1f, 0x8b]) else {
-            throw ServiceError(
-                .wrongInput,
-                "'\(printable(name))' is packed: unpack it, as in 'gzip -dc FILE | xdpguard "
-                    + "signatures check -'")
-        }
-        return bytes
     }
 
     private var settings: SignatureSettings {
@@ -105,12 +98,13 @@ struct SignaturesList: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List the signatures that are loaded from files.")
 
-    @Argument(help: "Signature files; - reads standard input.") var files: [String]
+    @Argument(help: "Signature files; - reads standard input; none: those of the running policy.")
+    var files: [String] = []
     @OptionGroup var arguments: SignatureArguments
 
     func run() throws {
         try reporting { output in
-            let set = try arguments.load(files)
+            let set = try arguments.load(files.isEmpty ? runningSignatureFiles() : files)
             for signature in set.signatures {
                 switch arguments.format.output {
                 case .text: try output.line(signature.line)
@@ -132,7 +126,8 @@ struct SignaturesShow: ParsableCommand {
 
     @Argument(help: "The signature's number, as in 2024217, or with its gid, as in 1:2024217.")
     var sid: String
-    @Argument(help: "Signature files; - reads standard input.") var files: [String]
+    @Argument(help: "Signature files; - reads standard input; none: those of the running policy.")
+    var files: [String] = []
     @OptionGroup var arguments: SignatureArguments
 
     func validate() throws {
@@ -152,7 +147,7 @@ struct SignaturesShow: ParsableCommand {
 
     func run() throws {
         try reporting { output in
-            let set = try arguments.load(files)
+            let set = try arguments.load(files.isEmpty ? runningSignatureFiles() : files)
             let found = set.signatures.filter { signature in
                 guard let wanted else { return false }
                 return signature.sid == wanted.sid && (wanted.gid ?? signature.gid) == signature.gid

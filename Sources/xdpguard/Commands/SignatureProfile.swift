@@ -14,13 +14,14 @@ struct SignaturesProfile: ParsableCommand {
         commandName: "profile", abstract: "Measure what each signature costs on captures, dearest first.")
 
     @Argument(help: "Captures: pcap or pcapng.") var captures: [String]
-    @Option(name: .long, help: "A signature file (repeatable).") var rules: [String]
+    @Option(name: .long, help: "A signature file (repeatable); none: those of the running policy.")
+    var rules: [String] = []
     @Option(name: .long, help: "Signatures shown; 0 for all that were tried.") var limit = 20
     @OptionGroup var arguments: SignatureArguments
 
     func run() throws {
         try reporting { output in
-            let set = try arguments.load(rules)
+            let set = try arguments.load(rules.isEmpty ? runningSignatureFiles() : rules)
             let inspector = try makeInspector(set)
             for path in captures { try inspect(path, inspector) }
             var outcome = InspectionOutcome()
