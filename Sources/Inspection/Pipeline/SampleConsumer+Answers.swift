@@ -65,9 +65,10 @@ extension SampleConsumer {
                 flowID: context.flow?.start.id ?? 0, timeNanoseconds: context.time))
         guard rated.isActedOn else { return counters.suppressed &+= 1 }
         let action = rated.newAction.map(SignatureAction.init) ?? signature.action
-        if action == .pass { answer.isPassed = true }
+        if action == .pass, answer.drop == nil { answer.isPassed = true }
         let response = response(to: action.asksForDrop, context, ends)
         var alert = Alert(signature.eve(response.action), signature.summary)
+        alert.isOfPacket = match.place == .packet
         if case .transaction(let index) = match.place, context.units.indices.contains(index) {
             alert.record = context.units[index].record
         }
