@@ -4,7 +4,8 @@
 
 import Glibc
 
-/// Reads a capture of Ethernet, raw IP, Linux cooked (v1, v2), PPP or loopback frames, one frame at a time.
+/// Reads a capture of Ethernet, raw IP, Linux cooked (v1, v2), PPP, Cisco HDLC or loopback frames, one frame
+/// at a time.
 public struct CaptureReader: ~Copyable {
     private enum Source {
         case pcap(PcapFile)

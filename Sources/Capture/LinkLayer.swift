@@ -6,7 +6,7 @@ import CPcap
 
 /// The link layers that are read, by LINKTYPE_ and DLT_ numbers (https://www.tcpdump.org/linktypes.html).
 enum LinkLayer {
-    case ethernet, rawIP, ipv4, ipv6, linuxCooked, linuxCooked2, null, loop, ppp
+    case ethernet, rawIP, ipv4, ipv6, linuxCooked, linuxCooked2, null, loop, ppp, ciscoHDLC
 
     init?(linkType: Int32) {
         switch linkType {
@@ -19,6 +19,7 @@ enum LinkLayer {
         case 0: self = .null
         case 108: self = .loop
         case 9: self = .ppp
+        case 104: self = .ciscoHDLC
         default: return nil
         }
     }
@@ -36,7 +37,7 @@ enum LinkLayer {
         case .rawIP, .ipv4, .ipv6: 0
         case .linuxCooked: 16
         case .linuxCooked2: 20
-        case .null, .loop: 4
+        case .null, .loop, .ciscoHDLC: 4
         case .ppp: Self.pppStart(data) + (Self.isCompressed(data) ? 1 : 2)
         }
     }
@@ -72,6 +73,8 @@ enum LinkLayer {
         case .rawIP: (data.first ?? 0) >> 4 == 6 ? 0x86dd : 0x0800
         case .linuxCooked: data.network16(at: 14)
         case .linuxCooked2: data.network16(at: 0)
+        // An address and a control byte, then the ethertype (RFC 1547 section 4.3.1).
+        case .ciscoHDLC: data.network16(at: 2)
         case .null, .loop: Self.ethertype(family: data.network32(at: 0))
         case .ppp: Self.ethertype(ppp: data)
         }

@@ -8,6 +8,10 @@ public final class StreamParser {
     private let http: HTTPConfiguration
     private var state = State.probing
     private var directions = [Probed(), Probed()]
+    /// What the side that spoke later speaks, where it is another protocol than the flow's.
+    private var strange: (direction: FlowDirection, appProtocol: ApplicationProtocol)?
+    /// A bit of each direction whose first bytes were compared with the flow's protocol.
+    private var compared: UInt8 = 0
     /// CONNECT within CONNECT: how many tunnels are around this one.
     private let depth: Int
 
@@ -52,6 +56,11 @@ public final class StreamParser {
         }
     }
 
+    /// What one direction speaks: the flow's protocol, unless its first bytes are those of another one.
+    public func appProtocol(of direction: FlowDirection) -> ApplicationProtocol? {
+        strange?.direction == direction ? strange?.appProtocol : appProtocol
+    }
+
     /// Neither direction's bytes are a protocol that is read here, or all that can be read was: further bytes
     /// change nothing.
     public var isFinished: Bool {
@@ -81,6 +90,7 @@ public final class StreamParser {
         _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void
     ) {
         guard !bytes.isEmpty else { return }
+        if compared & Self.bit(direction) == 0, let own = appProtocol { compare(bytes, direction, own) }
         switch state {
         case .unknown: return
         case .probing: probe(bytes, direction, sink)
@@ -159,6 +169,18 @@ extension StreamParser {
         case .ssh: SSHParser.probe(bytes, direction)
         case .quic: .no
         }
+    }
+
+    private static func bit(_ direction: FlowDirection) -> UInt8 { 1 << direction.rawValue }
+
+    /// Looks once whether a direction's first bytes are the flow's protocol, or rather another one.
+    private func compare(
+        _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ own: ApplicationProtocol
+    ) {
+        compared |= Self.bit(direction)
+        guard Self.ask(own, bytes, direction) == .no else { return }
+        let other = Self.all.first { $0 != own && Self.ask($0, bytes, direction) == .match }
+        strange = other.map { (direction, $0) }
     }
 
     private func giveUp(_ direction: FlowDirection) {

@@ -13,6 +13,12 @@ public struct StreamOptions: Sendable {
     /// sends before its server answered waits, since nobody can know yet whether the host will take it.
     public var isOneSided = false
 
+    /// Data counts once its receiver acknowledged it, or the flow ends: what never reached it is not looked
+    /// at. For who only watches: an answer to what is found comes a round trip later.
+    public var waitsForAcknowledgement = false
+    /// Packets with the same addresses and ports in different VLANs are of different flows.
+    public var separatesVLANs = true
+
     /// Flows at a time; a new one then pushes out the one used least recently, of the new and closed ones
     /// where they are more than half of all.
     public var maximumFlows = 100_000

@@ -14,7 +14,7 @@ extension StreamTracker {
             return consumer.strayed(packet)
         }
         var isSourceLow = false
-        let key = FlowKey(packet, isSourceLow: &isSourceLow)
+        let key = FlowKey(packet, separatesVLANs: options.separatesVLANs, isSourceLow: &isSourceLow)
         let hash = key.hash(seed: options.seed)
         let place = FlowPlace(key: key, hash: hash, isSourceLow: isSourceLow)
         var slot = table.find(key, hash)

@@ -25,7 +25,8 @@ public final class StreamTracker<Consumer: StreamConsumer> {
         let memory = StreamMemory(limit: options.maximumStreamBytes)
         limits = HalfLimits(
             memory: memory, queuedBytes: options.maximumQueuedBytes,
-            queuedPieces: options.maximumQueuedPieces, historyBytes: options.historyBytes)
+            queuedPieces: options.maximumQueuedPieces, historyBytes: options.historyBytes,
+            waitsForAcknowledgement: options.waitsForAcknowledgement && !options.isOneSided)
         rules = SessionRules(isOneSided: options.isOneSided, memory: memory)
     }
 

@@ -96,6 +96,8 @@ struct CaptureReaderTests {
         Link(name: "ppp, bare", type: 9, header: [0, 0x57], ethertype: [0x86, 0xdd], text: dns),
         Link(name: "ppp, compressed", type: 9, header: [0x21], ethertype: [8, 0]),
         Link(name: "ppp, LCP", type: 9, header: [0xff, 3, 0xc0, 0x21], ethertype: [0xff, 0xff]),
+        Link(name: "hdlc", type: 104, header: [0x0f, 0, 8, 0], ethertype: [8, 0]),
+        Link(name: "hdlc v6", type: 104, header: [0x8f, 0, 0x86, 0xdd], ethertype: [0x86, 0xdd], text: dns),
         Link(name: "loop v6", type: 108, header: [0, 0, 0, 24], ethertype: [0x86, 0xdd], text: dns),
     ]
 
@@ -118,7 +120,7 @@ struct CaptureReaderTests {
         #expect(read(file.bytes).frames.first?.bytes == tagged)
     }
 
-    @Test(arguments: [(113 as UInt32, 15), (276, 19), (0, 3), (108, 0)])
+    @Test(arguments: [(113 as UInt32, 15), (276, 19), (0, 3), (108, 0), (104, 3)])
     func `a frame shorter than its own link header has no bytes`(type: UInt32, count: Int) {
         var file = PcapBytes(linkType: type)
         file.add([UInt8](repeating: 0, count: count), original: 99)

@@ -64,7 +64,7 @@ struct DifferenceClass: Sendable {
     static let all = files + layers + chains + broken
 
     private static let files = [
-        DifferenceClass("a link layer that is not read", packets: 187) {
+        DifferenceClass("a link layer that is not read", packets: 165) {
             if case .unsupportedLinkType = $0.error { $0.frame == nil } else { false }
         },
         DifferenceClass("libpcap cuts packets to the file's snap length, tshark does not", packets: 16) {

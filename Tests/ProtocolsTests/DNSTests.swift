@@ -165,9 +165,13 @@ func `what DNS forbids is named`(broken: BrokenDNS) {
     #expect(reading.dns.map(\.direction) == [.toServer, .toServer, .toClient])
 }
 
+@Test func `a query with a response code is a query all the same`() {
+    #expect(read(header(flags: 0x0103) + question("a.b")).appProtocol == .dns)
+}
+
 @Test(arguments: [
     [UInt8](repeating: 0, count: 40), [UInt8]("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"),
-    header(questions: 0) + question("a"), header(flags: 0x0103) + question("a.b"),
+    header(questions: 0) + question("a"), header(flags: 0x1900) + question("a.b"),
     header() + name("a.b") + [0, 1, 0x12, 0x34],
 ])
 func `other datagrams are not taken for DNS`(bytes: [UInt8]) {

@@ -110,6 +110,29 @@ struct ReassemblyTests {
         #expect(wire.counters.gapBytes == 2)
     }
 
+    @Test func `where acknowledgements are waited for, just what was acknowledged is told`() {
+        let wire = connected { $0.waitsForAcknowledgement = true }
+        wire.send(talk.request("ab"), talk.request("cd", at: 2), talk.request("ef", at: 4))
+        #expect(wire.request.isEmpty)
+        wire.send(talk.response("", acknowledging: 3))
+        #expect(wire.request == "abc")
+        wire.send(talk.response("", acknowledging: 4))
+        #expect(wire.request == "abcd")
+        wire.tracker.finish()
+        #expect(wire.request == "abcdef" && wire.tracker.streamBytesHeld == 0)
+    }
+
+    @Test func `what waits for its acknowledgement is bounded`() {
+        let wire = connected {
+            $0.waitsForAcknowledgement = true
+            $0.maximumQueuedBytes = 4
+        }
+        wire.send(talk.request("abcd"))
+        #expect(wire.request.isEmpty)
+        wire.send(talk.request("ef", at: 4))
+        #expect(wire.request == "abcdef")
+    }
+
     @Test func `an acknowledgement of what was not seen makes no gap as long as nothing came behind it`() {
         let wire = connected()
         wire.send(talk.request("ab"), talk.response("", acknowledging: 4), talk.request("cd", at: 2))

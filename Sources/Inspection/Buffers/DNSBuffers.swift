@@ -11,10 +11,12 @@ extension DNSMessage {
     func inspected(_ direction: FlowDirection) -> InspectedTransaction {
         let side = InspectedTransaction(direction: direction, application: .dns)
         side.fields.dnsOpcode = opcode
-        side.fields.dnsRecordTypes = questions.map(\.type.rawValue)
+        // Of queries too: a code in one is strange enough to be looked for.
+        side.fields.dnsRcode = UInt16(responseCode)
+        side.fields.dnsRecordTypes =
+            isResponse ? answers.map(\.type.rawValue) : questions.map(\.type.rawValue)
+        for question in questions.prefix(Self.mostNames) { side.append(.dnsQuestionName, question.name) }
         if isResponse {
-            side.fields.dnsRcode = UInt16(responseCode)
-            side.fields.dnsRecordTypes += answers.map(\.type.rawValue)
             fillResponse(side)
         } else {
             for question in questions.prefix(Self.mostNames) {

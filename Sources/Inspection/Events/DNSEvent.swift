@@ -8,7 +8,7 @@ import Protocols
 private let mostRecords = 64
 
 extension DNSMessage {
-    /// - Parameter transaction: the message's number in its flow, from 0; a response has its request's.
+    /// - Parameter transaction: the message's number in its flow, from 0.
     func eve(transaction: Int) -> JSONValue {
         var members = EventMembers()
         members.add("version", 3)

@@ -77,6 +77,7 @@ struct InspectionStatistics {
             ("matches", sum(\.matches)), ("matches_refused", sum(\.matchesRefused)),
             ("pcre_limits", sum { $0.regexLimits.values.reduce(0, &+) }),
             ("step_limits", sum { $0.stepLimits.values.reduce(0, &+) }), ("alert", inspection.alerts),
+            ("alert_queue_overflow", inspection.alertsRefused),
             ("alerts_suppressed", inspection.suppressed),
         ])
     }

@@ -28,6 +28,8 @@ final class InspectedFlow {
     let matchState: FlowMatchState?
     /// The newest bytes of each direction's stream, that what stands across two packets is found.
     var tails = BothWays<[UInt8]>([], [])
+    /// What waits for the next packet of its direction, where the inspector only watches.
+    var waiting: BothWays<PendingUnit>?
     /// The address of this host, once a packet said which it is.
     var hostSends: FlowDirection?
     /// A finding dropped it: what still comes is not inspected.

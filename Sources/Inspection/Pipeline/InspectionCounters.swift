@@ -15,6 +15,8 @@ public struct InspectionCounters: Sendable, Hashable {
     public var alerts: UInt64 = 0
     /// Matches that the policy's `on-match` or a `pass` signature kept from an alert or a response.
     public var suppressed: UInt64 = 0
+    /// Alerts that were not written, because one packet raised too many of them.
+    public var alertsRefused: UInt64 = 0
     /// Events that were not written, because one packet or flow made too many of them.
     public var eventsRefused: UInt64 = 0
 

@@ -10,6 +10,16 @@ public struct InspectionOptions: Sendable {
     /// Only one direction is sampled, as without the egress program: what a client sends counts without the
     /// server's answer.
     public var isOneSided = false
+    /// Alerts that one packet may raise, those of the first signatures in their order; what the others ask
+    /// for is done all the same.
+    public var alertsPerPacket = 64
+    /// Which address of an `X-Forwarded-For` header an alert tells as `xff`.
+    public var forwardedFor = ForwardedFor.last
+    /// Data is looked at once its receiver acknowledged it and its sender goes on, as who only watches does:
+    /// what never arrived is not looked at, and an answer comes a round trip later.
+    public var waitsForAcknowledgement = false
+    /// Packets with the same addresses and ports in different VLANs are of different flows.
+    public var separatesVLANs = true
     /// Flows that are followed at a time; the least recently used one gives way.
     public var flowCount = 100_000
     /// Mixed into the flow table's hash: random where packets come from a wire, so that nobody can choose
@@ -41,4 +51,12 @@ public struct AlertContents: OptionSet, Sendable {
     public static let payload = AlertContents(rawValue: 2)
     /// The packet with its link header, in base64: `packet`, `packet_info`.
     public static let packet = AlertContents(rawValue: 4)
+}
+
+/// Whom an `X-Forwarded-For` header is believed.
+public enum ForwardedFor: Sendable {
+    /// The proxy stands before this server, and wrote the last one.
+    case last
+    /// The proxies stand before the clients, and the first of them wrote the client.
+    case first
 }

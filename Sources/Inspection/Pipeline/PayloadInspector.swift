@@ -22,6 +22,8 @@ public final class PayloadInspector {
         streams.midstream = options.midstream
         streams.isOneSided = options.isOneSided
         streams.maximumFlows = options.flowCount
+        streams.waitsForAcknowledgement = options.waitsForAcknowledgement
+        streams.separatesVLANs = options.separatesVLANs
         streams.seed = options.seed
         tracker = StreamTracker(streams, consumer)
     }

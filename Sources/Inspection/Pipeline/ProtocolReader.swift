@@ -17,6 +17,14 @@ enum ProtocolReader {
         }
     }
 
+    /// What one direction speaks, once recognised.
+    func application(of way: FlowDirection) -> Protocols.ApplicationProtocol? {
+        switch self {
+        case .stream(let parser): parser.appProtocol(of: way)
+        case .datagrams(let parser): parser.appProtocol
+        }
+    }
+
     /// Further bytes change nothing.
     var isFinished: Bool {
         switch self {

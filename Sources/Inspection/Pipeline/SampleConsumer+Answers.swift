@@ -72,10 +72,12 @@ extension SampleConsumer {
         if case .transaction(let index) = match.place, context.units.indices.contains(index) {
             alert.record = context.units[index].record
         }
-        if match.isReported, rated.isTold, rated.newAction != .pass {
+        if !match.isReported || !rated.isTold || rated.newAction == .pass {
+            counters.suppressed &+= 1
+        } else if answer.alerts.count < options.alertsPerPacket {
             answer.alerts.append(alert)
         } else {
-            counters.suppressed &+= 1
+            counters.alertsRefused &+= 1
         }
         if response != .alert, answer.drop == nil {
             answer.drop = (alert.object, rated.newAction == nil ? "rules" : "threshold detection_filter")

@@ -46,7 +46,7 @@ extension SampleConsumer {
             members.add("tx_id", .integer(Int64(transaction.index)))
         }
         if case .dns(_, let number) = alert.record { members.add("tx_id", .integer(Int64(number))) }
-        members.add("alert", alert.object)
+        members.add("alert", forwarded(alert))
         if contents.contains(.flow) { addFlow(context, alert.record, to: &members) }
         members.add("verdict", verdict)
         members.add("pkt_src", .string(source(of: context)))
@@ -72,6 +72,20 @@ extension SampleConsumer {
         if let name = flow.attachment.reader?.application?.name { members.add("app_proto", .string(name)) }
         members.add("direction", .string(context.way.eveName))
         members.add("flow", flow.briefEVE)
+    }
+
+    /// EVE's `alert` object, with the address that a proxy asks for where it is one.
+    private func forwarded(_ alert: Alert) -> JSONValue {
+        guard case .object(let members) = alert.object, case .http(let transaction) = alert.record,
+            let value = transaction.request.headers.value(of: "x-forwarded-for")
+        else { return alert.object }
+        let parts = value.split(separator: UInt8(ascii: ","))
+        let part = options.forwardedFor == .last ? parts.last : parts.first
+        // The longest address has 45 bytes.
+        guard let part, part.count < 64,
+            let address = IPAddress(String(decoding: part, as: UTF8.self).filter { $0 != " " })
+        else { return alert.object }
+        return .object(members + [("xff", .string(address.description))])
     }
 
     func writeDrop(_ context: MatchContext, _ note: DropNote) {

@@ -42,11 +42,11 @@ extension SampleConsumer {
     func applications(
         of state: InspectedFlow
     ) -> (toServer: Signatures.ApplicationProtocol?, toClient: Signatures.ApplicationProtocol?) {
-        guard let name = state.reader?.application.map(Signatures.ApplicationProtocol.init) ?? state.named
-        else {
-            return (nil, nil)
+        func name(_ way: FlowDirection) -> Signatures.ApplicationProtocol? {
+            guard state.speaks[way] else { return nil }
+            return state.reader?.application(of: way).map(Signatures.ApplicationProtocol.init) ?? state.named
         }
-        return (state.speaks.toServer ? name : nil, state.speaks.toClient ? name : nil)
+        return (name(.toServer), name(.toClient))
     }
 
     private func take(_ record: ProtocolRecord, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
@@ -108,7 +108,7 @@ extension SampleConsumer {
     }
 
     private func take(_ message: DNSMessage, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
-        let number = flow.attachment.transactions.number(of: message)
+        let number = flow.attachment.transactions.nextDNSNumber()
         let record = TransactionRecord.dns(message, number: number)
         if wanted(flow) != nil {
             pending[way].add(TransactionUnit(side: message.inspected(way), record: record))

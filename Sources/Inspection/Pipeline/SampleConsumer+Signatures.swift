@@ -36,6 +36,21 @@ extension SampleConsumer {
         run(signatures, unit, MatchContext(flow: flow, packet: nil, way: way))
     }
 
+    /// What is pending of a direction waits for its next packet.
+    func keepWaiting(_ way: FlowDirection, _ state: InspectedFlow) {
+        guard !pending[way].isEmpty else { return }
+        var waiting = state.waiting ?? BothWays(PendingUnit(), PendingUnit())
+        swap(&waiting[way], &pending[way])
+        state.waiting = waiting
+    }
+
+    /// What waits is pending again; nothing else is, between two packets.
+    func takeWaiting(_ state: InspectedFlow) {
+        guard let waiting = state.waiting else { return }
+        pending = waiting
+        state.waiting = nil
+    }
+
     /// A packet without a flow: a fragment, or one whose headers cannot be read to their end.
     func inspectStray(_ packet: DecodedPacket) {
         guard signatures.indices.contains(inspector), let signatures = signatures[inspector] else { return }

@@ -83,6 +83,7 @@ extension SampleConsumer: StreamConsumer {
         opensFlow = flow.state == .new
         if packet.isSentByHost, state.hostSends == nil { state.hostSends = way }
         guard !state.isDropped else { return }
+        takeWaiting(state)
         inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)
         detect(packet, way, flow)
         if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }
@@ -101,7 +102,11 @@ extension SampleConsumer: StreamConsumer {
                 MatchContext(flow: flow, packet: packet, way: way), DropNote(reason: "flow drop"))
         } else {
             inspect(packet, way, flow, use)
-            flush(way.opposite, flow)
+            if options.waitsForAcknowledgement {
+                keepWaiting(way.opposite, flow.attachment)
+            } else {
+                flush(way.opposite, flow)
+            }
         }
         writeLaterEvents(flow)
     }
@@ -116,6 +121,7 @@ extension SampleConsumer: StreamConsumer {
         let way = FlowDirection(place.direction)
         let state = flow.attachment
         guard !state.isDropped else { return }
+        takeWaiting(state)
         if state.matchState != nil {
             pending[way].add(bytes, at: place.offset, tail: state.tails[way])
         }
@@ -125,6 +131,7 @@ extension SampleConsumer: StreamConsumer {
     func gap(of count: Int64, at place: StreamPlace, of flow: Flow<InspectedFlow>) {
         let way = FlowDirection(place.direction)
         guard !flow.attachment.isDropped else { return }
+        takeWaiting(flow.attachment)
         flush(way, flow)
         flow.attachment.tails[way] = []
         skipStream(Int(clamping: count), way, flow)
@@ -132,10 +139,12 @@ extension SampleConsumer: StreamConsumer {
 
     func streamEnded(at place: StreamPlace, of flow: Flow<InspectedFlow>) {
         guard !flow.attachment.isDropped else { return }
+        takeWaiting(flow.attachment)
         endStream(FlowDirection(place.direction), flow)
     }
 
     func closed(_ flow: Flow<InspectedFlow>, _ reason: FlowEnd) {
+        takeWaiting(flow.attachment)
         endStream(.toServer, flow)
         endStream(.toClient, flow)
         flush(.toServer, flow)

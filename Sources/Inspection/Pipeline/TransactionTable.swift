@@ -31,8 +31,7 @@ struct TransactionTable {
     var record: TransactionRecord?
     /// The handshake's event was written.
     var isHandshakeTold = false
-    /// DNS queries and responses so far: a response has its query's number.
-    private var dnsNumbers: [(id: UInt16, number: Int)] = []
+    /// DNS messages so far.
     private var dnsCount = 0
 
     struct OpenHTTP {
@@ -73,16 +72,9 @@ struct TransactionTable {
         return made
     }
 
-    /// The number of a message's transaction, from 0.
-    mutating func number(of message: DNSMessage) -> Int {
-        if message.isResponse, let index = dnsNumbers.firstIndex(where: { $0.id == message.id }) {
-            return dnsNumbers.remove(at: index).number
-        }
+    /// The number of the next DNS message, from 0: each message is a transaction of its own.
+    mutating func nextDNSNumber() -> Int {
         defer { dnsCount &+= 1 }
-        if !message.isResponse {
-            if dnsNumbers.count >= Self.most { dnsNumbers.removeFirst() }
-            dnsNumbers.append((message.id, dnsCount))
-        }
         return dnsCount
     }
 }

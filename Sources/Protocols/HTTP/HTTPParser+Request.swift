@@ -39,9 +39,15 @@ extension HTTPParser {
         let transaction = transaction(handle)
         let source = handle.pointee
         transaction.request.headers.fields = fields(source.request_headers)
-        transaction.request.host = bytes(source.request_hostname).map(\.asciiLowercase)
+        // CONNECT names a host and a port; libhtp takes a path for a host: "CONNECT / HTTP/1.1".
+        let isPath =
+            transaction.request.method.elementsEqual("CONNECT".utf8)
+            && transaction.request.rawURI.first == 0x2f
+        let host =
+            isPath ? transaction.request.headers.value(of: "host") ?? [] : bytes(source.request_hostname)
+        transaction.request.host = host.map(\.asciiLowercase)
         transaction.request.port = UInt16(exactly: source.request_port_number)
-        let uriHost = source.parsed_uri?.pointee.hostname
+        let uriHost = isPath ? nil : source.parsed_uri?.pointee.hostname
         transaction.request.rawHost =
             uriHost.map { bytes($0) }
             ?? transaction.request.headers.value(of: "host") ?? transaction.request.host

@@ -16,10 +16,13 @@ extension SignatureMatcher {
             scanPayload(packet.payload, as: .tcpStream, packet, .packet)
             add(from: plan.packetLists[MatchPlan.slot(.tcpStream, header.direction)], header, .packet)
         }
-        if flow?.isFirstTime(.addresses, header.direction) != false {
+        if header.transport.isPacketwise || flow?.isFirstTime(.addresses, header.direction) != false {
             add(plan.addressLists[direction], header, header.application, .packet)
         }
-        if header.application != nil, flow?.isFirstTime(.recognition, header.direction) == true {
+        let (toServer, toClient) = (header.applicationToServer, header.applicationToClient)
+        let sidesDiffer = toServer != nil && toClient != nil && toServer != toClient
+        let occasion: FlowMatchState.OnceKind = sidesDiffer ? .disagreement : .recognition
+        if header.application != nil, flow?.isFirstTime(occasion, header.direction) == true {
             add(plan.recognitionLists[direction], header, header.application, .packet)
         }
     }
@@ -154,5 +157,15 @@ extension SignatureMatcher {
             }
         }
         transaction.markScanned()
+    }
+}
+
+extension IPProtocol {
+    /// No connection of its own: signatures of addresses alone hold for each packet, not once for a flow.
+    fileprivate var isPacketwise: Bool {
+        switch self {
+        case .tcp, .udp, .icmp, .icmpv6, .sctp: false
+        default: true
+        }
     }
 }

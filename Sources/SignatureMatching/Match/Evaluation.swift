@@ -106,12 +106,10 @@ extension SignatureMatcher {
         let signature = compiled.signature
         let header = subject.packet.header
         subject.transaction?.matched.append(UInt32(candidate.signature))
-        if let flow = subject.flow, case .stream = candidate.place, let stream = subject.packet.stream {
-            let end = stream.streamOffset &+ UInt64(stream.bytes.count)
-            let bytes = stream.streamOffset..<max(end, stream.streamOffset)
-            guard flow.noteReport(UInt32(candidate.signature), header.direction, bytes: bytes) else {
-                return false
-            }
+        if let flow = subject.flow, let bytes = streamBytes(compiled, candidate.place, subject.packet),
+            !flow.noteReport(UInt32(candidate.signature), header.direction, bytes: bytes)
+        {
+            return false
         }
         for change in signature.stateChanges { make(change, subject) }
         if let filter = signature.detectionFilter, !memory.passes(filter, of: signature, header) {
@@ -138,6 +136,19 @@ extension SignatureMatcher {
             let action = plan.signatures[match.signature].signature.action
             return action != .alert && action != .pass
         }
+    }
+
+    /// The part of the stream that was looked at. What a SYN carries begins it, if the other side takes it.
+    private func streamBytes(
+        _ compiled: CompiledSignature, _ place: SignatureMatch.Place, _ packet: InspectedPacket
+    ) -> Range<UInt64>? {
+        if place == .stream, let stream = packet.stream {
+            let end = stream.streamOffset &+ UInt64(stream.bytes.count)
+            return stream.streamOffset..<max(end, stream.streamOffset)
+        }
+        guard place == .packet, compiled.habitat == .stream, packet.fields.tcpFlags?.contains(.syn) == true
+        else { return nil }
+        return 0..<UInt64(packet.payload?.count ?? 0)
     }
 
     private func report(_ match: SignatureMatch) {

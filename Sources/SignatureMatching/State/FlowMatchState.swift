@@ -18,7 +18,7 @@ public final class FlowMatchState {
     private var bits: [UInt32] = []
     private var integers: [(name: UInt32, value: UInt32)] = []
     private var reports: [StreamReport] = []
-    /// Bit 0, 1: address-only signatures were tried to the server, to the client; 2, 3: recognition ones.
+    /// Two bits of each `OnceKind`: its signatures were tried to the server, to the client.
     private var onceDone: UInt8 = 0
 
     private struct StreamReport {
@@ -62,7 +62,11 @@ public final class FlowMatchState {
     }
 
     /// Signatures that are tried once for each direction of a flow.
-    enum OnceKind: UInt8 { case addresses = 0, recognition = 1 }
+    enum OnceKind: UInt8 {
+        case addresses = 0, recognition = 1
+        /// Recognition ones again: the sides speak different protocols.
+        case disagreement = 2
+    }
 
     /// Notes a report on stream bytes `start..<end`; false if the signature reported bytes that overlap
     /// them.

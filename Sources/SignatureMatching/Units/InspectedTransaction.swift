@@ -9,7 +9,7 @@ import Signatures
 public struct TransactionFields: Sendable {
     public var dnsOpcode: UInt8?
     public var dnsRcode: UInt16?
-    /// Types of the question (to the server) or of the question and answers (to the client).
+    /// Types of the questions (to the server) or of the answers (to the client).
     public var dnsRecordTypes: [UInt16] = []
     public var tlsVersion: TLSVersions = []
     public var tlsStates: TLSStates = []

@@ -14,14 +14,14 @@ struct FlowKey: Equatable {
     let proto: IPProtocol
     let isV4: Bool
 
-    init(_ packet: DecodedPacket, isSourceLow: inout Bool) {
+    init(_ packet: DecodedPacket, separatesVLANs: Bool = true, isSourceLow: inout Bool) {
         let (from, to) = FlowKey.ports(packet)
         let (source, destination) = (packet.source.bits, packet.destination.bits)
         isSourceLow = source < destination || source == destination && from <= to
         (low, high) = isSourceLow ? (source, destination) : (destination, source)
         (lowPort, highPort) = isSourceLow ? (from, to) : (to, from)
-        vlan = packet.vlan
-        innerVLAN = packet.innerVLAN
+        vlan = separatesVLANs ? packet.vlan : 0
+        innerVLAN = separatesVLANs ? packet.innerVLAN : 0
         proto = packet.proto
         isV4 = packet.source.family == .ipv4
     }

@@ -106,7 +106,7 @@ final class HalfStream {
         var differs = false
         if offset < next { differs = history.differs(from: payload, at: offset, acked: acked) }
         var start = max(offset, next)
-        if start < end, start == next, !isHeld {
+        if start < end, start == next, !isHeld, !limits.waitsForAcknowledgement {
             let until = min(end, queue.first?.offset ?? end)
             acceptance.direct = Int(start - offset)..<Int(until - offset)
             acceptance.start = start
@@ -160,7 +160,10 @@ final class HalfStream {
             next = piece.offset
             return .gap(piece.offset - start, at: start)
         }
-        guard let piece = queue.popFirst(limits.memory) else { return nil }
+        let waits = limits.waitsForAcknowledgement && !isClosing && !isOverfull(limits)
+        guard !waits || acked > piece.offset,
+            let piece = queue.popFirst(upTo: waits ? acked : .max, limits.memory)
+        else { return nil }
         guard piece.bytes.isEmpty else {
             _ = piece.bytes.withUnsafeBytes { give($0, limits) }
             return .data(piece.bytes, at: start)
@@ -201,4 +204,5 @@ struct HalfLimits {
     let queuedBytes: Int
     let queuedPieces: Int
     let historyBytes: Int
+    let waitsForAcknowledgement: Bool
 }

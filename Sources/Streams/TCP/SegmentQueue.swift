@@ -73,14 +73,25 @@ struct SegmentQueue {
         return index < pieces.count && pieces[index].offset < range.upperBound
     }
 
-    /// Takes out the first piece.
-    mutating func popFirst(_ memory: StreamMemory) -> StreamPiece? {
-        guard !pieces.isEmpty else { return nil }
+    /// Takes out the first piece, or the part of it that stands before `end`.
+    mutating func popFirst(upTo end: Int64 = .max, _ memory: StreamMemory) -> StreamPiece? {
+        guard let first = pieces.first else { return nil }
+        if end > first.offset, end - first.offset < Int64(first.bytes.count) {
+            return split(first, at: Int(end - first.offset), memory)
+        }
         let piece = pieces.removeFirst()
         byteCount -= piece.bytes.count
         memory.giveBack(piece.bytes.count + StreamMemory.pieceCost)
         if pieces.isEmpty { pieces = [] }
         return piece
+    }
+
+    private mutating func split(_ first: StreamPiece, at count: Int, _ memory: StreamMemory) -> StreamPiece {
+        let rest = Array(first.bytes[count...])
+        pieces[0] = StreamPiece(offset: first.offset + Int64(count), bytes: rest, lost: first.lost)
+        byteCount -= count
+        memory.giveBack(count)
+        return StreamPiece(offset: first.offset, bytes: Array(first.bytes[..<count]))
     }
 
     mutating func removeAll(_ memory: StreamMemory) {

@@ -18,10 +18,10 @@ struct Conversation {
         self.clientPort = clientPort
     }
 
-    /// SYN, SYN+ACK, ACK.
-    mutating func open() -> [[UInt8]] {
-        let syn = tcp(.toServer, 0x02, [])
-        clientNext &+= 1
+    /// SYN, SYN+ACK, ACK; the SYN carries the text, and the server takes it.
+    mutating func open(saying text: String = "") -> [[UInt8]] {
+        let syn = tcp(.toServer, 0x02, Array(text.utf8))
+        clientNext &+= 1 &+ UInt32(text.utf8.count)
         let answer = tcp(.toClient, 0x12, [])
         serverNext &+= 1
         return [syn, answer, tcp(.toServer, 0x10, [])]
@@ -45,6 +45,9 @@ struct Conversation {
     func datagram(_ way: FlowDirection, _ payload: [UInt8]) -> [UInt8] {
         ip(way, 17, ports(way) + number(8 + payload.count) + [0, 0] + payload)
     }
+
+    /// A packet of another protocol.
+    func packet(_ way: FlowDirection, proto: UInt8, _ content: [UInt8]) -> [UInt8] { ip(way, proto, content) }
 
     private func tcp(_ way: FlowDirection, _ flags: UInt8, _ payload: [UInt8]) -> [UInt8] {
         let (sequence, acknowledged) =

@@ -23,6 +23,9 @@ struct Expectation: @unchecked Sendable {
         event == "alert" || event == nil && match.keys.contains { $0.hasPrefix("alert.") }
     }
 
+    /// It asks for a line of Suricata's own log.
+    var isOfLog: Bool { match["log_level"] != nil }
+
     /// The signature that it asks for.
     var sid: Int? { match["alert.signature_id"] as? Int }
 

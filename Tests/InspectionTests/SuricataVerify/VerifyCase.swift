@@ -17,6 +17,8 @@ struct VerifyCase: Sendable, CustomTestStringConvertible {
     var requirements: VersionRequirements
     /// A script of the test's, or faults that Suricata makes in itself.
     var needsScript: Bool
+    /// The version of Suricata that it is judged by.
+    var version: [Int] { requirements.judgingVersion }
     var expectations: [Expectation]
 
     var testDescription: String { name }
@@ -59,7 +61,8 @@ struct VersionRequirements: Sendable {
     private var above: [Int]?
     private var below: [Int]?
 
-    /// The version whose events and keywords ours are.
+    /// The version whose events and keywords ours are, as far as a test asks for no later one: what a later
+    /// one adds is judged by that.
     static let ours = [8, 0, 4]
 
     init(_ requires: [String: Any]?) {
@@ -72,10 +75,16 @@ struct VersionRequirements: Sendable {
         below = version("lt-version")
     }
 
-    var includeOurs: Bool {
-        (least.map { !Self.isLess(Self.ours, $0) } ?? true)
-            && (above.map { Self.isLess($0, Self.ours) } ?? true)
-            && (below.map { Self.isLess(Self.ours, $0) } ?? true)
+    /// Our version, or the later one that is required.
+    var judgingVersion: [Int] {
+        guard let least, Self.isLess(Self.ours, least) else { return Self.ours }
+        return least
+    }
+
+    func include(_ version: [Int]) -> Bool {
+        (least.map { !Self.isLess(version, $0) } ?? true)
+            && (above.map { Self.isLess($0, version) } ?? true)
+            && (below.map { Self.isLess(version, $0) } ?? true)
     }
 
     /// Parts that are not written are 0: 8 is 8.0.0.

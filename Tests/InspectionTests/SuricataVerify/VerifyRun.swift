@@ -37,8 +37,11 @@ struct VerifyRun {
     let folder: String
 
     func run() throws -> VerifyOutcome {
-        if let reason = reasonToSkip { return outcome(.skipped, reason) }
+        let own = "\(folder)/\(test.folder)"
+        let loading = try test.expectations.isEmpty ? LoadExpectation(folder: own) : nil
+        if loading == nil, let reason = reasonToSkip { return outcome(.skipped, reason) }
         let set = loadSignatures(try sources, settings: settings.signatures)
+        if let loading { return judge(set, loading) }
         if let cause = refusal(set) { return outcome(.failed, cause) }
         var engineSettings = SignatureEngine.Settings()
         if let order = settings.actionOrder { engineSettings.actionOrder = order }
@@ -60,10 +63,12 @@ struct VerifyRun {
     }
 
     private var reasonToSkip: String? {
-        if !test.requirements.includeOurs { return "for another version" }
+        if !test.requirements.include(test.version) { return "for another version" }
         if test.needsScript { return "needs a script, or faults in Suricata itself" }
-        if test.expectations.isEmpty { return "looks at Suricata's log alone" }
-        if test.expectations.allSatisfy({ !$0.requirements.includeOurs }) { return "for another version" }
+        let judged = test.expectations.filter { $0.requirements.include(test.version) }
+        if test.expectations.isEmpty { return "compares files that only Suricata writes" }
+        if judged.isEmpty { return "for another version" }
+        if judged.allSatisfy(\.isOfLog) { return "reads Suricata's own log" }
         return nil
     }
 
@@ -90,12 +95,6 @@ struct VerifyRun {
     }
 
     private func replay(_ engine: SignatureEngine) throws(CaptureError) -> [[String: Any]] {
-        var options = InspectionOptions()
-        options.verifyChecksums = !test.ignoresChecksums
-        options.midstream = test.setting("stream.midstream") == "true"
-        options.tellsDroppedPackets = true
-        options.alertContents = settings.alertContents
-        options.isOneSided = test.setting("stream.async-oneside") == "true"
         let plan = InspectionPlan(
             rules: ["everything"],
             inspectors: [
@@ -103,7 +102,7 @@ struct VerifyRun {
                     name: "verify", onMatch: .dropFlow,
                     signatures: PlannedSignatures(engine: engine, thresholds: thresholds))
             ])
-        guard let inspector = try? PayloadInspector(plan: plan, options: options) else { return [] }
+        guard let inspector = try? PayloadInspector(plan: plan, options: settings.options) else { return [] }
         var outcome = InspectionOutcome()
         var lastTime: Int64 = 0
         var reader = try CaptureReader(path: "\(folder)/\(test.capture)")
@@ -155,7 +154,7 @@ struct VerifyRun {
 
     private func judge(_ events: [[String: Any]]) -> VerifyOutcome {
         var outcome = outcome(.passed, "")
-        for expectation in test.expectations where expectation.requirements.includeOurs {
+        for expectation in test.expectations where expectation.requirements.include(test.version) {
             let found = expectation.found(in: events)
             guard found != expectation.count else { continue }
             outcome.misses.append("\(expectation.description), found \(found)")
@@ -167,6 +166,14 @@ struct VerifyRun {
                 outcome.cause = "\(expectation.event ?? "any") event"
             }
         }
+        return outcome
+    }
+
+    /// A test of the rules' text: how many are refused.
+    private func judge(_ set: SignatureSet, _ loading: LoadExpectation) -> VerifyOutcome {
+        guard let miss = loading.miss(set) else { return outcome(.passed, "") }
+        var outcome = outcome(.failed, "loading of rules")
+        outcome.misses = [miss]
         return outcome
     }
 

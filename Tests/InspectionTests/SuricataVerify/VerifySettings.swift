@@ -46,6 +46,25 @@ struct VerifySettings {
         return contents
     }
 
+    var options: InspectionOptions {
+        var options = InspectionOptions()
+        options.verifyChecksums = !test.ignoresChecksums
+        options.midstream = test.setting("stream.midstream") == "true"
+        options.isOneSided = test.setting("stream.async-oneside") == "true"
+        options.separatesVLANs = test.setting("vlan.use-for-tracking") != "false"
+        options.tellsDroppedPackets = true
+        options.waitsForAcknowledgement = !test.isInline
+        options.alertContents = alertContents
+        if lines.contains("deployment: forward") { options.forwardedFor = .first }
+        // 0 is its own default.
+        if let line = lines.first(where: { $0.hasPrefix("packet-alert-max: ") }),
+            let count = Int(line.dropFirst("packet-alert-max: ".count)), count > 0
+        {
+            options.alertsPerPacket = count
+        }
+        return options
+    }
+
     var signatures: SignatureSettings {
         var settings = SignatureSettings()
         let isOff = test.setting("app-layer.protocols.tls.ja4-fingerprints") == "no"
