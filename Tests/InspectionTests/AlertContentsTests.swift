@@ -132,7 +132,7 @@ func `what Teredo carries is inspected`(_ given: TeredoCase) throws {
         let servers = [UInt8](repeating: 0, count: 8)
         let names = [UInt8](repeating: 0, count: 202)
         let options: [UInt8] = [0x63, 0x82, 0x53, 0x63, 53, 1, kind == 1 ? 3 : 5, 0xff]
-        return head + given + servers + client + names + options
+        return head + given + servers + client + names + options + [UInt8](repeating: 0, count: 60)
     }
     let talk = Conversation(serverPort: 67, clientPort: 68)
     bench.feed(talk.datagram(.toServer, message(1, [0, 0, 0, 0])))

@@ -88,7 +88,9 @@ extension SampleConsumer {
     }
 
     private func write(_ answer: PacketAnswer, _ context: MatchContext) {
-        if answer.isPassed { context.flow?.attachment.isPassed = true }
+        if let state = context.flow?.attachment, answer.isPassed, state.matchState?.isPassed ?? false {
+            state.isPassed = true
+        }
         let verdict = answer.verdict(context.flow?.start.proto ?? context.packet?.proto)
         for alert in answer.alerts { writeAlert(alert, context, verdict: verdict) }
         if let drop = answer.drop, context.flow != nil {
@@ -112,7 +114,7 @@ extension SampleConsumer {
     }
 
     /// - Parameter ofFlow: what matched is the flow itself or its stream: the inspector has seen enough of
-    /// it.   Where a packet matched by itself, what still comes of the flow is inspected.
+    /// it. Where a packet matched by itself, what still comes of the flow is inspected.
     private func carryOut(
         _ response: Finding.Response, _ cause: Finding.Cause, _ context: MatchContext, ofFlow: Bool
     ) {
