@@ -33,6 +33,7 @@ public struct ReplayInspection {
             frame: frame.bytes, timeNanoseconds: max(0, frame.timeNanoseconds), rule: rule,
             inspector: number, isOutbound: isOutbound, packetNumber: UInt64(clamping: frame.number))
         sample.isCutShort = frame.capturedLength < frame.originalLength
+        (sample.linkType, sample.linkHeader) = (frame.linkType, frame.linkHeader)
         inspector.feed(sample, into: &outcome)
         return settle()
     }

@@ -16,6 +16,8 @@ public final class SignatureEngine: Sendable {
         public var mostSteps = 3_000
         /// Machine code for regular expressions; without it they are interpreted (no executable memory).
         public var usesMachineCode = true
+        /// Which actions are tried first; one that is not named comes last.
+        public var actionOrder: [SignatureAction] = [.pass, .drop, .reject, .alert]
         /// Count and time each signature.
         public var isProfiled = false
 
@@ -31,7 +33,7 @@ public final class SignatureEngine: Sendable {
         public var reason: String
     }
 
-    /// In the order in which they are tried: by action (pass, drop, reject, alert), then setters of bits
+    /// In the order in which they are tried: by action (`Settings.actionOrder`), then setters of bits
     /// before their readers, then by priority, then as they stood in the files.
     public let signatures: [Signature]
     public let refused: [Refused]

@@ -89,8 +89,8 @@ public struct FragmentFields: Equatable, Sendable {
 extension DecodedPacket {
     /// IPv4 or IPv6.
     public var family: AddressFamily { source.family }
-    /// IPv4's header with options, or IPv6's 40 bytes.
-    public var ipHeader: UnsafeRawBufferPointer { slice(0, family == .ipv4 ? optionsEnd : optionsStart) }
+    /// IPv4's header with options, or IPv6's with its extension headers.
+    public var ipHeader: UnsafeRawBufferPointer { slice(0, optionsEnd) }
     /// IPv4's options, or all of IPv6's extension headers; empty without any.
     public var ipOptions: UnsafeRawBufferPointer { slice(optionsStart, optionsEnd) }
     /// The header of TCP with options, UDP, SCTP, ICMP (8 bytes); empty for others, and where it is not

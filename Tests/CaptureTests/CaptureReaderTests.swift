@@ -92,6 +92,10 @@ struct CaptureReaderTests {
         Link(name: "null, FreeBSD v6", type: 0, header: [28, 0, 0, 0], ethertype: [0x86, 0xdd], text: dns),
         Link(name: "null, Darwin v6", type: 0, header: [0, 0, 0, 30], ethertype: [0x86, 0xdd], text: dns),
         Link(name: "null, AppleTalk", type: 0, header: [16, 0, 0, 0], ethertype: [0xff, 0xff]),
+        Link(name: "ppp", type: 9, header: [0xff, 3, 0, 0x21], ethertype: [8, 0]),
+        Link(name: "ppp, bare", type: 9, header: [0, 0x57], ethertype: [0x86, 0xdd], text: dns),
+        Link(name: "ppp, compressed", type: 9, header: [0x21], ethertype: [8, 0]),
+        Link(name: "ppp, LCP", type: 9, header: [0xff, 3, 0xc0, 0x21], ethertype: [0xff, 0xff]),
         Link(name: "loop v6", type: 108, header: [0, 0, 0, 24], ethertype: [0x86, 0xdd], text: dns),
     ]
 
@@ -124,7 +128,7 @@ struct CaptureReaderTests {
         #expect(got?.original == 99)
     }
 
-    @Test(arguments: [(105 as UInt32, "IEEE802_11"), (9, "PPP"), (60_000, "60000")])
+    @Test(arguments: [(105 as UInt32, "IEEE802_11"), (50, "PPP_SERIAL"), (60_000, "60000")])
     func `another link type is an error that names it`(type: UInt32, name: String) throws {
         var file = PcapBytes(linkType: type)
         file.add([1, 2, 3])

@@ -182,6 +182,8 @@ func `a signature's action is bounded by the policy, and weaker where it says so
     let event = try #require(try bench.events(.alert).first)
     #expect(event["src_ip"] as? String == "203.0.113.7")
     #expect((event["tunnel"] as? [String: Any])?["src_ip"] as? String == "192.0.2.1")
+    #expect(bench.inspector.counters.tunnels.seen.map { $0.0 } == ["ipv4_in_ipv4"])
+    #expect(bench.inspector.counters.tunnels.seen.map { $0.1 } == [4])
 }
 
 @Test func `threshold.config holds an alert back, not the drop`() throws {

@@ -47,6 +47,7 @@ func `a header admits the packets that it names`(_ given: PacketCase) throws {
     PacketCase(rule: "fragbits:D;", matches: true), PacketCase(rule: "fragbits:M;", matches: false),
     PacketCase(rule: "fragoffset:0;", matches: true), PacketCase(rule: "ipopts:rr;", matches: true),
     PacketCase(rule: "ipopts:ts;", matches: false), PacketCase(rule: "sameip;", matches: false),
+    PacketCase(rule: "dsize:!9;", matches: false), PacketCase(rule: "dsize:<10;", matches: true),
     PacketCase(rule: "dsize:0;", matches: true), PacketCase(rule: "itype:8;", matches: false),
     PacketCase(rule: "flow:established,to_server;", matches: true),
     PacketCase(rule: "flow:to_client;", matches: false),
@@ -125,10 +126,28 @@ func `packet tests look at the packet's fields`(_ given: PacketCase) throws {
     #expect(matcher.sids("d", header(.udp), flow: nil) == [1])
 }
 
-@Test func `signatures on the protocol alone report when it is recognised`() throws {
+@Test func `signatures for a protocol alone match each packet from its recognition on`() throws {
     let matcher = try matcher(
         """
         alert http any any -> any any (msg:"m"; sid:1;)
+        alert dcerpc any any -> any any (msg:"m"; sid:2;)
+        """)
+    let flow = FlowMatchState()
+    #expect(matcher.sids("GET", flow: flow) == [])
+    var recognised = header()
+    recognised.applicationToServer = .http1
+    for payload in ["GET", "", "more"] { #expect(matcher.sids(payload, recognised, flow: flow) == [1]) }
+    var answer = header(.tcp, .toClient)
+    answer.applicationToServer = .http1
+    #expect(matcher.sids("HTTP", answer, flow: flow) == [1])
+    recognised.applicationToServer = .smb
+    #expect(matcher.sids("x", recognised, flow: flow) == [2], "SMB carries DCERPC")
+}
+
+@Test func `a test of the protocol alone reports when it is recognised`() throws {
+    let matcher = try matcher(
+        """
+        alert tcp any any -> any any (msg:"m"; app-layer-protocol:http; sid:1;)
         alert tcp any any -> any any (msg:"m"; app-layer-protocol:ssh; sid:2;)
         """)
     let flow = FlowMatchState()

@@ -144,6 +144,43 @@ func `a rate reports what its kind lets through, on packets' time`(_ given: Rate
     #expect(matcher.sids("x", flow: other) == [])
 }
 
+@Test func `pass stops what comes behind it in the order of actions, and takes no drop back`() throws {
+    var settings = SignatureEngine.Settings()
+    settings.actionOrder = [.drop, .alert, .pass]
+    let rules = """
+        pass tcp any any -> any any (msg:"m"; sid:1;)
+        alert tcp any any -> any any (msg:"m"; content:"a"; sid:2;)
+        drop tcp any any -> any any (msg:"m"; content:"d"; sid:3;)
+        """
+    let flow = FlowMatchState()
+    let first = try matcher(rules, settings: settings)
+    #expect(first.sids("ad", flow: flow) == [3, 2])
+    #expect(!flow.isPassed)
+    #expect(first.sids("ad", flow: flow) == [3, 2])
+    let other = FlowMatchState()
+    #expect(first.sids("a", flow: other) == [2])
+    #expect(other.isPassed)
+    settings.actionOrder = [.drop, .pass]
+    let second = try matcher(rules, settings: settings)
+    #expect(second.sids("ad") == [3], "what is not named comes last")
+}
+
+@Test func `a pass on ports lets the flow through, one on a packet that packet alone`() throws {
+    let rules = [
+        ("pass tcp any any -> any 80 (msg:\"m\"; sid:1;)", true),
+        ("pass tcp any any -> any 80 (msg:\"m\"; flow:established; sid:1;)", false),
+        ("pass tcp any any -> any 80 (msg:\"m\"; dsize:1; sid:1;)", false),
+        ("pass http any any -> any any (msg:\"m\"; flow:established; sid:1;)", true),
+    ]
+    for (rule, isOfFlow) in rules {
+        let flow = FlowMatchState()
+        var given = header()
+        given.applicationToServer = .http1
+        _ = try matcher(rule).sids("a", given, flow: flow)
+        #expect(flow.isPassed == isOfFlow, "\(rule)")
+    }
+}
+
 @Test func `memory survives a reload, with its numbers`() throws {
     let first = loadSignatures([
         SourceText(

@@ -75,6 +75,15 @@ import Testing
         #expect(set.counts.loaded == (isMet ? 1 : 0))
         #expect(set.counts.unsupportedKeywords == (isMet ? [:] : ["requires": 1]))
     }
+
+    @Test func `a feature that is switched off is not here`() {
+        let source = SourceText(
+            path: "a.rules", text: "alert tls any any -> any any (requires:feature ja4; sid:1;)")
+        var settings = SignatureSettings()
+        #expect(loadSignatures([source], settings: settings).counts.loaded == 1)
+        settings.features = ["ja3"]
+        #expect(loadSignatures([source], settings: settings).counts.loaded == 0)
+    }
 }
 
 @Suite struct ConflictTests {

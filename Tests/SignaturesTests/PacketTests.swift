@@ -38,10 +38,15 @@ import Testing
             text: "&1!=1", test: .masked(mask: 1, pattern: 1, isNegated: true), inside: [2], outside: [3]),
     ])
     private func `a comparison in text is a test of numbers`(_ comparison: Comparison) throws {
-        let signature = try signature("dsize:\(comparison.text);", proto: "udp")
-        #expect(signature.packetTests == [.number(.payloadSize, comparison.test)])
+        let signature = try signature("id:\(comparison.text);", proto: "udp")
+        #expect(signature.packetTests == [.number(.ipID, comparison.test)])
         for number in comparison.inside { #expect(comparison.test.holds(number)) }
         for number in comparison.outside { #expect(!comparison.test.holds(number)) }
+    }
+
+    @Test func `a payload of another size is one that is there`() throws {
+        let tests: [PacketTest] = [.number(.payloadSize, .greater(0)), .number(.payloadSize, .notEqual(5))]
+        #expect(try signature("dsize:!5;", proto: "udp").packetTests == tests)
     }
 
     @Test(arguments: [

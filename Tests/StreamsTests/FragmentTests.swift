@@ -36,6 +36,15 @@ struct FragmentTests {
         #expect(wire.anomalies == [.udpWrongChecksum])
     }
 
+    @Test func `the header of a datagram that was put together has its checksum`() {
+        let wire = Wire()
+        let packet = datagram(true)
+        for piece in fragments(of: packet, at: [0, 16]) { wire.send(piece) }
+        let header = wire.recorder.lastBytes.prefix(20)
+        let sum = header.enumerated().reduce(0) { $0 + Int($1.element) << ($1.offset % 2 == 0 ? 8 : 0) }
+        #expect(header.count == 20 && sum & 0xffff + sum >> 16 == 0xffff)
+    }
+
     @Test(arguments: [true, false])
     func `a fragmented segment is in its stream`(isV4: Bool) {
         let wire = Wire()

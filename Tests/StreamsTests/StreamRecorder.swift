@@ -26,6 +26,8 @@ final class StreamRecorder: StreamConsumer {
     var strayAnomalies: [Anomaly] = []
     /// Payloads of packets, also of datagrams.
     var payloads: [[UInt8]] = []
+    /// The newest packet of a flow.
+    var lastBytes: [UInt8] = []
     var lastPacket: (ttl: UInt8, identification: UInt32, isReassembled: Bool)?
     /// Called with each packet that arrives.
     var look: (DecodedPacket) -> Void = { _ in }
@@ -40,6 +42,7 @@ final class StreamRecorder: StreamConsumer {
         #expect(flow.attachment.end == nil && !flow.attachment.isInPacket)
         flow.attachment.isInPacket = true
         payloads.append(Array(packet.payload))
+        lastBytes = Array(packet.bytes)
         lastPacket = (packet.ttl, packet.identification, packet.isReassembled)
         look(packet)
     }

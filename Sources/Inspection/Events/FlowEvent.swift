@@ -34,6 +34,15 @@ extension FlowRecord {
         return members.object
     }
 
+    /// ICMP's type and code by which the flow began, and those of the answer.
+    func addTypes(to members: inout EventMembers) {
+        members.add("icmp_type", .integer(Int64(start.clientPort)))
+        members.add("icmp_code", .integer(Int64(icmpCodes.toServer)))
+        guard counts.toClient.packets > 0 else { return }
+        members.add("response_icmp_type", .integer(Int64(start.serverPort)))
+        members.add("response_icmp_code", .integer(Int64(icmpCodes.toClient)))
+    }
+
     private var counted: EventMembers {
         var members = EventMembers()
         members.add("pkts_toserver", .unsigned(counts.toServer.packets))

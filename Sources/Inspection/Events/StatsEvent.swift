@@ -26,11 +26,12 @@ struct InspectionStatistics {
     }
 
     private var decoder: JSONValue {
-        .counters([
-            ("pkts", inspection.samples), ("bytes", inspection.sampledBytes),
-            ("non_ip", inspection.notIP), ("invalid", streams.unreadable),
-            ("invalid_checksum", streams.wrongChecksums),
-        ])
+        .counters(
+            inspection.tunnels.seen + [
+                ("pkts", inspection.samples), ("bytes", inspection.sampledBytes),
+                ("non_ip", inspection.notIP), ("invalid", streams.unreadable),
+                ("invalid_checksum", streams.wrongChecksums),
+            ])
     }
 
     private var flow: JSONValue {

@@ -32,7 +32,7 @@ final class InspectedFlow {
     var hostSends: FlowDirection?
     /// A finding dropped it: what still comes is not inspected.
     var isDropped = false
-    /// A `pass` signature matched.
+    /// A `pass` signature let the whole flow through.
     var isPassed = false
     /// An alert was written.
     var isAlerted = false

@@ -10,6 +10,8 @@ public struct InspectionCounters: Sendable, Hashable {
     /// Frames without a readable IP packet.
     public var notIP: UInt64 = 0
     public var flows: UInt64 = 0
+    /// Packets within packets.
+    public var tunnels = TunnelCounts()
     public var alerts: UInt64 = 0
     /// Matches that the policy's `on-match` or a `pass` signature kept from an alert or a response.
     public var suppressed: UInt64 = 0

@@ -23,5 +23,22 @@ public struct InspectionOptions: Sendable {
     /// Whether protocol events (http, dns, tls, quic, ssh) are written besides alerts and flows.
     public var writesProtocolEvents = true
 
+    /// What alerts tell beside their signature.
+    public var alertContents: AlertContents = .flow
+
     public init() {}
+}
+
+/// Parts of an `alert` event that can be left out.
+public struct AlertContents: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// The flow, its protocol, and the transaction that was found: `flow`, `app_proto`, `direction`, `http`
+    /// and the like.
+    public static let flow = AlertContents(rawValue: 1)
+    /// The bytes that were looked at, at most 4 KiB: `payload` in base64, `payload_printable`, `stream`.
+    public static let payload = AlertContents(rawValue: 2)
+    /// The packet with its link header, in base64: `packet`, `packet_info`.
+    public static let packet = AlertContents(rawValue: 4)
 }

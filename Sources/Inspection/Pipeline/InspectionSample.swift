@@ -20,6 +20,10 @@ public struct InspectionSample {
     public var isOutbound: Bool
     /// The packet's number in its capture, from 1; 0 where it comes from a live interface.
     public var packetNumber: UInt64
+    /// The link layer of which the packet came, as a LINKTYPE_ number; 1 is Ethernet.
+    public var linkType: Int32 = 1
+    /// The link layer's own header, where `frame` has a made one; only read during the call.
+    public var linkHeader: UnsafeRawBufferPointer?
 
     public init(
         frame: UnsafeRawBufferPointer, timeNanoseconds: Int64, rule: UInt32, inspector: UInt32,

@@ -37,10 +37,12 @@ public final class PayloadInspector {
         consumer.rule = sample.rule
         consumer.inspector = Int(sample.inspector)
         consumer.packetNumber = sample.packetNumber
+        consumer.captured = CapturedBytes(frame, link: sample.linkHeader, linkType: sample.linkType)
         tell(into: &outcome) {
             follow(frame, sample)
             followTunnels(sample)
         }
+        consumer.captured = nil
     }
 
     private func follow(_ frame: SampledFrame, _ sample: InspectionSample) {
@@ -60,10 +62,15 @@ public final class PayloadInspector {
         while let inner = consumer.inner {
             consumer.inner = nil
             consumer.tunnel = inner.tunnel
+            consumer.counters.tunnels.add(inner.kind)
             inner.bytes.withUnsafeBytes { bytes in
-                if let frame = inner.isFrame ? SampledFrame(bytes) : SampledFrame(packet: bytes) {
-                    follow(frame, sample)
+                guard var frame = inner.isFrame ? SampledFrame(bytes) : SampledFrame(packet: bytes) else {
+                    return
                 }
+                frame.wrap(inner.mirrorHeaderLength, vlan: inner.vlan)
+                consumer.captured = CapturedBytes(frame, linkType: inner.isFrame ? 1 : 101)
+                follow(frame, sample)
+                consumer.captured = nil
             }
         }
         consumer.tunnel = nil

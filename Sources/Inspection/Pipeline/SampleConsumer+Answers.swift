@@ -65,9 +65,10 @@ extension SampleConsumer {
                 flowID: context.flow?.start.id ?? 0, timeNanoseconds: context.time))
         guard rated.isActedOn else { return counters.suppressed &+= 1 }
         let action = rated.newAction.map(SignatureAction.init) ?? signature.action
-        if action == .pass { answer.isPassed = true }
+        if action == .pass, answer.drop == nil { answer.isPassed = true }
         let response = response(to: action.asksForDrop, context, ends)
         var alert = Alert(signature.eve(response.action), signature.summary)
+        alert.isOfPacket = match.place == .packet
         if case .transaction(let index) = match.place, context.units.indices.contains(index) {
             alert.record = context.units[index].record
         }
@@ -85,7 +86,9 @@ extension SampleConsumer {
     }
 
     private func write(_ answer: PacketAnswer, _ context: MatchContext) {
-        if answer.isPassed { context.flow?.attachment.isPassed = true }
+        if let state = context.flow?.attachment, answer.isPassed, state.matchState?.isPassed ?? false {
+            state.isPassed = true
+        }
         let verdict = answer.verdict(context.flow?.start.proto ?? context.packet?.proto)
         for alert in answer.alerts { writeAlert(alert, context, verdict: verdict) }
         if let drop = answer.drop, context.flow != nil {
@@ -109,7 +112,7 @@ extension SampleConsumer {
     }
 
     /// - Parameter ofFlow: what matched is the flow itself or its stream: the inspector has seen enough of
-    /// it.   Where a packet matched by itself, what still comes of the flow is inspected.
+    /// it. Where a packet matched by itself, what still comes of the flow is inspected.
     private func carryOut(
         _ response: Finding.Response, _ cause: Finding.Cause, _ context: MatchContext, ofFlow: Bool
     ) {

@@ -13,6 +13,8 @@ struct Alert {
     var summary: String
     /// The transaction that it was found in.
     var record: TransactionRecord?
+    /// It was found in the packet itself, not in its flow's stream.
+    var isOfPacket = true
 
     init(_ object: JSONValue, _ summary: String) {
         self.object = object
@@ -38,23 +40,38 @@ extension SampleConsumer {
     func writeAlert(_ alert: Alert, _ context: MatchContext, verdict: JSONValue) {
         counters.alerts &+= 1
         context.flow?.attachment.isAlerted = true
+        let contents = options.alertContents
         var members = EventMembers()
         if case .http(let transaction) = alert.record {
             members.add("tx_id", .integer(Int64(transaction.index)))
         }
         if case .dns(_, let number) = alert.record { members.add("tx_id", .integer(Int64(number))) }
         members.add("alert", alert.object)
-        if let record = alert.record { members.add(record.name, record.eve) }
-        if let flow = context.flow {
-            if let name = flow.attachment.reader?.application?.name {
-                members.add("app_proto", .string(name))
-            }
-            members.add("direction", .string(context.way.eveName))
-            members.add("flow", flow.briefEVE)
-        }
+        if contents.contains(.flow) { addFlow(context, alert.record, to: &members) }
         members.add("verdict", verdict)
         members.add("pkt_src", .string(source(of: context)))
+        if contents.contains(.payload) {
+            if alert.isOfPacket, let packet = context.packet {
+                members.addPayload(packet.payload.prefix(longestField), isStream: false)
+            } else {
+                members.addPayload(context.stream.prefix(longestField), isStream: true)
+            }
+        }
+        if contents.contains(.packet), let packet = context.packet { captured?.add(packet, to: &members) }
         write(.alert, context, members.all, alert.summary)
+    }
+
+    private func addFlow(
+        _ context: MatchContext, _ record: TransactionRecord?, to members: inout EventMembers
+    ) {
+        if let record { members.add(record.name, record.eve) }
+        guard let flow = context.flow else { return }
+        if flow.attachment.named == .dhcp, let message = context.packet.flatMap({ DHCPMessage($0.payload) }) {
+            members.add("dhcp", message.eve)
+        }
+        if let name = flow.attachment.reader?.application?.name { members.add("app_proto", .string(name)) }
+        members.add("direction", .string(context.way.eveName))
+        members.add("flow", flow.briefEVE)
     }
 
     func writeDrop(_ context: MatchContext, _ note: DropNote) {
@@ -106,6 +123,7 @@ extension SampleConsumer {
         let state = flow.attachment
         var members = EventMembers()
         let detected = state.detected
+        if flow.start.proto.hasTypes { flow.addTypes(to: &members) }
         members.add("app_proto", .string(detected?.name ?? "Unknown"))
         let action = state.isDropped ? "drop" : state.isPassed ? "pass" : nil
         members.add("flow", flow.eve(reason, isAlerted: state.isAlerted, action: action))

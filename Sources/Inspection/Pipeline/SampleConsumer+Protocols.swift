@@ -128,8 +128,10 @@ extension SampleConsumer {
         writeAnomaly(anomaly, flow)
     }
 
-    /// What an ended flow has not told yet: a handshake that went on, requests without their responses.
+    /// What an ended flow has not told yet: a handshake that went on, requests without their responses. Of a
+    /// flow that was dropped nothing came to pass, and its alert tells what was seen.
     func writeUntold(_ flow: Flow<InspectedFlow>) {
+        guard !flow.attachment.isDropped else { return }
         tellHandshake(flow)
         for open in flow.attachment.transactions.openHTTP {
             writeRecord(.http(open.transaction), .http, flow)

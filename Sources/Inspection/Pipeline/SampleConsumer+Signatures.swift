@@ -13,6 +13,8 @@ extension SampleConsumer {
     ) {
         guard let signatures = signatures(of: flow.attachment) else { return pending[way].removeAll() }
         var unit = InspectedPacket(header: header(flow, way, packet.time), fields: packet.fields)
+        // The last segment of a handshake belongs to the handshake, unless it brings data already.
+        if opensFlow, packet.payload.isEmpty { unit.header.isEstablished = false }
         unit.header.isReassembled = packet.isReassembled
         unit.networkHeader = packet.ipHeader
         if packet.isComplete, !packet.l4Header.isEmpty { unit.transportHeader = packet.l4Header }
@@ -57,6 +59,7 @@ extension SampleConsumer {
         var (unit, context) = (unit, context)
         unit.transactions = taken.units.map(\.side)
         context.units = taken.units
+        if options.alertContents.contains(.payload) { context.stream = taken.stream }
         let state = context.flow?.attachment
         taken.withStream { chunk in
             unit.stream = chunk
@@ -109,6 +112,8 @@ struct MatchContext {
     var way = FlowDirection.toServer
     /// The transactions that signatures looked at.
     var units: [TransactionUnit] = []
+    /// The stream bytes that they looked at, where alerts repeat them.
+    var stream: [UInt8] = []
 
     var time: Int64 { packet?.time ?? flow?.lastTime ?? 0 }
 }

@@ -23,6 +23,10 @@ final class SampleConsumer {
     var rule: UInt32 = 0
     var inspector = 0
     var packetNumber: UInt64 = 0
+    /// The frame that is followed, for alerts that repeat it; nil between packets.
+    var captured: CapturedBytes?
+    /// No flow of the packet was established when it came.
+    var opensFlow = false
     /// What the packet carries, to be followed next; and around what the packet was.
     var inner: InnerPacket?
     var tunnel: Tunnel?
@@ -76,6 +80,7 @@ extension SampleConsumer: StreamConsumer {
     func arrived(_ packet: DecodedPacket, _ direction: Direction, of flow: Flow<InspectedFlow>) {
         let way = FlowDirection(direction)
         let state = flow.attachment
+        opensFlow = flow.state == .new
         if packet.isSentByHost, state.hostSends == nil { state.hostSends = way }
         guard !state.isDropped else { return }
         inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)

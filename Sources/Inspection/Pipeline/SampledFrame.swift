@@ -6,18 +6,28 @@
 struct SampledFrame {
     /// From the IP header on, the frame's padding included.
     let packet: UnsafeRawBufferPointer
+    /// What stands before it; empty for a packet without a frame.
+    let link: UnsafeRawBufferPointer
     /// The outer and the inner tag's id; 0 for none, and for priority tags.
     private(set) var outerVLAN: UInt16 = 0
     private(set) var innerVLAN: UInt16 = 0
 
     /// Bytes of the frame.
-    let length: Int
+    private(set) var length: Int
 
     /// A packet without a frame around it.
     init?(packet: UnsafeRawBufferPointer) {
         guard !packet.isEmpty else { return nil }
         self.packet = packet
+        link = UnsafeRawBufferPointer(start: nil, count: 0)
         length = packet.count
+    }
+
+    /// What was around the frame: further bytes that count for it, and the VLAN that it was in (0: none).
+    mutating func wrap(_ bytes: Int, vlan: UInt16) {
+        length += bytes
+        guard vlan != 0 else { return }
+        (outerVLAN, innerVLAN) = (vlan, outerVLAN)
     }
 
     /// Nil for what is not IPv4 or IPv6, or ends before its IP header.
@@ -34,9 +44,23 @@ struct SampledFrame {
             offset += 4
             tags += 1
         }
+        if type == 0x894f, let service = Self.behindNSH(frame, offset) { (type, offset) = service }
         guard type == 0x0800 || type == 0x86dd, frame.count > offset else { return nil }
         packet = UnsafeRawBufferPointer(rebasing: frame[offset...])
+        link = UnsafeRawBufferPointer(rebasing: frame[..<offset])
         length = frame.count
+    }
+
+    /// A network service header (RFC 8300): the ethertype of what it carries, and where that begins.
+    private static func behindNSH(_ frame: UnsafeRawBufferPointer, _ offset: Int) -> (UInt16, Int)? {
+        guard frame.count >= offset + 8, frame[offset] & 0xc0 == 0 else { return nil }
+        let length = Int(frame[offset + 1] & 0x3f) * 4
+        guard length >= 8 else { return nil }
+        switch frame[offset + 3] {
+        case 1: return (0x0800, offset + length)
+        case 2: return (0x86dd, offset + length)
+        default: return nil
+        }
     }
 
     /// The caller has checked the bounds.

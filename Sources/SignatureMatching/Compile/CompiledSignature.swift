@@ -27,8 +27,10 @@ struct CompiledGroup: Sendable {
 enum Habitat: Sendable {
     /// Addresses alone: once for each direction of a flow.
     case addresses
-    /// The flow's recognised protocol alone: once for each direction.
+    /// The flow's recognised protocol alone, by a keyword: once for each direction.
     case recognition
+    /// The flow's recognised protocol alone, by the header's word: each packet of the flow from there on.
+    case application
     /// Each packet.
     case packet
     /// The stream, and TCP packets that no stream took.
@@ -87,6 +89,9 @@ final class CompiledSignature: Sendable {
     let protocolTests: [ProtocolTest]
     let stateTests: [StateTest]
     let variableCount: Int
+    /// As a `pass` it lets through the whole flow: it was found in the stream or a transaction, or asks for
+    /// nothing that a single packet has.
+    let passesFlow: Bool
     /// Its tests are only answered by a transaction that is complete.
     let needsWholeTransaction: Bool
 
@@ -100,6 +105,9 @@ final class CompiledSignature: Sendable {
         protocolTests = signature.protocolTests
         stateTests = signature.stateTests
         variableCount = signature.variableCount
+        passesFlow =
+            habitat != .packet
+            || signature.matches.isEmpty && signature.packetTests.isEmpty && signature.flow.state == .any
         needsWholeTransaction = groups.allSatisfy(\.holdsWithoutBuffer) && !groups.isEmpty
     }
 }
@@ -116,7 +124,9 @@ extension Habitat {
             }
         } else if !signature.matches.isEmpty || signature.hasPacketConditions {
             self = .packet
-        } else if signature.header.application != nil || !signature.protocolTests.isEmpty {
+        } else if signature.header.application != nil {
+            self = .application
+        } else if !signature.protocolTests.isEmpty {
             self = .recognition
         } else {
             self = signature.isAddressesOnly ? .addresses : .packet

@@ -25,7 +25,9 @@ struct EngineCompiler {
         var compiler = EngineCompiler()
         compiler.plan.packetLists = Array(repeating: PortLists(), count: PayloadKind.allCases.count * 2)
         compiler.plan.bufferLists = Array(repeating: [], count: Buffer.allCases.count * 2)
-        for position in trialOrder(signatures) { compiler.add(signatures[position], position) }
+        for position in trialOrder(signatures, settings.actionOrder) {
+            compiler.add(signatures[position], position)
+        }
         let outcome = try compiler.makeDatabases(cache: settings.cache)
         return Result(
             signatures: compiler.plan.signatures.map(\.signature), refused: compiler.refused,
@@ -79,7 +81,8 @@ struct EngineCompiler {
             case .addresses: plan.addressLists[Int(direction.rawValue)].append(number)
             case .recognition: plan.recognitionLists[Int(direction.rawValue)].append(number)
             case .transaction: indexTransaction(compiled, number, direction)
-            case .packet, .stream, .packetOrStream: indexPacket(compiled, number, direction)
+            case .packet, .application, .stream, .packetOrStream:
+                indexPacket(compiled, number, direction)
             }
         }
     }
@@ -89,7 +92,9 @@ struct EngineCompiler {
     ) {
         let pattern = RequiredPattern(of: compiled.signature) { $0 == .payload }
         for kind in PayloadKind.allCases where kind.isMeant(by: compiled.signature.header.transports) {
-            if kind == .tcpStream, compiled.habitat == .packet { continue }
+            if kind == .tcpStream, compiled.habitat == .packet || compiled.habitat == .application {
+                continue
+            }
             if kind == .tcpPacket, compiled.habitat == .stream { continue }
             let slot = MatchPlan.slot(kind, direction)
             if let pattern {
@@ -143,8 +148,8 @@ struct EngineCompiler {
     }
 
     /// Indexes in the order in which signatures are tried.
-    private static func trialOrder(_ signatures: [Signature]) -> [Int] {
-        let ranks = signatures.map(TrialRank.init)
+    private static func trialOrder(_ signatures: [Signature], _ actions: [SignatureAction]) -> [Int] {
+        let ranks = signatures.map { TrialRank($0, actions) }
         return signatures.indices.sorted { (ranks[$0], $0) < (ranks[$1], $1) }
     }
 }
@@ -154,14 +159,8 @@ struct EngineCompiler {
 private struct TrialRank: Comparable {
     private let number: UInt32
 
-    init(_ signature: Signature) {
-        let action: UInt32 =
-            switch signature.action {
-            case .pass: 0
-            case .drop: 1
-            case .reject, .rejectSource, .rejectDestination, .rejectBoth: 2
-            case .alert: 3
-            }
+    init(_ signature: Signature, _ actions: [SignatureAction]) {
+        let action = UInt32(actions.firstIndex(of: signature.action.plain) ?? actions.count)
         let state: UInt32 =
             switch (signature.stateChanges.isEmpty, signature.stateTests.isEmpty) {
             case (false, true): 0
@@ -173,4 +172,14 @@ private struct TrialRank: Comparable {
     }
 
     static func < (a: TrialRank, b: TrialRank) -> Bool { a.number < b.number }
+}
+
+extension SignatureAction {
+    /// Without whom a `reject` tells.
+    fileprivate var plain: SignatureAction {
+        switch self {
+        case .reject, .rejectSource, .rejectDestination, .rejectBoth: .reject
+        case .alert, .pass, .drop: self
+        }
+    }
 }

@@ -128,8 +128,16 @@ extension SignatureMatcher {
         if signature.bypassesFlow { subject.flow?.isBypassed = true }
         report(SignatureMatch(signature: candidate.signature, place: candidate.place, isReported: isReported))
         guard signature.action == .pass else { return false }
-        if compiled.habitat != .packet { subject.flow?.isPassed = true }
+        if compiled.passesFlow, !isDropAsked { subject.flow?.isPassed = true }
         return true
+    }
+
+    /// A match before asks for a drop, which a later `pass` does not take back.
+    private var isDropAsked: Bool {
+        found.contains { match in
+            let action = plan.signatures[match.signature].signature.action
+            return action != .alert && action != .pass
+        }
     }
 
     private func report(_ match: SignatureMatch) {

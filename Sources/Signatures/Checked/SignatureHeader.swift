@@ -23,12 +23,14 @@ public enum ApplicationProtocol: String, Sendable, CaseIterable, Hashable {
         }
     }
 
-    /// Whether a flow recognised as `other` is one of this: `http` holds HTTP/1 and HTTP/2.
+    /// Whether a flow recognised as `other` is one of this: `http` holds HTTP/1 and HTTP/2; SMB carries
+    /// DCERPC.
     @inlinable public func includes(_ other: ApplicationProtocol) -> Bool {
         if self == other { return true }
         switch self {
         case .http: return other == .http1 || other == .http2
         case .dns, .http2: return other == .doh2
+        case .dcerpc: return other == .smb
         default: return false
         }
     }

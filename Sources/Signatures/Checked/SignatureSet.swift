@@ -42,6 +42,8 @@ public struct SignatureSettings: Sendable {
     /// Events of protocol parsers that the inspector raises, as in "http.missing_host_header"; a signature
     /// that waits for another one is unsupported.
     public var events: Set<String>
+    /// What `requires: feature` may ask for.
+    public var features: Set<String> = ["ja3", "ja4", "true_crypto"]
 
     public init(
         addressVariables: [String: String] = [:], portVariables: [String: String] = [:],

@@ -47,7 +47,8 @@ let describingKeywords: [String: KeywordHandler] = [
         try withoutValue(option)
         draft.signature.bypassesFlow = true
     },
-    "requires": { draft, option throws(RuleProblem) in try requires(option) },
+    "requires": { draft, option throws(RuleProblem) in try requires(draft.context.settings.features, option)
+    },
     // What is tagged or logged by Snort is none of EVE's.
     "tag": ignoredKeyword, "logto": ignoredKeyword,
     // Which content is looked for first is chosen here; Snort 3's service is what its ports and buffers say.
@@ -116,14 +117,14 @@ private func metadata(_ draft: inout SignatureDraft, _ option: RuleOption) {
 private let languageVersion = [8, 0, 0]
 
 /// `requires: version >= 7.0.4 < 9, feature ja4, keyword dns.query`: a rule for others is left out.
-private func requires(_ option: RuleOption) throws(RuleProblem) {
+private func requires(_ features: Set<String>, _ option: RuleOption) throws(RuleProblem) {
     let value = try required(option, "'version >= N', 'feature NAME' or 'keyword NAME'")
     for part in value.parts() {
         let words = part.words.map(\.text)
         let isMet: Bool
         switch words.first {
         case "version": isMet = try versionMatches(part)
-        case "feature": isMet = ["ja3", "ja4", "true_crypto"].contains(words.dropFirst().first ?? "")
+        case "feature": isMet = features.contains(words.dropFirst().first ?? "")
         case "keyword": isMet = KeywordTable.handlers[words.dropFirst().first ?? ""] != nil
         default: isMet = false
         }

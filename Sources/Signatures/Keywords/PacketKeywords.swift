@@ -27,7 +27,12 @@ private func numberKeywords() -> [String: KeywordHandler] {
 private func numberKeyword(_ field: ComparedField) -> KeywordHandler {
     { draft, option throws(RuleProblem) in
         let value = try required(option, "a number, or as in '>1'")
-        draft.test(.number(field.field, try numberTest(value, field.name, most: field.most)))
+        let test = try numberTest(value, field.name, most: field.most)
+        // Suricata's meaning: a packet without payload has no size that could differ.
+        if field.field == .payloadSize, case .notEqual = test {
+            draft.test(.number(.payloadSize, .greater(0)))
+        }
+        draft.test(.number(field.field, test))
     }
 }
 

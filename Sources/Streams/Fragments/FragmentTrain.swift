@@ -88,8 +88,8 @@ final class FragmentTrain {
         return queue.byteCount == end && !header.isEmpty ? .completes : .kept
     }
 
-    /// Writes the datagram: the first fragment's headers with lengths and fragment fields set right (IPv4's
-    /// checksum is 0), and all bytes.
+    /// Writes the datagram: the first fragment's headers with lengths, fragment fields and checksum set
+    /// right, and all bytes.
     /// - Returns: false where it is longer than a packet can be.
     func write(to buffer: inout [UInt8]) -> Bool {
         buffer.removeAll(keepingCapacity: true)
@@ -101,7 +101,19 @@ final class FragmentTrain {
         let at = key.isV4 ? 2 : 4
         buffer[at] = UInt8(truncatingIfNeeded: length >> 8)
         buffer[at + 1] = UInt8(truncatingIfNeeded: length)
+        if key.isV4 { Self.setChecksum(of: header.count, in: &buffer) }
         return true
+    }
+
+    /// RFC 791 3.1: the complement of the sum of the header's 16-bit words; the field holds 0 before.
+    private static func setChecksum(of headerLength: Int, in buffer: inout [UInt8]) {
+        var sum: UInt32 = 0
+        for index in stride(from: 0, to: min(headerLength, buffer.count - 1), by: 2) {
+            sum += UInt32(buffer[index]) << 8 | UInt32(buffer[index + 1])
+        }
+        while sum > 0xffff { sum = sum & 0xffff + sum >> 16 }
+        buffer[10] = UInt8(truncatingIfNeeded: ~sum >> 8)
+        buffer[11] = UInt8(truncatingIfNeeded: ~sum)
     }
 
     func release(_ memory: StreamMemory) { queue.removeAll(memory) }

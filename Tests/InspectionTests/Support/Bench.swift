@@ -19,17 +19,22 @@ final class Bench {
 
     init(
         _ rules: String = "", onMatch: MatchResponse = .alert, protocols: ProtocolBounds = ProtocolBounds(),
-        thresholds: String = ""
+        thresholds: String = "", actionOrder: [SignatureAction]? = nil,
+        _ change: (inout InspectionOptions) -> Void = { _ in }
     ) throws {
         var planned = PlannedInspector(name: "http-api", onMatch: onMatch, protocols: protocols)
         if !rules.isEmpty {
             let set = loadSignatures([SourceText(path: "a.rules", text: rules)])
             try #require(set.diagnostics.isEmpty, "\(set.diagnostics.map { $0.rendered() }.joined())")
+            var settings = SignatureEngine.Settings()
+            settings.actionOrder = actionOrder ?? settings.actionOrder
             let file = ThresholdFile(SourceText(path: "threshold.config", text: thresholds))
-            planned.signatures = PlannedSignatures(engine: try SignatureEngine(set), thresholds: [file])
+            planned.signatures = PlannedSignatures(
+                engine: try SignatureEngine(set, settings: settings), thresholds: [file])
         }
         var options = InspectionOptions()
         options.verifyChecksums = false
+        change(&options)
         inspector = try PayloadInspector(
             plan: InspectionPlan(rules: ["web"], inspectors: [planned]), options: options)
     }

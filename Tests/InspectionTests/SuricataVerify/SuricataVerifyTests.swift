@@ -23,7 +23,7 @@ private func cases(_ level: String) throws -> [VerifyCase] {
 
 @Test(
     .enabled(if: SharedData.folder != nil, Comment(rawValue: SharedData.absence.description)),
-    arguments: [("L1", 0.7), ("L2", 0.7)])
+    arguments: [("L1", 0.95), ("L2", 0.7)])
 func `the alerts of suricata-verify come out`(_ level: String, _ least: Double) throws {
     guard let corpus else { return }
     let outcomes = try cases(level).map { try VerifyRun(test: $0, folder: corpus).run() }

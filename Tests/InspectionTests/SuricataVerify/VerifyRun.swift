@@ -38,9 +38,11 @@ struct VerifyRun {
 
     func run() throws -> VerifyOutcome {
         if let reason = reasonToSkip { return outcome(.skipped, reason) }
-        let set = loadSignatures(try sources, settings: SignatureSettings())
+        let set = loadSignatures(try sources, settings: settings.signatures)
         if let cause = refusal(set) { return outcome(.failed, cause) }
-        let engine = try SignatureEngine(set)
+        var engineSettings = SignatureEngine.Settings()
+        if let order = settings.actionOrder { engineSettings.actionOrder = order }
+        let engine = try SignatureEngine(set, settings: engineSettings)
         if let refused = engine.refused.first { return outcome(.failed, "refused: \(refused.reason)") }
         let events: [[String: Any]]
         do throws(CaptureError) {
@@ -51,6 +53,8 @@ struct VerifyRun {
         return judge(events)
     }
 
+    private var settings: VerifySettings { VerifySettings(test, folder: "\(folder)/\(test.folder)") }
+
     private func outcome(_ result: VerifyOutcome.Result, _ cause: String) -> VerifyOutcome {
         VerifyOutcome(name: test.name, level: test.level, result: result, cause: cause)
     }
@@ -58,6 +62,7 @@ struct VerifyRun {
     private var reasonToSkip: String? {
         if !test.requirements.includeOurs { return "for another version" }
         if test.needsScript { return "needs a script, or faults in Suricata itself" }
+        if test.expectations.isEmpty { return "looks at Suricata's log alone" }
         if test.expectations.allSatisfy({ !$0.requirements.includeOurs }) { return "for another version" }
         return nil
     }
@@ -77,6 +82,9 @@ struct VerifyRun {
         let loaded = Set(set.signatures.map { Int($0.sid) })
         let wanted = Set(test.expectations.filter { $0.count > 0 }.compactMap(\.sid))
         guard !wanted.isSubset(of: loaded) || loaded.isEmpty else { return nil }
+        // That `requires` leaves rules out is what such a test is about.
+        let names = set.counts.unsupportedKeywords.keys
+        if wanted.isEmpty, names.elementsEqual(["requires"]), set.counts.errors == 0 { return nil }
         if let keyword = set.counts.unsupportedKeywords.keys.min() { return "unsupported keyword \(keyword)" }
         return "signature error: \(set.diagnostics.first { $0.severity == .error }?.message ?? "")"
     }
@@ -86,25 +94,31 @@ struct VerifyRun {
         options.verifyChecksums = !test.ignoresChecksums
         options.midstream = test.setting("stream.midstream") == "true"
         options.tellsDroppedPackets = true
+        options.alertContents = settings.alertContents
         options.isOneSided = test.setting("stream.async-oneside") == "true"
         let plan = InspectionPlan(
             rules: ["everything"],
             inspectors: [
                 PlannedInspector(
-                    name: "verify", onMatch: test.isInline ? .dropFlow : .alert,
+                    name: "verify", onMatch: .dropFlow,
                     signatures: PlannedSignatures(engine: engine, thresholds: thresholds))
             ])
         guard let inspector = try? PayloadInspector(plan: plan, options: options) else { return [] }
         var outcome = InspectionOutcome()
+        var lastTime: Int64 = 0
         var reader = try CaptureReader(path: "\(folder)/\(test.capture)")
         while let frame = try reader.next() {
             var sample = InspectionSample(
                 frame: frame.bytes, timeNanoseconds: frame.timeNanoseconds, rule: 0, inspector: 0,
                 packetNumber: UInt64(frame.number))
             sample.isCutShort = frame.capturedLength < frame.originalLength
+            (sample.linkType, sample.linkHeader) = (frame.linkType, frame.linkHeader)
+            lastTime = frame.timeNanoseconds
             inspector.feed(sample, into: &outcome)
         }
         inspector.finish(into: &outcome)
+        outcome.events.append(inspector.stats(at: lastTime))
+        if Self.showsEvents { for event in outcome.events { print(event.line) } }
         return outcome.events.compactMap {
             try? JSONSerialization.jsonObject(with: Data($0.line.utf8)) as? [String: Any]
         }
@@ -116,6 +130,9 @@ struct VerifyRun {
         else { return [] }
         return [ThresholdFile(SourceText(path: "threshold.config", bytes: bytes), variables: variables)]
     }
+
+    /// Lines of the events, for a look at them: SURICATA_VERIFY_EVENTS=1.
+    private static let showsEvents = ProcessInfo.processInfo.environment["SURICATA_VERIFY_EVENTS"] != nil
 
     /// The one address group of the corpus that is not Suricata's own.
     private var variables: [String: AddressSet] {
