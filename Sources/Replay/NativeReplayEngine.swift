@@ -25,6 +25,9 @@ public struct NativeReplayEngine: ReplayEngine {
         generation = ReplayGeneration(
             policy: policy, ownAddresses: ownAddresses, options: options)
         datapath = try NativeProgram(try generation.image(), options.linearBytes)
+        for (number, scope) in generation.scopes(options).enumerated() {
+            try datapath.tell(scope, of: UInt32(number))
+        }
         for prefix in bans { try datapath.ban(prefix) }
     }
 
@@ -76,6 +79,15 @@ private final class NativeProgram {
         try check(
             image.withNative { native_datapath_load(datapath, $0) },
             "load a policy of \(image.tables.count) bytes")
+    }
+
+    func tell(_ scope: SampleScope, of inspector: UInt32) throws(KernelError) {
+        let result = scope.bytes.withUnsafeBytes { bytes -> Int32 in
+            guard bytes.count == MemoryLayout<guard_sample_scope>.size else { return -EINVAL }
+            return native_datapath_set_scope(
+                datapath, inspector, bytes.baseAddress?.assumingMemoryBound(to: guard_sample_scope.self))
+        }
+        try check(result, "tell which flows an inspector needs")
     }
 
     /// The longer life of two bans of one prefix wins.

@@ -36,6 +36,14 @@ struct ReplayGeneration {
         kinds = [InterfaceKind("", policy): 0, InterfaceKind("lo", policy): 1]
     }
 
+    /// What the engines are told beside the image; nothing where no rule inspects.
+    func scopes(_ options: EngineOptions) -> [SampleScope] {
+        guard policy.inspects else { return [] }
+        return options.sampleScopes.prefix(min(policy.inspectors.count, Int(GUARD_SCOPES))).map {
+            SampleScope($0, inspectorsSeed: policy.inspectorsSeed)
+        }
+    }
+
     func image() throws(CompileError) -> MapImage { try compile(policy, for: target) }
 
     /// The index given to an interface name; names that no rule tells apart share one, 0 is that of none.

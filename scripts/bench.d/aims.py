@@ -78,9 +78,20 @@ def apply_aims(results):
     yield "memory of the command, at most", peak_memory(results), 300, "MiB"
 
 
+# At most, in nanoseconds; of the stages of guardbench.
+STAGES = {
+    "parse and sanity": 8, "fragments: track, no fragments": 2, "fragments: track, fragments": 60,
+    "limit, 64 sources under it": 12, "limit, 64 sources over it": 12,
+    "limit, flood of 10,000,000 sources": 70,
+    "inspect, a policy without": 2, "reply, 10,000 connections": 130, "egress, 10,000 connections": 70,
+    "reply, 100,000 connections": 200, "egress, 100,000 connections": 70,
+}
+
+
 def other_aims(results):
-    for row, most in zip(results["stages"], (8, 2, 60, 12, 12, 70, 130, 70, 200, 70)):
-        yield f"stage: {row['stage']}", row["ns"], most, "ns"
+    for row in results["stages"]:
+        if row["stage"] in STAGES:
+            yield f"stage: {row['stage']}", row["ns"], STAGES[row["stage"]], "ns"
     yield "`xdpguard version`", results.get("start_ms"), 20, "ms"
     slowest = min((x["mpps"] for x in results["native"]), default=None)
     yield "`replay --engine native`, at least", slowest, 5, "M packets/s"

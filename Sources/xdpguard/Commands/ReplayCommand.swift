@@ -51,19 +51,20 @@ struct ReplayCommand: ParsableCommand {
                 StandardError.write(
                     "xdpguard: warning: '\(ban)' touches addresses of 'never-ban', where no ban holds\n")
             }
-            let inspection = inspect ? try makeInspection(checked) : nil
+            var options = EngineOptions()
+            let inspection = inspect ? try makeInspection(checked, &options) : nil
             switch engine {
             case .native:
-                let engine = try NativeReplayEngine(policy: checked, bans: bans)
+                let engine = try NativeReplayEngine(policy: checked, bans: bans, options: options)
                 try replay(
                     ReplayRun(engine: engine, hosts: hosts, device: dev, inspection: inspection), &output)
             case .model:
-                let engine = ModelReplayEngine(policy: checked, bans: bans)
+                let engine = ModelReplayEngine(policy: checked, bans: bans, options: options)
                 try replay(
                     ReplayRun(engine: engine, hosts: hosts, device: dev, inspection: inspection), &output)
             case .kernel:
                 try requirePrivileges(for: "replay --engine kernel (--engine native needs none)")
-                let engine = try KernelReplayEngine(policy: checked, bans: bans)
+                let engine = try KernelReplayEngine(policy: checked, bans: bans, options: options)
                 try replay(
                     ReplayRun(engine: engine, hosts: hosts, device: dev, inspection: inspection), &output)
             }
@@ -71,7 +72,10 @@ struct ReplayCommand: ParsableCommand {
     }
 
     /// Whatever is wrong with signature files was told when the policy was loaded.
-    private func makeInspection(_ policy: CheckedPolicy) throws -> ReplayInspection {
+    /// - Parameter engine: is told which flows the signatures need.
+    private func makeInspection(
+        _ policy: CheckedPolicy, _ engine: inout EngineOptions
+    ) throws -> ReplayInspection {
         var loader = PlanLoader(policy)
         loader.engineSettings.cache = signatureCache()
         let report = loader.load()
@@ -79,6 +83,7 @@ struct ReplayCommand: ParsableCommand {
             throw ServiceError(
                 .wrongInput, report.diagnostics.map { $0.rendered() }.joined(), isDiagnostics: true)
         }
+        engine.sampleScopes = plan.sampleScopes(of: policy)
         do throws(InspectionError) {
             var options = InspectionOptions()
             options.verifyChecksums = checksums == .verify
