@@ -14,6 +14,8 @@ public struct NativeReplayEngine: ReplayEngine {
     private let datapath: NativeProgram
     private var generation: ReplayGeneration
     private var clock = ReplayClock()
+    /// The last answer in words: most packets get the one of the packet before.
+    private var latest: (answer: ProgramAnswer, judgement: Judgement)?
 
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
@@ -40,7 +42,11 @@ public struct NativeReplayEngine: ReplayEngine {
         trace.clock_ns = time.clock
         trace.ifindex = interface.index
         datapath.run(frame.bytes, &trace)
-        return generation.judgement(ProgramAnswer(trace))
+        let answer = ProgramAnswer(trace)
+        if let latest, latest.answer == answer { return latest.judgement }
+        let judgement = generation.judgement(answer)
+        latest = (answer, judgement)
+        return judgement
     }
 
     public mutating func send(_ frame: CapturedFrame) -> SampleMark? {

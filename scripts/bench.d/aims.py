@@ -97,9 +97,26 @@ def other_aims(results):
     yield "`replay --engine native`, at least", slowest, 5, "M packets/s"
 
 
-def rows(results):
+def inspection_aims(results):
+    found = results.get("inspection", {})
+    for x in found.get("detection", []):
+        what = f"detection, {x['captures']}: packets a second to ndpiReader's, at least"
+        yield what, x["ratio"], 0.9, "times"
+    load, through = found.get("load", {}), found.get("throughput", {})
+    yield "the ET Open set: a core, at least", through.get("gbit"), 1, "Gbit/s"
+    yield "its load, nothing in the cache", load.get("cold_s"), 10, "s"
+    yield "its load from the cache", load.get("cached_s"), 1, "s"
+    yield "memory of its load, at most", load.get("cold_mib"), 600, "MiB"
+    for x in found.get("flows", []):
+        yield f"memory of an open flow, {x['with']}", x["bytes"] / 1024, 8, "KiB"
+
+
+FILTER, INSPECTION = (live_aims, classify_aims, apply_aims, other_aims), (inspection_aims,)
+
+
+def rows(results, groups=FILTER + INSPECTION):
     """(what, figure or None, limit, unit, whether it is met)."""
-    for group in (live_aims, classify_aims, apply_aims, other_aims):
+    for group in groups:
         for what, figure, limit, unit in group(results):
             is_least = what.endswith("at least")
             met = None if figure is None else figure >= limit if is_least else figure <= limit

@@ -45,7 +45,9 @@ struct PendingUnit {
         guard !before.isEmpty, !stream.isEmpty else { return }
         let around = before + stream.prefix(before.count)
         let offset = streamOffset &- min(streamOffset, UInt64(before.count))
-        around.withUnsafeBytes { body(StreamChunk(bytes: $0, streamOffset: offset)) }
+        around.withUnsafeBytes {
+            body(StreamChunk(bytes: $0, streamOffset: offset, border: before.count))
+        }
     }
 
     mutating func removeAll() {
@@ -58,7 +60,11 @@ struct PendingUnit {
     /// fewer behind it.
     var tail: [UInt8] {
         let most = streamOffset < 16 << 10 ? 2048 : 512
-        guard stream.count < most else { return Array(stream.suffix(most)) }
-        return before.suffix(most - stream.count) + stream
+        guard stream.count < most else { return Array(stream[(stream.count - most)...]) }
+        var tail: [UInt8] = []
+        tail.reserveCapacity(min(most, before.count + stream.count))
+        tail.append(contentsOf: before[max(0, before.count - (most - stream.count))...])
+        tail.append(contentsOf: stream)
+        return tail
     }
 }
