@@ -19,7 +19,7 @@ final class Bench {
 
     init(
         _ rules: String = "", onMatch: MatchResponse = .alert, protocols: ProtocolBounds = ProtocolBounds(),
-        thresholds: String = ""
+        thresholds: String = "", verifyChecksums: Bool = false
     ) throws {
         var planned = PlannedInspector(name: "http-api", onMatch: onMatch, protocols: protocols)
         if !rules.isEmpty {
@@ -29,7 +29,7 @@ final class Bench {
             planned.signatures = PlannedSignatures(engine: try SignatureEngine(set), thresholds: [file])
         }
         var options = InspectionOptions()
-        options.verifyChecksums = false
+        options.verifyChecksums = verifyChecksums
         inspector = try PayloadInspector(
             plan: InspectionPlan(rules: ["web"], inspectors: [planned]), options: options)
     }
@@ -60,6 +60,15 @@ final class Bench {
     /// The numbers of the signatures that alerted, in order.
     func alerts() throws -> [Int] {
         try events(.alert).compactMap { ($0["alert"] as? [String: Any])?["signature_id"] as? Int }
+    }
+
+    /// The counters so far, as the `stats` event has them.
+    var statistics: [String: Any] {
+        get throws {
+            let line = inspector.stats(at: time).line
+            let event = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+            return try #require(event?["stats"] as? [String: Any])
+        }
     }
 
     var responses: [Finding.Response] { outcome.findings.map(\.response) }
