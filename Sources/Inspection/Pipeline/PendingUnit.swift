@@ -43,7 +43,8 @@ struct PendingUnit {
     /// Signatures that reported of the bytes before or behind it do not report again.
     func withBorder(_ body: (StreamChunk) -> Void) {
         guard !before.isEmpty, !stream.isEmpty else { return }
-        let around = before + stream.prefix(before.count)
+        // A short piece first, so that the rest of what is looked for lies far behind it: 7 bytes, then all.
+        let around = before + stream.prefix(mostTail)
         let offset = streamOffset &- min(streamOffset, UInt64(before.count))
         around.withUnsafeBytes {
             body(StreamChunk(bytes: $0, streamOffset: offset, border: before.count))
@@ -59,7 +60,7 @@ struct PendingUnit {
     /// The newest bytes, which go before the next ones: many near the stream's start, where signatures look,
     /// fewer behind it.
     var tail: [UInt8] {
-        let most = streamOffset < 16 << 10 ? 2048 : 512
+        let most = mostTail
         guard stream.count < most else { return Array(stream[(stream.count - most)...]) }
         var tail: [UInt8] = []
         tail.reserveCapacity(min(most, before.count + stream.count))
@@ -67,4 +68,6 @@ struct PendingUnit {
         tail.append(contentsOf: stream)
         return tail
     }
+
+    private var mostTail: Int { streamOffset < 16 << 10 ? 2048 : 512 }
 }
