@@ -184,7 +184,7 @@ let package = Package(
             name: "flood",
             dependencies: [
                 "TestSupport", "NativeDatapath", "Replay", "MapCompiler", "PolicyLanguage", "NetworkTypes",
-                "GuardABI",
+                "GuardABI", "Inspection", "Signatures", "SignatureMatching", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Tests/Flood", swiftSettings: strict),
         .systemLibrary(name: "CLinux", path: "Tests/CLinux"),
@@ -261,7 +261,7 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
         .library(name: "FuzzSignatures", type: .static, targets: ["FuzzSignatures"]),
         .library(name: "FuzzStreams", type: .static, targets: ["FuzzStreams"]),
     ]
-    for name in ["HTTP", "TLS", "DNS", "QUIC"] {
+    for name in ["HTTP", "TLS", "DNS", "QUIC", "SSH"] {
         package.products.append(.library(name: "Fuzz\(name)", type: .static, targets: ["Fuzz\(name)"]))
         package.targets.append(
             .target(

@@ -30,6 +30,23 @@ struct {
 	__uint(max_entries, GUARD_SAMPLE_COUNTS);
 } guard_sample_counts SEC(".maps");
 
+/* Which flows inspectors need, by their position in the policy: whoever reads the samples writes, the XDP
+ * program reads. Shared, as what the reader searches for may change while a policy runs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_sample_scope);
+	__uint(max_entries, 1);
+} guard_sample_scopes SEC(".maps");
+
+/* Packets and bytes of IP packets that guard_sample_scopes left out, by inspector. The program adds. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct guard_counter);
+	__uint(max_entries, 1);
+} guard_scope_counts SEC(".maps");
+
 /* When the samples' reader was last woken (CLOCK_MONOTONIC, ns): the programs' own. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

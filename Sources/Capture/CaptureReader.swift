@@ -34,6 +34,8 @@ public struct CaptureReader: ~Copyable {
         guard let file = path == "-" ? fdopen(dup(STDIN_FILENO), "r") : fopen(path, "r") else {
             throw .missing(path: path, errno: errno)
         }
+        // The C library's own 4 KiB are a system call for every few packets.
+        setvbuf(file, nil, _IOFBF, 1 << 18)
         errno = 0
         let first = getc(file)
         guard first != EOF else {

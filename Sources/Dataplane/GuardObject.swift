@@ -34,6 +34,8 @@ enum SharedMap: String, CaseIterable {
     case sampleFlows = "guard_sample_flows"
     case samples = "guard_samples"
     case sampleCounts = "guard_sample_counts"
+    case sampleScopes = "guard_sample_scopes"
+    case scopeCounts = "guard_scope_counts"
     case sampleWake = "guard_sample_wake"
     case droppedFlows = "guard_dropped_flows"
     case droppedAny = "guard_dropped_any"
@@ -59,6 +61,7 @@ enum SharedMap: String, CaseIterable {
         case .sampleFlows: return has(GUARD_CFG_INSPECT) ? config.sample_lines : 0
         case .samples: return has(GUARD_CFG_INSPECT) ? config.sample_bytes : 0
         case .sampleCounts: return has(GUARD_CFG_INSPECT) ? UInt32(GUARD_SAMPLE_COUNTS.rawValue) : 0
+        case .sampleScopes, .scopeCounts: return has(GUARD_CFG_INSPECT) ? UInt32(GUARD_SCOPES) : 0
         case .droppedFlows: return has(GUARD_CFG_INSPECT) ? UInt32(GUARD_DROPPED_FLOWS) : 0
         case .sampleWake, .droppedAny: return has(GUARD_CFG_INSPECT) ? 1 : 0
         default: return nil

@@ -5,7 +5,7 @@ import Glibc
 import GuardABI
 
 /// A frame's fate as the program tells it.
-public struct ProgramAnswer: Sendable {
+public struct ProgramAnswer: Hashable, Sendable {
     public var verdict: guard_verdict
     public var reason: guard_reason
     public var detail: guard_detail

@@ -18,6 +18,8 @@ public struct SampleCounts: Sendable, Hashable {
     /// Not samples: packets of flows beyond their budget, and of flows that `every` leaves out.
     public var beyondBudget: UInt64 = 0
     public var notChosen: UInt64 = 0
+    /// Likewise: of flows that no signature of their inspector could match.
+    public var notNeeded: UInt64 = 0
     /// Budgets begun, and those that gave way to others before their flow was over.
     public var flows: UInt64 = 0
     public var forgotten: UInt64 = 0
@@ -48,6 +50,7 @@ extension SharedState {
         counts.cut = try count(GUARD_SAMPLES_CUT)
         counts.beyondBudget = try count(GUARD_SAMPLES_BEYOND_BUDGET)
         counts.notChosen = try count(GUARD_SAMPLES_NOT_CHOSEN)
+        counts.notNeeded = try count(GUARD_SAMPLES_NOT_NEEDED)
         counts.flows = try count(GUARD_SAMPLES_FLOWS)
         counts.forgotten = try count(GUARD_SAMPLES_FORGOTTEN)
         counts.droppedReceived = try count(GUARD_FLOWS_DROPPED)

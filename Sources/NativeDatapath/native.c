@@ -300,6 +300,7 @@ struct guard_rule_counters native_datapath_rule(const struct native_datapath *da
 }
 
 #include "limited.h"
+#include "scopes.h"
 
 const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath)
 {

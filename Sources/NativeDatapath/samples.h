@@ -16,8 +16,10 @@ struct native_samples {
 	struct guard_sample_line *lines;
 	__u32 line_count; /* 0: no policy had inspectors */
 	__u32 dropped_count;
+	struct guard_sample_scope *scopes; /* of GUARD_SCOPES inspectors; NULL until one was told */
 	struct native_dropped *dropped; /* an open hash; NULL until the first one */
 	__u64 counts[GUARD_SAMPLE_COUNTS];
+	struct guard_counter unneeded[GUARD_SCOPES];
 	__u64 woken_ns;
 	__u64 dropped_any;
 };
@@ -25,6 +27,7 @@ struct native_samples {
 static void native_samples_free(struct native_samples *samples)
 {
 	free(samples->lines);
+	free(samples->scopes);
 	free(samples->dropped);
 }
 
@@ -39,6 +42,19 @@ static int native_samples_make(struct native_samples *samples, const struct guar
 	if (!samples->lines)
 		return -ENOMEM;
 	samples->line_count = config->sample_lines;
+	return 0;
+}
+
+/* 0, or the negative errno. */
+static int set_scope(struct native_samples *samples, __u32 inspector, const struct guard_sample_scope *scope)
+{
+	if (!samples->line_count || inspector >= GUARD_SCOPES)
+		return -EINVAL;
+	if (!samples->scopes)
+		samples->scopes = calloc(GUARD_SCOPES, sizeof(*samples->scopes));
+	if (!samples->scopes)
+		return -ENOMEM;
+	samples->scopes[inspector] = *scope;
 	return 0;
 }
 
@@ -114,7 +130,8 @@ static int drop_flow(struct native_samples *samples, const struct guard_flow_end
 static __always_inline int is_sample_map(const void *map)
 {
 	return map == &guard_sample_flows || map == &guard_sample_counts || map == &guard_sample_wake ||
-	       map == &guard_dropped_flows || map == &guard_dropped_any;
+	       map == &guard_sample_scopes || map == &guard_scope_counts || map == &guard_dropped_flows ||
+	       map == &guard_dropped_any;
 }
 
 /* What bpf_map_lookup_elem finds in one of these maps. */
@@ -129,6 +146,10 @@ static __always_inline void *sample_element(struct native_samples *samples, cons
 		return index < samples->line_count ? &samples->lines[index] : NULL;
 	if (map == &guard_sample_counts)
 		return index < GUARD_SAMPLE_COUNTS ? &samples->counts[index] : NULL;
+	if (map == &guard_sample_scopes)
+		return samples->scopes && index < GUARD_SCOPES ? &samples->scopes[index] : NULL;
+	if (map == &guard_scope_counts)
+		return index < GUARD_SCOPES ? &samples->unneeded[index] : NULL;
 	return map == &guard_sample_wake ? &samples->woken_ns : &samples->dropped_any;
 }
 

@@ -81,7 +81,7 @@ extension ReferenceFirewall {
             packet.sampledFlow = packet.first?.sampledFlow
             return packet.sampledFlow.flatMap { samples.goOn($0, sampled, at: clock.nanoseconds) }
         case .rule, .default:
-            guard let rule = packet.inspectingRule else { return nil }
+            guard let rule = packet.inspectingRule, isNeeded(packet, by: rule.inspect) else { return nil }
             return samples.ask(rule, sampled, at: clock.nanoseconds, flow: &packet.sampledFlow)
         default: return nil
         }

@@ -17,6 +17,8 @@ public struct ReferenceFirewall: Sendable {
     private var connections = ConnectionMemory()
     var samples: SampleMemory
     var droppedFlows: [FlowEnds: DroppedFlow] = [:]
+    /// Which flows inspectors need, by name; without one: all.
+    var scopes: [String: FlowScope] = [:]
 
     /// A firewall for one policy, with the bans in force.
     /// - Parameters:

@@ -26,6 +26,8 @@ public struct KernelReplayEngine: ReplayEngine {
         let generation = ReplayGeneration(
             policy: policy, ownAddresses: ownAddresses, options: options)
         try self.init(generation, bans: bans) { try ReplayProgram($0, continuing: $1) }
+        try program.state.setSampleScopes(
+            generation.scopes(options).map(\.bytes), seed: policy.inspectorsSeed)
     }
 
     init(policy: CheckedPolicy, bans: [Prefix], loadProgram: @escaping ProgramLoader) throws {

@@ -24,6 +24,7 @@ public struct ModelReplayEngine: ReplayEngine {
         firewall = ReferenceFirewall(
             policy: policy, bans: bans, ownAddresses: Set(ownAddresses),
             bucketLines: Int(options.bucketLines), sampleLines: Int(options.sampleLines))
+        firewall.tell(scopes: options.sampleScopes)
     }
 
     public mutating func judge(_ frame: CapturedFrame) -> Judgement { firewall.judge(reference(frame)) }

@@ -14,6 +14,8 @@ public struct NativeReplayEngine: ReplayEngine {
     private let datapath: NativeProgram
     private var generation: ReplayGeneration
     private var clock = ReplayClock()
+    /// The last answer in words: most packets get the one of the packet before.
+    private var latest: (answer: ProgramAnswer, judgement: Judgement)?
 
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
@@ -25,6 +27,9 @@ public struct NativeReplayEngine: ReplayEngine {
         generation = ReplayGeneration(
             policy: policy, ownAddresses: ownAddresses, options: options)
         datapath = try NativeProgram(try generation.image(), options.linearBytes)
+        for (number, scope) in generation.scopes(options).enumerated() {
+            try datapath.tell(scope, of: UInt32(number))
+        }
         for prefix in bans { try datapath.ban(prefix) }
     }
 
@@ -37,7 +42,11 @@ public struct NativeReplayEngine: ReplayEngine {
         trace.clock_ns = time.clock
         trace.ifindex = interface.index
         datapath.run(frame.bytes, &trace)
-        return generation.judgement(ProgramAnswer(trace))
+        let answer = ProgramAnswer(trace)
+        if let latest, latest.answer == answer { return latest.judgement }
+        let judgement = generation.judgement(answer)
+        latest = (answer, judgement)
+        return judgement
     }
 
     public mutating func send(_ frame: CapturedFrame) -> SampleMark? {
@@ -76,6 +85,15 @@ private final class NativeProgram {
         try check(
             image.withNative { native_datapath_load(datapath, $0) },
             "load a policy of \(image.tables.count) bytes")
+    }
+
+    func tell(_ scope: SampleScope, of inspector: UInt32) throws(KernelError) {
+        let result = scope.bytes.withUnsafeBytes { bytes -> Int32 in
+            guard bytes.count == MemoryLayout<guard_sample_scope>.size else { return -EINVAL }
+            return native_datapath_set_scope(
+                datapath, inspector, bytes.baseAddress?.assumingMemoryBound(to: guard_sample_scope.self))
+        }
+        try check(result, "tell which flows an inspector needs")
     }
 
     /// The longer life of two bans of one prefix wins.

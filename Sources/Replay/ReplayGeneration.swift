@@ -36,6 +36,14 @@ struct ReplayGeneration {
         kinds = [InterfaceKind("", policy): 0, InterfaceKind("lo", policy): 1]
     }
 
+    /// What the engines are told beside the image; nothing where no rule inspects.
+    func scopes(_ options: EngineOptions) -> [SampleScope] {
+        guard policy.inspects else { return [] }
+        return options.sampleScopes.prefix(min(policy.inspectors.count, Int(GUARD_SCOPES))).map {
+            SampleScope($0, inspectorsSeed: policy.inspectorsSeed)
+        }
+    }
+
     func image() throws(CompileError) -> MapImage { try compile(policy, for: target) }
 
     /// The index given to an interface name; names that no rule tells apart share one, 0 is that of none.
@@ -58,13 +66,15 @@ struct ReplayGeneration {
     func judgement(_ answer: ProgramAnswer) -> Judgement {
         var result = Judgement(Verdict(answer.verdict), Words.reason(answer.reason))
         result.detail = Words.detail(answer.detail)
-        result.rule = answer.ruleSlot.map(ruleName)
+        // Methods as values would copy all of this for each packet.
+        if let slot = answer.ruleSlot { result.rule = ruleName(slot) }
         if let limit = answer.limitSlot { result.detail = limitName(limit) }
         if answer.wouldDrop {
-            let name = answer.wouldDropSlot.map(ruleName) ?? answer.wouldDropLimit.map(limitName)
-            result.wouldDrop = name ?? result.reason.rawValue
+            result.wouldDrop = result.reason.rawValue
+            if let limit = answer.wouldDropLimit { result.wouldDrop = limitName(limit) }
+            if let slot = answer.wouldDropSlot { result.wouldDrop = ruleName(slot) }
         }
-        result.sample = answer.sample.flatMap(mark)
+        if let sample = answer.sample { result.sample = mark(sample) }
         return result
     }
 

@@ -18,6 +18,8 @@ public struct ReplayInspection {
     /// Positions in the policy, by name.
     private let rules: [String: UInt32]
     private let inspectors: [String: UInt32]
+    /// The last mark and its positions: names need not be looked up for each packet.
+    private var latest: (mark: SampleMark, rule: UInt32, inspector: UInt32)?
 
     public init(_ inspector: PayloadInspector) {
         self.inspector = inspector
@@ -28,7 +30,7 @@ public struct ReplayInspection {
     /// - Parameter mark: the rule and the inspector that the evaluator sampled it for.
     /// - Returns: what is to hold from the next packet on.
     mutating func take(_ frame: CapturedFrame, for mark: SampleMark, isOutbound: Bool) -> [Finding] {
-        guard let rule = rules[mark.rule], let number = inspectors[mark.inspector] else { return [] }
+        guard let (rule, number) = place(of: mark) else { return [] }
         var sample = InspectionSample(
             frame: frame.bytes, timeNanoseconds: max(0, frame.timeNanoseconds), rule: rule,
             inspector: number, isOutbound: isOutbound, packetNumber: UInt64(clamping: frame.number))
@@ -38,10 +40,22 @@ public struct ReplayInspection {
         return settle()
     }
 
+    private mutating func place(of mark: SampleMark) -> (rule: UInt32, inspector: UInt32)? {
+        if let latest, latest.mark == mark { return (latest.rule, latest.inspector) }
+        guard let rule = rules[mark.rule], let inspector = inspectors[mark.inspector] else { return nil }
+        latest = (mark, rule, inspector)
+        return (rule, inspector)
+    }
+
     /// The captures are at their end: all flows are.
-    mutating func finish() {
-        inspector.finish(into: &outcome)
-        _ = settle()
+    mutating func finish(_ take: ([InspectionEvent]) -> Void) {
+        var alerts = 0
+        inspector.finish { outcome in
+            alerts += outcome.events.count { $0.kind == .alert }
+            take(outcome.events)
+            outcome.removeAll()
+        }
+        self.alerts += alerts
     }
 
     mutating func takeEvents() -> [InspectionEvent] {
@@ -50,6 +64,7 @@ public struct ReplayInspection {
     }
 
     private mutating func settle() -> [Finding] {
+        guard !outcome.isEmpty else { return [] }
         events += outcome.events
         alerts += outcome.events.count { $0.kind == .alert }
         let findings = outcome.findings

@@ -13,11 +13,14 @@ public struct ReplayedPacket: Sendable {
     public var timeNanoseconds: Int64
     /// The frame's original length in bytes, as the capture has it.
     public var length: Int
-    /// The headers in text; empty where no IP header could be read.
-    public var flow: String
+    /// The headers; nil where no IP header could be read, and where nobody wants them.
+    public var headers: PacketDescription?
     public var judgement: Judgement
     /// It comes from one of `hosts`: this host sent it.
     public var isOutbound: Bool
+
+    /// The headers in text; empty where there are none.
+    public var flow: String { headers?.flowText ?? "" }
 }
 
 /// The sums over all packets.
@@ -30,17 +33,24 @@ public struct ReplaySummary: Sendable, Hashable {
     /// The inspector's alerts.
     public var alerts = 0
 
-    public mutating func add(_ judgement: Judgement) {
-        packets += 1
-        verdicts[judgement.verdict, default: 0] += 1
-        reasons[judgement.reason, default: 0] += 1
-        if let rule = judgement.rule { rules[rule, default: 0] += 1 }
+    public mutating func add(_ judgement: Judgement) { add(judgement, times: 1) }
+
+    mutating func add(_ judgement: Judgement, times: Int) {
+        packets += times
+        verdicts[judgement.verdict, default: 0] += times
+        reasons[judgement.reason, default: 0] += times
+        if let rule = judgement.rule { rules[rule, default: 0] += times }
     }
 }
 
 /// Judges frames as this host would meet them.
 public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
-    public private(set) var summary = ReplaySummary()
+    /// Whether each packet is told with its headers; where nobody reads them, packets need not be decoded.
+    public var describes = true
+    private var counted = ReplaySummary()
+    /// Most packets are judged as the one before: how often, before that is added up.
+    private var latest: Judgement?
+    private var repeats = 0
     private var engine: Engine
     private let hosts: [Prefix]
     private let device: String?
@@ -67,22 +77,37 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
     ) throws -> ReplayedPacket {
         var frame = captured
         if let device { frame.interface = device }
-        let headers = decoder.describe(frame.bytes)
+        let headers = describes || !hosts.isEmpty ? decoder.describe(frame.bytes) : nil
         let isOutbound =
             isSent || headers.map { headers in hosts.contains { $0.contains(headers.source) } } ?? false
         let judgement = isOutbound ? try outbound(frame) : try engine.judge(frame)
-        summary.add(judgement)
+        count(judgement)
         if let sample = judgement.sample { try inspect(frame, sample, isOutbound: isOutbound) }
         return ReplayedPacket(
             number: frame.number, timeNanoseconds: frame.timeNanoseconds, length: frame.originalLength,
-            flow: headers?.flowText ?? "", judgement: judgement, isOutbound: isOutbound)
+            headers: headers, judgement: judgement, isOutbound: isOutbound)
     }
 
-    /// The captures are at their end: what the inspector still has to say is among the events.
-    public mutating func finish() {
-        inspection?.finish()
-        summary.alerts = inspection?.alerts ?? 0
+    /// The sums so far.
+    public var summary: ReplaySummary {
+        var sums = counted
+        if let latest { sums.add(latest, times: repeats) }
+        sums.alerts = inspection?.alerts ?? 0
+        return sums
     }
+
+    private mutating func count(_ judgement: Judgement) {
+        if let latest, latest == judgement {
+            repeats += 1
+            return
+        }
+        if let latest { counted.add(latest, times: repeats) }
+        latest = judgement
+        repeats = 1
+    }
+
+    /// The captures are at their end: what the inspector still has to say, flow by flow.
+    public mutating func finish(_ take: ([InspectionEvent]) -> Void) { inspection?.finish(take) }
 
     /// The inspector's events since they were last taken.
     public mutating func takeEvents() -> [InspectionEvent] { inspection?.takeEvents() ?? [] }
@@ -91,7 +116,6 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
         _ frame: CapturedFrame, _ sample: SampleMark, isOutbound: Bool
     ) throws {
         guard let findings = inspection?.take(frame, for: sample, isOutbound: isOutbound) else { return }
-        summary.alerts = inspection?.alerts ?? 0
         for finding in findings { try carryOut(finding) }
     }
 

@@ -9,6 +9,7 @@ import MapCompiler
 import NetworkTypes
 import PolicyAnalysis
 import PolicyLanguage
+import SignatureMatching
 
 /// What to apply and how.
 public struct ApplyRequest: Sendable {
@@ -54,6 +55,19 @@ public func loadRunnablePolicy(_ path: String, warn: (String) -> Void) throws ->
     }
     warn(report.rendered())
     return policy
+}
+
+/// The same with what the policy's inspectors look for, compiled.
+public func loadInspectedPolicy(
+    _ path: String, _ settings: SignatureEngine.Settings, warn: (String) -> Void
+) throws -> (policy: CheckedPolicy, plan: InspectionPlan) {
+    let (report, plan) = loadPolicy(path: path).loadingInspectors(settings)
+    guard let policy = report.policy, let plan else {
+        throw ServiceError(
+            ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)
+    }
+    warn(report.rendered())
+    return (policy, plan)
 }
 
 /// Runs the policy's own tests.

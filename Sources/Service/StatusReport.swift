@@ -42,6 +42,8 @@ public struct StatusReport: Sendable {
     public var run: RunReport?
     /// What became of samples; nil where the policy inspects nothing.
     public var samples: SampleCounts?
+    /// What the header conditions of signatures saved, by inspector; empty where none were told.
+    public var unneeded: [(inspector: String, saved: UnneededSamples)] = []
 }
 
 /// - Parameter measureMilliseconds: how long program run time is measured; 0: not at all.
@@ -74,6 +76,10 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
         .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
     ]
     report.samples = try state.sampleCounts()
+    if let header = report.policy?.header, let names = header.inspectors, let seed = header.inspectorsSeed {
+        let saved = try state.unneededSamples(seed: seed, inspectors: names.count)
+        report.unneeded = zip(names, saved).map { ($0, $1) }
+    }
     if state.inspects {
         report.fills.append(
             .init(

@@ -57,10 +57,13 @@ public final class StreamTracker<Consumer: StreamConsumer> {
     }
 
     /// The input is at its end: all flows are closed, in the order they began.
-    public func finish() {
+    /// - Parameter closed: called behind each, so that what came of it need not wait for the others.
+    public func finish(_ closed: () -> Void = {}) {
         for flow in table.all.sorted(by: { $0.serial < $1.serial }) {
             let slot = table.find(flow.key, flow.key.hash(seed: options.seed))
-            if slot != FlowTable.none { close(slot, .inputEnded) }
+            guard slot != FlowTable.none else { continue }
+            close(slot, .inputEnded)
+            closed()
         }
     }
 

@@ -114,6 +114,30 @@ extension LiveTests {
             #expect(try events().contains { $0["event_type"].string == "flow" })
         }
 
+        @Test func `what no signature's header could match is not sampled, and status says how much`() throws
+        {
+            let text = Self.policy(onMatch: "ban 10m").replacing("udp/9000,", with: "udp/9000-9001,")
+            try net.apply(text)
+            let child = try start(events: eventPath)
+            #expect(try eventually(within: 30) { try run()["state"].string == "running" })
+            let end = try net.client.datagrams(at: attacker, 0)
+            for _ in 0..<5 {
+                try end.send(Array("an evil payload".utf8), to: Endpoint(TwoHosts.serverV4, 9001))
+            }
+            func saved() throws -> Int? {
+                try net.server.report("status", "--measure", "0")["not_needed"].elements.first?["packets"].int
+            }
+            #expect(try eventually { try saved() == 5 })
+            #expect(try net.server.report("status", "--measure", "0")["samples"]["received"].int == 0)
+            // Another apply of the same inspectors keeps what was told, and what was counted.
+            try net.apply(text)
+            #expect(try saved() == 5)
+            #expect(try eventually(within: 30) { try run()["state"].string == "running" })
+            #expect(try sends("an evil payload", from: attacker))
+            #expect(try eventually { try bans().count == 1 })
+            withExtendedLifetime(child) {}
+        }
+
         @Test func `under drop-flow the flow alone is dropped`() throws {
             let child = try begin(onMatch: "drop-flow")
             #expect(try sends("an evil payload", from: attacker, port: 4000))

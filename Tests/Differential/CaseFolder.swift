@@ -13,6 +13,10 @@ struct CaseFolder {
 
     /// - Parameter title: what the case shows; it stands in the files' first lines.
     init(_ situation: RandomSituation, title: String) throws {
+        guard situation.sampleScopes.isEmpty else {
+            throw DifferentialError(
+                description: "a replay case says nothing of header conditions: make a test of its own")
+        }
         let licence = "# SPDX-License-Identifier: Apache-2.0\n# \(title)\n"
         policy = licence + situation.draft.text
         frames = "# \(title)\n" + Self.frames(situation)

@@ -31,6 +31,7 @@ enum EngineChoice: Hashable, Sendable {
         var options = EngineOptions()
         options.bucketLines = situation.bucketLines
         options.sampleLines = situation.sampleLines
+        options.sampleScopes = situation.sampleScopes
         var choice = self
         while case .forced(let inner, let classifier) = choice {
             options.classifier = classifier

@@ -32,6 +32,7 @@ struct Shrinker {
             removeRuns(of: \.draft.rules)
             removeRuns(of: \.bans)
             removeRuns(of: \.ownAddresses)
+            removeScopes()
             shrinkPolicy()
             for index in best.frames.indices { shrinkFrame(index) }
             cutBehindMismatch()
@@ -47,6 +48,14 @@ struct Shrinker {
         best = candidate
         mismatch = found
         isSmaller = true
+    }
+
+    /// Without them the situation can be written as a replay case.
+    private mutating func removeScopes() {
+        guard !best.sampleScopes.isEmpty else { return }
+        var candidate = best
+        candidate.sampleScopes = []
+        keep(candidate)
     }
 
     private mutating func cutBehindMismatch() {

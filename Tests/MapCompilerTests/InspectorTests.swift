@@ -3,6 +3,7 @@
 import Diagnostics
 import GuardABI
 import MapCompiler
+import NetworkTypes
 import PolicyLanguage
 import Testing
 
@@ -92,4 +93,25 @@ private func record<Record>(_ number: Int, at offset: UInt32, of image: MapImage
     let found = error?.diagnostics.first
     #expect(found?.message == "the policy has 4097 inspectors, but at most 4096 are possible")
     #expect(found?.range.line == 2)
+}
+
+@Test func `an open scope is wider than any other in each of its words`() {
+    let some = FlowScope(
+        protocols: IntervalSet([6...6, 200...255]), tcpPorts: IntervalSet([80...81, 65_535...65_535]),
+        udpPorts: .all, addresses: AddressSet(v4: IntervalSet(5...9)))
+    let (open, narrow) = (
+        SampleScope(nil, inspectorsSeed: 7).bytes, SampleScope(some, inspectorsSeed: 7).bytes
+    )
+    let ranges = 72..<72 + 512
+    for index in narrow.indices where !ranges.contains(index) && index < narrow.count - 8 {
+        #expect(open[index] | narrow[index] == open[index], "byte \(index)")
+    }
+    open.withUnsafeBytes { open in
+        let ranges = open.baseAddress.map { $0 + 72 }?.assumingMemoryBound(to: guard_scope_range.self)
+        for place in 0..<2 * Int(GUARD_SCOPE_RANGES) {
+            guard let range = ranges?[place] else { continue }
+            #expect(range.first.high == 0 && range.first.low == 0)
+            #expect(range.last.high == .max && range.last.low == .max)
+        }
+    }
 }

@@ -55,6 +55,7 @@ struct BrokenSSH: Sendable, CustomTestStringConvertible {
 
 @Test(arguments: [
     BrokenSSH(name: "long_banner", text: "SSH-2.0-" + String(repeating: "a", count: 300) + "\r\n"),
+    BrokenSSH(name: "long_banner", text: "SSH-2.0-" + String(repeating: "a", count: 248) + "\n"),
     BrokenSSH(name: "invalid_banner", text: "SSH-2.0\r\n"),
     BrokenSSH(name: "invalid_banner", text: "SSH--x\r\n"),
     BrokenSSH(name: "invalid_record", text: "SSH-2.0-x\r\nGET / HTTP/1.1\r\n"),

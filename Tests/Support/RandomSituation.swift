@@ -13,6 +13,8 @@ public struct RandomSituation: Sendable {
     public var bucketLines: UInt32 = 1 << 18
     /// Lines of flows' budgets.
     public var sampleLines: UInt32 = 1 << 16
+    /// Which flows the inspectors need.
+    public var sampleScopes: [FlowScope?] = []
 
     public init(draft: PolicyDraft, bans: [Prefix], ownAddresses: [IPAddress], frames: [RandomFrame]) {
         (self.draft, self.bans, self.ownAddresses, self.frames) = (draft, bans, ownAddresses, frames)
@@ -28,6 +30,8 @@ public struct RandomSituation: Sendable {
         var inspection = SeededGenerator(seed: ~seed)
         inspection.addInspectors(to: &draft)
         sampleLines = inspection.sampleLines()
+        var scopes = SeededGenerator(seed: seed ^ 0x5c09e)
+        sampleScopes = scopes.chance(60) ? draft.inspectors.map { _ in scopes.flowScope() } : []
         bans = (0..<random.pick([0, 0, 1, 3])).map { _ in random.prefix() }
         let all = World.v4.map(IPAddress.init(v4:)) + World.v6.map(IPAddress.init(v6:))
         ownAddresses = random.chance(50) ? [] : all.filter { _ in random.chance(20) }

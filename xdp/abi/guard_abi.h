@@ -17,10 +17,11 @@
 #include "guard_limited.h"
 #include "guard_limits.h"
 #include "guard_samples.h"
+#include "guard_scopes.h"
 #include "guard_words.h"
 
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */
-#define GUARD_ABI_VERSION 5
+#define GUARD_ABI_VERSION 6
 
 /* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does
  * not use. */

@@ -9,6 +9,7 @@
 
 #include "guard_addresses.h"
 #include "guard_buckets.h"
+#include "guard_scopes.h"
 
 #define GUARD_NO_INSPECTOR 0xffffU
 #define GUARD_INSPECTORS 4096 /* of one policy, at most */
@@ -121,6 +122,7 @@ enum guard_sample_count {
 	GUARD_SAMPLES_FORGOTTEN, /* flows that gave way before their time was over */
 	GUARD_FLOWS_DROPPED, /* packets that came in, of dropped flows */
 	GUARD_FLOWS_DROPPED_SENT, /* packets of this host's, of dropped flows */
+	GUARD_SAMPLES_NOT_NEEDED, /* packets that no signature of their inspector could match */
 	GUARD_SAMPLE_COUNTS,
 };
 

@@ -5,9 +5,11 @@
 #define GUARD_INSPECT_BPF_H
 
 #include "stages/fragments.bpf.h"
+#include "stages/scopes.bpf.h"
 
 /* Whether the packet is sampled: as its first rule with an inspector asks, or as its first fragment was. A
- * limit's and a cookie's drops are not, and what no rule has seen. */
+ * limit's and a cookie's drops are not, what no rule has seen, and what no signature of that inspector could
+ * match. */
 static __always_inline void choose_sample(struct guard_scratch *room, struct decision *decision,
                                           const struct recalled *found)
 {
@@ -18,7 +20,7 @@ static __always_inline void choose_sample(struct guard_scratch *room, struct dec
 	room->sample_tag = 0;
 	if (room->packet.family && room->search.inspector != GUARD_NO_INSPECTOR &&
 	    (decision->reason == GUARD_REASON_RULE || decision->reason == GUARD_REASON_DEFAULT))
-		decision->is_sampled = sample_asked();
+		decision->is_sampled = is_sample_needed(room->search.inspector) && sample_asked();
 }
 
 #endif

@@ -11,6 +11,10 @@ final class HTTPBuffers {
     let request = InspectedTransaction(direction: .toServer, application: .http1)
     let response = InspectedTransaction(direction: .toClient, application: .http1)
     private let wanted: WantedBuffers
+    /// The request's headers that are in its buffers.
+    private var headerCount = 0
+    /// The length that each side's body had when it was last shown.
+    private var shown = BothWays(0, 0)
 
     /// A body's window grows to `mostBody` bytes, and then keeps the newest `bodyTail`: what stands across
     /// two pieces is still found.
@@ -22,8 +26,10 @@ final class HTTPBuffers {
         response.request = request
     }
 
-    /// The side that the stage is about, filled as far as it has come.
-    func update(_ transaction: HTTPTransaction, _ stage: HTTPStage) -> InspectedTransaction {
+    /// The side that the stage is about, filled as far as it has come; nil where it is not worth another
+    /// look yet.
+    func update(_ transaction: HTTPTransaction, _ stage: HTTPStage) -> InspectedTransaction? {
+        guard isDue(transaction, stage) else { return nil }
         switch stage {
         case .requestLine: fillRequestLine(transaction.request)
         case .requestHeaders: fillRequestHeaders(transaction.request)
@@ -37,9 +43,34 @@ final class HTTPBuffers {
         return stage.isOfRequest ? request : response
     }
 
+    /// Each look is at the whole window of a body, so a body in pieces of one byte would be searched
+    /// thousands of times: it must have grown by a sixteenth, or a KiB. Its end is always looked at.
+    private func isDue(_ transaction: HTTPTransaction, _ stage: HTTPStage) -> Bool {
+        guard stage == .requestBody || stage == .responseBody else { return true }
+        let way: FlowDirection = stage == .requestBody ? .toServer : .toClient
+        let length = transaction.bodyLength(way)
+        return length &- shown[way] >= min(length / 16, 1024)
+    }
+
+    /// The side of a message that stops before its end, with what came of its body since the last look; nil
+    /// where that was all.
+    func rest(of transaction: HTTPTransaction, _ way: FlowDirection) -> InspectedTransaction? {
+        guard transaction.bodyLength(way) > shown[way] else { return nil }
+        if way == .toServer {
+            fillRequestBody(transaction, isComplete: false)
+        } else {
+            fillResponseBody(transaction, isComplete: false)
+        }
+        return way == .toServer ? request : response
+    }
+
     private func fillRequestLine(_ message: HTTPRequest) {
         set(.httpMethod, request) { message.method }
         set(.httpURI, request) { message.uri }
+        // Signatures see both readings: which one the server has is the server's.
+        if let further = message.uriDecodedFurther, wanted.contains(.httpURI) {
+            request.append(.httpURI, further)
+        }
         set(.httpURIRaw, request) { message.rawURI }
         set(.httpProtocol, request) { message.protocolName }
         set(.httpRequestLine, request) { message.line }
@@ -56,12 +87,26 @@ final class HTTPBuffers {
         setHeader(.httpAccept, request, message.headers, "accept")
         setHeader(.httpAcceptEncoding, request, message.headers, "accept-encoding")
         setHeader(.httpAcceptLanguage, request, message.headers, "accept-language")
+        headerCount = message.headers.fields.count
         fillHeaders(message.headers, each: .httpRequestHeader, request)
+    }
+
+    /// Headers behind a chunked body are headers.
+    private func addTrailers(_ message: HTTPRequest) {
+        guard message.headers.fields.count > headerCount else { return }
+        set(.httpHeader, request) { message.normalizedHeaders }
+        set(.httpHeaderRaw, request) { message.headers.raw }
+        set(.httpHeaderNames, request) { message.headers.names }
+        guard wanted.contains(.httpRequestHeader) else { return }
+        for field in message.headers.fields.dropFirst(headerCount) {
+            request.append(.httpRequestHeader, field.name + [0x3a, 0x20] + field.value)
+        }
     }
 
     private func fillRequestBody(_ transaction: HTTPTransaction, isComplete: Bool) {
         let body = transaction.request.body
         guard body.length > 0 else { return }
+        shown.toServer = body.length
         if wanted.contains(.httpRequestBody) {
             request.set(.httpRequestBody, body.bytes, isComplete: isComplete)
         }
@@ -73,6 +118,7 @@ final class HTTPBuffers {
 
     private func completeRequest(_ transaction: HTTPTransaction) {
         fillRequestBody(transaction, isComplete: true)
+        addTrailers(transaction.request)
         request.isComplete = true
     }
 
@@ -95,6 +141,7 @@ final class HTTPBuffers {
     private func fillResponseBody(_ transaction: HTTPTransaction, isComplete: Bool) {
         let body = transaction.response.body
         guard body.length > 0 else { return }
+        shown.toClient = body.length
         if wanted.contains(.httpResponseBody) {
             response.set(.httpResponseBody, body.bytes, isComplete: isComplete)
         }
@@ -134,6 +181,12 @@ extension HTTPBuffers {
     ) {
         guard wanted.contains(buffer), let value = headers.value(of: name) else { return }
         side.set(buffer, value)
+    }
+}
+
+extension HTTPTransaction {
+    fileprivate func bodyLength(_ way: FlowDirection) -> Int {
+        way == .toServer ? request.body.length : response.body.length
     }
 }
 

@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which buffers an engine's signatures look at: asked for each field of each transaction, so it is a bit set.
+// Which buffers an engine's signatures look at: asked for each field of each transaction.
 import SignatureMatching
 import Signatures
 
 struct WantedBuffers {
-    private var bits: [Bool]
+    private let engine: SignatureEngine
 
-    init(_ engine: SignatureEngine) {
-        bits = Buffer.allCases.map { engine.wants($0) }
-    }
+    init(_ engine: SignatureEngine) { self.engine = engine }
 
-    func contains(_ buffer: Buffer) -> Bool {
-        guard let index = Self.places[buffer] else { return false }
-        return bits[index]
-    }
-
-    private static let places = Dictionary(
-        uniqueKeysWithValues: Buffer.allCases.enumerated().map { ($1, $0) })
+    func contains(_ buffer: Buffer) -> Bool { engine.wants(buffer) }
 }

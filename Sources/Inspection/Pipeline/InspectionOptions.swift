@@ -32,6 +32,8 @@ public struct InspectionOptions: Sendable {
     public var tellsDroppedPackets = false
     /// Whether protocol events (http, dns, tls, quic, ssh) are written besides alerts and flows.
     public var writesProtocolEvents = true
+    /// Whether the ends of flows and anomalies are written.
+    public var writesFlowEvents = true
 
     /// What alerts tell beside their signature.
     public var alertContents: AlertContents = .flow

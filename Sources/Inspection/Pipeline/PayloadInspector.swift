@@ -89,6 +89,11 @@ public final class PayloadInspector {
         tell(into: &outcome) { tracker.finish() }
     }
 
+    /// Ends all flows, and hands on what came of each: a hundred thousand events at once are many.
+    public func finish(_ take: (inout InspectionOutcome) -> Void) {
+        tracker.finish { take(&consumer.outcome) }
+    }
+
     /// The counters of every step so far, as a `stats` event.
     /// - Parameter timeNanoseconds: the event's time, since 1970-01-01T00:00Z.
     public func stats(at timeNanoseconds: Int64) -> InspectionEvent {

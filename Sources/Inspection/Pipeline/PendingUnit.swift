@@ -43,9 +43,12 @@ struct PendingUnit {
     /// Signatures that reported of the bytes before or behind it do not report again.
     func withBorder(_ body: (StreamChunk) -> Void) {
         guard !before.isEmpty, !stream.isEmpty else { return }
-        let around = before + stream.prefix(before.count)
+        // A short piece first, so that the rest of what is looked for lies far behind it: 7 bytes, then all.
+        let around = before + stream.prefix(mostTail)
         let offset = streamOffset &- min(streamOffset, UInt64(before.count))
-        around.withUnsafeBytes { body(StreamChunk(bytes: $0, streamOffset: offset)) }
+        around.withUnsafeBytes {
+            body(StreamChunk(bytes: $0, streamOffset: offset, border: before.count))
+        }
     }
 
     mutating func removeAll() {
@@ -57,8 +60,14 @@ struct PendingUnit {
     /// The newest bytes, which go before the next ones: many near the stream's start, where signatures look,
     /// fewer behind it.
     var tail: [UInt8] {
-        let most = streamOffset < 16 << 10 ? 2048 : 512
-        guard stream.count < most else { return Array(stream.suffix(most)) }
-        return before.suffix(most - stream.count) + stream
+        let most = mostTail
+        guard stream.count < most else { return Array(stream[(stream.count - most)...]) }
+        var tail: [UInt8] = []
+        tail.reserveCapacity(min(most, before.count + stream.count))
+        tail.append(contentsOf: before[max(0, before.count - (most - stream.count))...])
+        tail.append(contentsOf: stream)
+        return tail
     }
+
+    private var mostTail: Int { streamOffset < 16 << 10 ? 2048 : 512 }
 }

@@ -149,6 +149,7 @@ extension SampleConsumer {
 
     /// Whether one more event of a protocol or anomaly is written.
     private func admits(_ flow: Flow<InspectedFlow>?) -> Bool {
+        guard options.writesProtocolEvents || options.writesFlowEvents else { return false }
         guard let state = flow?.attachment else { return true }
         guard state.events < InspectedFlow.mostEvents else {
             counters.eventsRefused &+= 1

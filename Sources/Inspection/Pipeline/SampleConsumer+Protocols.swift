@@ -35,6 +35,11 @@ extension SampleConsumer {
 
     func endStream(_ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
         flow.attachment.reader?.end(way) { take($0, way, flow) }
+        // Bodies that end before their end.
+        for open in flow.attachment.transactions.openHTTP {
+            guard let side = open.buffers?.rest(of: open.transaction, way) else { continue }
+            pending[way].add(TransactionUnit(side: side, record: .http(open.transaction)))
+        }
     }
 
     /// What the flow was recognised as, by the bytes of each way; a protocol that is not read here by the
@@ -64,8 +69,7 @@ extension SampleConsumer {
         guard !flow.attachment.transactions.isClosed(transaction) else { return }
         let wanted = wanted(flow)
         let buffers = flow.attachment.transactions.buffers(of: transaction) { wanted.map(HTTPBuffers.init) }
-        if let buffers {
-            let side = buffers.update(transaction, stage)
+        if let side = buffers?.update(transaction, stage) {
             pending[side.direction].add(TransactionUnit(side: side, record: .http(transaction)))
         }
         guard stage == .responseComplete else { return }

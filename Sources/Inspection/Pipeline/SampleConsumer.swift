@@ -87,7 +87,7 @@ extension SampleConsumer: StreamConsumer {
         inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)
         detect(packet, way, flow)
         if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }
-        if packet.proto == .udp, packet.isComplete, !packet.payload.isEmpty {
+        if packet.proto == .udp, packet.isComplete, !packet.payload.isEmpty, isRead(state) {
             readDatagram(packet.payload, way, flow)
         }
     }
@@ -121,6 +121,7 @@ extension SampleConsumer: StreamConsumer {
         let way = FlowDirection(place.direction)
         let state = flow.attachment
         guard !state.isDropped else { return }
+        guard isRead(state) else { return flow.ignoreStream(place.direction) }
         takeWaiting(state)
         if state.matchState != nil {
             pending[way].add(bytes, at: place.offset, tail: state.tails[way])
@@ -130,7 +131,7 @@ extension SampleConsumer: StreamConsumer {
 
     func gap(of count: Int64, at place: StreamPlace, of flow: Flow<InspectedFlow>) {
         let way = FlowDirection(place.direction)
-        guard !flow.attachment.isDropped else { return }
+        guard !flow.attachment.isDropped, isRead(flow.attachment) else { return }
         takeWaiting(flow.attachment)
         flush(way, flow)
         flow.attachment.tails[way] = []
@@ -152,7 +153,14 @@ extension SampleConsumer: StreamConsumer {
         finishDetection(flow)
         writeUntold(flow)
         writeLaterEvents(flow)
-        writeFlow(flow, reason)
+        if options.writesFlowEvents { writeFlow(flow, reason) }
+    }
+}
+
+extension SampleConsumer {
+    /// Whether anybody wants to know what its protocol says: signatures, or who reads events.
+    fileprivate func isRead(_ state: InspectedFlow) -> Bool {
+        state.matchState != nil || options.writesProtocolEvents
     }
 }
 

@@ -37,16 +37,18 @@ public struct PlanLoader {
 
     /// Reads and checks everything that the policy's inspectors name, and compiles it.
     public consuming func load() -> PlanReport {
-        let names: ProtocolNames
-        do throws(DetectionError) {
-            names = try ProtocolDetector().names
-        } catch {
-            return failure(error)
+        var names: ProtocolNames?
+        if policy.inspectors.contains(where: { !$0.forbidden.isEmpty || $0.allowedOnly != nil }) {
+            do throws(DetectionError) {
+                names = try ProtocolDetector().names
+            } catch {
+                return failure(error)
+            }
         }
         var plan = InspectionPlan(rules: policy.rules.map(\.name), inspectors: [])
         for inspector in policy.inspectors {
             var planned = PlannedInspector(name: inspector.name, onMatch: inspector.onMatch)
-            planned.protocols = bounds(of: inspector, names)
+            if let names { planned.protocols = bounds(of: inspector, names) }
             if !inspector.signatures.isEmpty { planned.signatures = signatures(of: inspector) }
             plan.inspectors.append(planned)
         }
@@ -98,5 +100,16 @@ extension PolicyReport {
         var loader = PlanLoader(policy)
         loader.compiles = false
         return adding(loader.load().diagnostics)
+    }
+
+    /// The same, and what they look for, compiled; nil with any error.
+    public func loadingInspectors(
+        _ settings: SignatureEngine.Settings
+    ) -> (report: PolicyReport, plan: InspectionPlan?) {
+        guard let policy else { return (self, nil) }
+        var loader = PlanLoader(policy)
+        loader.engineSettings = settings
+        let loaded = loader.load()
+        return (adding(loaded.diagnostics), loaded.plan)
     }
 }

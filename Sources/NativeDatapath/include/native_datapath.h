@@ -61,6 +61,14 @@ int native_datapath_drop_flow(struct native_datapath *datapath, const struct gua
 const struct guard_dropped_flow *native_datapath_find_dropped(const struct native_datapath *datapath,
                                                               const struct guard_flow_ends *ends);
 
+/* Tells which flows an inspector needs; without, all. 0, or the negative errno: EINVAL where no policy with
+ * inspectors was loaded, or from GUARD_SCOPES on, ENOMEM. */
+int native_datapath_set_scope(struct native_datapath *datapath, __u32 inspector,
+                              const struct guard_sample_scope *scope);
+
+/* Packets that scopes left out: guard_counter[GUARD_SCOPES]. */
+const struct guard_counter *native_datapath_unneeded(const struct native_datapath *datapath);
+
 /* __u64[GUARD_SAMPLE_COUNTS]. */
 const __u64 *native_datapath_sample_counts(const struct native_datapath *datapath);
 

@@ -11,7 +11,8 @@ struct BPFBuild: BuildToolPlugin {
         let names = [
             "abi/guard_abi.h", "abi/guard_addresses.h", "abi/guard_answers.h", "abi/guard_bans.h",
             "abi/guard_buckets.h", "abi/guard_classifier.h", "abi/guard_flows.h", "abi/guard_limited.h",
-            "abi/guard_limits.h", "abi/guard_samples.h", "abi/guard_words.h", "client_maps.bpf.h",
+            "abi/guard_limits.h", "abi/guard_samples.h", "abi/guard_scopes.h", "abi/guard_words.h",
+            "client_maps.bpf.h",
             "clock.bpf.c",
             "config.bpf.h", "dispatcher.bpf.c", "egress.bpf.c",
             "entry.bpf.c", "guard.bpf.c", "maps.bpf.h", "sample_maps.bpf.h", "stages/addresses.bpf.h",
@@ -22,7 +23,8 @@ struct BPFBuild: BuildToolPlugin {
             "stages/packet.bpf.h", "stages/parse.bpf.h", "stages/payload.bpf.h", "stages/rows.bpf.h",
             "stages/rules.bpf.h",
             "stages/flow_drops.bpf.h", "stages/inspect.bpf.h", "stages/sample.bpf.h",
-            "stages/sample_frame.bpf.h", "stages/search.bpf.h", "stages/spoofed.bpf.h", "stages/tables.bpf.h",
+            "stages/sample_frame.bpf.h", "stages/scopes.bpf.h", "stages/search.bpf.h", "stages/spoofed.bpf.h",
+            "stages/tables.bpf.h",
             "stages/flows.bpf.h", "stages/inbound.bpf.h", "stages/outbound.bpf.h",
             "stages/transport.bpf.h", "stages/tunnel.bpf.h", "stages/tuples.bpf.h",
         ]

@@ -28,10 +28,12 @@ extension HTTPParser {
         request.protocolName = bytes(source.request_protocol)
         request.uri = request.rawURI
         guard let parts = source.parsed_uri?.pointee, parts.path != nil else { return }
-        var uri = bytes(parts.path)
-        if parts.query != nil { uri += [0x3f] + bytes(parts.query) }
-        if parts.fragment != nil { uri += [0x23] + bytes(parts.fragment) }
-        request.uri = uri
+        let path = bytes(parts.path)
+        var rest: [UInt8] = []
+        if parts.query != nil { rest += [0x3f] + bytes(parts.query) }
+        if parts.fragment != nil { rest += [0x23] + bytes(parts.fragment) }
+        request.uri = path + rest
+        request.uriDecodedFurther = HTTPPath.decodedFurther(path).map { $0 + rest }
     }
 
     func requestHeaders(_ handle: LibraryTransaction?) -> CInt {
@@ -51,6 +53,10 @@ extension HTTPParser {
         transaction.request.rawHost =
             uriHost.map { bytes($0) }
             ?? transaction.request.headers.value(of: "host") ?? transaction.request.host
+        if let coding = transaction.request.headers.value(of: "content-encoding"), coding.contains(0x2c) {
+            // libhtp 0.5.42 unpacks a request once, and says nothing of the rest.
+            report("too_many_encoding_layers", .toServer)
+        }
         transaction.requestProgress = .headers
         sink?(.http(transaction, .requestHeaders))
         return HTP_OK

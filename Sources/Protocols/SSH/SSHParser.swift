@@ -85,6 +85,11 @@ extension SSHParser {
         var line = sides[direction].pending
         sides[direction].pending = []
         if line.last == 0x0d { line.removeLast() }
+        guard line.count <= limits.sshBanner else {
+            // The room for a carriage return was used otherwise.
+            fail("long_banner", direction, sink)
+            return bytes.count
+        }
         take(line, direction, sink)
         return part.count &+ 1
     }

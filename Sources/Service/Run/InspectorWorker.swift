@@ -7,6 +7,7 @@ import Dataplane
 import Glibc
 import Inspection
 import InspectorProcess
+import MapCompiler
 import PolicyLanguage
 import Sandbox
 import SignatureMatching
@@ -56,6 +57,8 @@ private struct RingInspector: SampleInspector {
             let info = GenerationInfo.decoded(bytes)
         else { throw ServiceError(.internalError, "the running policy's description cannot be read") }
         let policy = try runningPolicy(info, job)
+        // Until the signatures are known, every flow is needed.
+        try tellScopes(policy, nil)
         var loader = PlanLoader(policy)
         loader.engineSettings.cache = signatureCache()
         let report = loader.load()
@@ -64,6 +67,7 @@ private struct RingInspector: SampleInspector {
             let first = errors.first.map { "\($0.range.source.path):\($0.range.line): \($0.message)" }
             throw ServiceError(.wrongInput, first ?? "the policy's inspectors cannot be loaded")
         }
+        try tellScopes(policy, plan)
         var options = InspectionOptions()
         options.verifyChecksums = job.verifiesChecksums
         options.seed = UInt64.random(in: 1...UInt64.max)
@@ -159,6 +163,15 @@ private func runningPolicy(_ info: GenerationInfo, _ job: WorkerJob) throws -> C
         throw ServiceError(.wrongInput, "\(path) has changed since it was applied: apply it again")
     }
     return policy
+}
+
+/// Tells the kernel which flows the signatures need: those of this very process, whatever files said before.
+/// - Parameter plan: nil: every flow.
+private func tellScopes(_ policy: CheckedPolicy, _ plan: InspectionPlan?) throws {
+    guard let state = try SharedState.open(Datapath().pins) else { return }
+    let scopes = plan?.sampleScopes(of: policy) ?? policy.inspectors.map { _ in nil }
+    let seed = policy.inspectorsSeed
+    try state.setSampleScopes(scopes.map { SampleScope($0, inspectorsSeed: seed).bytes }, seed: seed)
 }
 
 /// Rules by their counters' slots, as the kernel names them, and by position, as the inspector does.

@@ -99,7 +99,8 @@ struct EngineCompiler {
             let slot = MatchPlan.slot(kind, direction)
             if let pattern {
                 let view = compiled.groups[pattern.group].view
-                patterns.add(pattern, number, to: .payload(slot: slot, view: view))
+                let isNear = pattern.mostEnd <= PatternCollector.nearBytes
+                patterns.add(pattern, number, to: .payload(slot: slot, view: view, isNear: isNear))
             } else {
                 plan.packetLists[slot].insert(number, compiled.signature.header)
             }
@@ -131,13 +132,14 @@ struct EngineCompiler {
         plan.payloadPrefilters = Array(repeating: [], count: PayloadKind.allCases.count * 2)
         plan.bufferPrefilters = Array(repeating: [], count: Buffer.allCases.count * 2)
         let lists = patterns.lists.map(\.literals)
+        plan.longestLiteral = lists.joined().map(\.bytes.count).max() ?? 0
         do {
             let made = try cache?.databases(for: lists) ?? (DatabaseCache.compile(lists), .off)
             for (list, database) in zip(patterns.lists, made.databases) {
                 let number = plan.prefilters.count
                 plan.prefilters.append(list.prefilter(database))
                 switch list.key {
-                case .payload(let slot, _): plan.payloadPrefilters[slot].append(number)
+                case .payload(let slot, _, _): plan.payloadPrefilters[slot].append(number)
                 case .buffer(let slot, _): plan.bufferPrefilters[slot].append(number)
                 }
             }

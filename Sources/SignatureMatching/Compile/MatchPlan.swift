@@ -49,6 +49,14 @@ struct Prefilter: Sendable {
     /// Uses of literal n: `uses[starts[n]..<starts[n + 1]]`.
     var starts: [UInt32]
     var uses: [PatternUse]
+    /// No use wants a literal that ends behind this place of the buffer; UInt32.max: anywhere.
+    var reach: UInt32
+
+    /// How much of a buffer with `offset` bytes before it is worth a scan.
+    func length(of count: Int, behind offset: UInt64) -> Int {
+        guard reach != .max else { return count }
+        return UInt64(reach) > offset ? min(count, Int(UInt64(reach) &- offset)) : 0
+    }
 }
 
 /// Signatures without a literal that are tried on packets of one kind and direction, by port where that
@@ -88,6 +96,8 @@ struct MatchPlan: Sendable {
     var wantsBuffer: [Bool] = Array(repeating: false, count: Buffer.allCases.count)
 
     var prefilters: [Prefilter] = []
+    /// Bytes of the longest literal that is looked for.
+    var longestLiteral = 0
     /// Indexes into `prefilters` by payload kind and direction.
     var payloadPrefilters: [[Int]] = []
     /// Indexes into `prefilters` by direction and `Buffer.number`.

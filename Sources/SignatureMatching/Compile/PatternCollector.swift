@@ -47,14 +47,15 @@ struct RequiredPattern {
 
 /// Literals by the bytes that they are looked for in.
 struct PatternCollector {
-    /// What a database scans.
+    /// What a database scans. Literals that stand near a payload's start have one of their own: the short and
+    /// frequent ones are among them, and no more than that start is scanned for them.
     enum Key: Hashable {
-        case payload(slot: Int, view: Int)
+        case payload(slot: Int, view: Int, isNear: Bool)
         case buffer(slot: Int, view: Int)
 
         var view: Int {
             switch self {
-            case .payload(_, let view), .buffer(_, let view): view
+            case .payload(_, let view, _), .buffer(_, let view): view
             }
         }
     }
@@ -82,9 +83,15 @@ struct PatternCollector {
         func prefilter(_ database: LiteralDatabase) -> Prefilter {
             var starts: [UInt32] = [0]
             for list in uses { starts.append((starts.last ?? 0) + UInt32(list.count)) }
-            return Prefilter(view: key.view, database: database, starts: starts, uses: uses.flatMap { $0 })
+            let all = uses.flatMap { $0 }
+            return Prefilter(
+                view: key.view, database: database, starts: starts, uses: all,
+                reach: all.map(\.mostEnd).max() ?? 0)
         }
     }
+
+    /// Bytes of a payload's start that are near.
+    static let nearBytes: UInt32 = 64
 
     private(set) var lists: [List] = []
     private var places: [Key: Int] = [:]

@@ -193,7 +193,9 @@ extension SignatureMatcher {
                 if holds { return .yes }
             }
             if !content.isComplete, !transaction.isComplete { mayGrow = true }
-            next = group.buffer.hasInstances ? transaction.next(after: index) : nil
+            // A path may be there in two readings.
+            let mayRepeat = group.buffer.hasInstances || group.buffer == .httpURI
+            next = mayRepeat ? transaction.next(after: index) : nil
         }
         return mayGrow ? .wait : .no
     }

@@ -69,6 +69,10 @@ public struct TransportProtocols: Hashable, Sendable {
         TransportProtocols(low: low & ~other.low, high: high & ~other.high)
     }
 
+    func union(_ other: TransportProtocols) -> TransportProtocols {
+        TransportProtocols(low: low | other.low, high: high | other.high)
+    }
+
     func intersection(_ other: TransportProtocols) -> TransportProtocols {
         TransportProtocols(low: low & other.low, high: high & other.high)
     }

@@ -9,6 +9,7 @@ import NetworkTypes
 import PolicyLanguage
 import Replay
 import Service
+import SignatureMatching
 
 struct ReplayCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -38,6 +39,14 @@ struct ReplayCommand: ParsableCommand {
             as for captures of a host whose network card computes them.
             """)
     var checksums: Checksums = .verify
+    @Flag(name: .long, help: "Only the sums: neither packets nor events.") var quiet = false
+    @Option(
+        name: .long,
+        help: """
+            With --inspect: the folder where compiled signatures are kept from one replay to the next, in \
+            place of the usual one.
+            """)
+    var signatureCache: String?
     @Option(name: .long, help: .hidden) var write: String?
     @OptionGroup var format: OutputOption
 
@@ -46,43 +55,48 @@ struct ReplayCommand: ParsableCommand {
             if write != nil { throw ServiceError(.unavailable, "--write is not supported by this version") }
             let hosts = try host.map(parsePrefix)
             let bans = try ban.map(parsePrefix)
-            let checked = try loadRunnablePolicy(policy) { StandardError.write($0) }
+            let (checked, inspection, options) = try load()
             for ban in bans where checked.neverBan.touches(ban) {
                 StandardError.write(
                     "xdpguard: warning: '\(ban)' touches addresses of 'never-ban', where no ban holds\n")
             }
-            let inspection = inspect ? try makeInspection(checked) : nil
             switch engine {
             case .native:
-                let engine = try NativeReplayEngine(policy: checked, bans: bans)
+                let engine = try NativeReplayEngine(policy: checked, bans: bans, options: options)
                 try replay(
                     ReplayRun(engine: engine, hosts: hosts, device: dev, inspection: inspection), &output)
             case .model:
-                let engine = ModelReplayEngine(policy: checked, bans: bans)
+                let engine = ModelReplayEngine(policy: checked, bans: bans, options: options)
                 try replay(
                     ReplayRun(engine: engine, hosts: hosts, device: dev, inspection: inspection), &output)
             case .kernel:
                 try requirePrivileges(for: "replay --engine kernel (--engine native needs none)")
-                let engine = try KernelReplayEngine(policy: checked, bans: bans)
+                let engine = try KernelReplayEngine(policy: checked, bans: bans, options: options)
                 try replay(
                     ReplayRun(engine: engine, hosts: hosts, device: dev, inspection: inspection), &output)
             }
         }
     }
 
-    /// Whatever is wrong with signature files was told when the policy was loaded.
-    private func makeInspection(_ policy: CheckedPolicy) throws -> ReplayInspection {
-        var loader = PlanLoader(policy)
-        loader.engineSettings.cache = signatureCache()
-        let report = loader.load()
-        guard let plan = report.plan else {
-            throw ServiceError(
-                .wrongInput, report.diagnostics.map { $0.rendered() }.joined(), isDiagnostics: true)
+    /// Signature files are read once: compiled where they are inspected with, else only checked.
+    private func load() throws -> (
+        policy: CheckedPolicy, inspection: ReplayInspection?, engine: EngineOptions
+    ) {
+        var engine = EngineOptions()
+        guard inspect else {
+            return (try loadRunnablePolicy(policy) { StandardError.write($0) }, nil, engine)
         }
+        var settings = SignatureEngine.Settings()
+        settings.cache = signatureCache.map(DatabaseCache.init) ?? Service.signatureCache()
+        let (checked, plan) = try loadInspectedPolicy(policy, settings) { StandardError.write($0) }
+        engine.sampleScopes = plan.sampleScopes(of: checked)
         do throws(InspectionError) {
             var options = InspectionOptions()
             options.verifyChecksums = checksums == .verify
-            return ReplayInspection(try PayloadInspector(plan: plan, options: options))
+            // What nobody reads is not made.
+            options.writesProtocolEvents = !quiet
+            options.writesFlowEvents = !quiet
+            return (checked, ReplayInspection(try PayloadInspector(plan: plan, options: options)), engine)
         } catch {
             throw ServiceError(.unavailable, error.description)
         }
@@ -91,14 +105,19 @@ struct ReplayCommand: ParsableCommand {
     /// Judges what can be read; the sums come last, also where a capture is broken.
     private func replay<E: ReplayEngine>(_ run: ReplayRun<E>, _ output: inout StandardOutput) throws {
         var run = run
+        run.describes = !quiet
         var failure: CaptureError?
         for path in captures {
             failure = try judgeAll(path, &run, &output)
             if failure != nil { break }
         }
         if let failure, case .missing = failure, run.summary.packets == 0 { throw ServiceError(failure) }
-        run.finish()
-        try tell(run.takeEvents(), &output)
+        var unwritten: (any Error)?
+        run.finish { events in
+            guard unwritten == nil else { return }
+            do { try tell(events, &output) } catch { unwritten = error }
+        }
+        if let unwritten { throw unwritten }
         switch format.output {
         case .json: try output.json(run.summary.json)
         case .text: try output.line(run.summary.text)
@@ -116,6 +135,10 @@ extension ReplayCommand {
             var reader = try CaptureReader(path: path)
             while let frame = try reader.next() {
                 let packet = try run.judge(frame)
+                guard !quiet else {
+                    _ = run.takeEvents()
+                    continue
+                }
                 switch format.output {
                 case .json: try output.json(packet.json)
                 case .text: try output.line(packet.text)
@@ -132,6 +155,7 @@ extension ReplayCommand {
 extension ReplayCommand {
     /// The inspector's events: EVE lines, or for people what is worth a line.
     private func tell(_ events: [InspectionEvent], _ output: inout StandardOutput) throws {
+        guard !quiet else { return }
         for event in events {
             switch format.output {
             case .json: try output.line(event.line)

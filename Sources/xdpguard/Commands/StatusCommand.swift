@@ -57,7 +57,7 @@ extension StatusReport {
         for fill in fills { lines.append("\(fill.name): \(fill.used) of \(fill.capacity)") }
         if lostBans > 0 { lines.append("bans: \(lostBans) found no room") }
         lines += answers.lines
-        if let samples { lines += samples.lines }
+        if let samples { lines += samples.lines + unneededLines }
         if let buckets { lines.append(buckets.line) }
         if let run { lines += run.lines(now: now) } else if policy.inspects { lines.append(missingRunLine) }
         if lostEvents > 0 { lines.append("log: \(lostEvents) packets were not logged, as nobody read") }
@@ -107,7 +107,7 @@ extension StatusReport {
                     })
             ), ("buckets", buckets?.json ?? .null), ("events_lost", .unsigned(lostEvents)),
             ("bans_lost", .unsigned(lostBans)), ("answers", answers.json),
-            ("samples", samples?.json ?? .null), ("run", run?.json ?? .null),
+            ("samples", samples?.json ?? .null), ("not_needed", unneededJSON), ("run", run?.json ?? .null),
         ])
     }
 }

@@ -2,6 +2,7 @@
 // What became of samples and of dropped flows' packets, for `status`. In: counters. Out: lines, JSON.
 import Dataplane
 import JSONOutput
+import Service
 
 extension SampleCounts {
     var lines: [String] {
@@ -10,6 +11,7 @@ extension SampleCounts {
         ]
         let others = [
             ("beyond their flow's budget", beyondBudget), ("of flows that 'every' leaves out", notChosen),
+            ("that no signature's header could match", notNeeded),
         ]
         let spared = others.filter { $0.1 > 0 }.map { "\($0.1) \($0.0)" }
         if !spared.isEmpty { lines.append("not sampled: " + spared.joined(separator: ", ")) }
@@ -31,8 +33,29 @@ extension SampleCounts {
             ("received", .unsigned(received)), ("sent", .unsigned(sent)), ("bytes", .unsigned(bytes)),
             ("lost_full", .unsigned(lostFull)), ("lost_copy", .unsigned(lostCopy)), ("cut", .unsigned(cut)),
             ("beyond_budget", .unsigned(beyondBudget)), ("not_chosen", .unsigned(notChosen)),
+            ("not_needed", .unsigned(notNeeded)),
             ("flows", .unsigned(flows)), ("forgotten", .unsigned(forgotten)),
             ("dropped_received", .unsigned(droppedReceived)), ("dropped_sent", .unsigned(droppedSent)),
         ])
+    }
+}
+
+// What header conditions saved each inspector.
+extension StatusReport {
+    var unneededLines: [String] {
+        unneeded.filter { $0.saved.packets > 0 }.map {
+            "inspector '\($0.inspector)': \($0.saved.packets) packets of \($0.saved.bytes) bytes "
+                + "not sampled, as no signature's header could match"
+        }
+    }
+
+    var unneededJSON: JSONValue {
+        .array(
+            unneeded.map {
+                .object([
+                    ("inspector", .string($0.inspector)), ("packets", .unsigned($0.saved.packets)),
+                    ("bytes", .unsigned($0.saved.bytes)),
+                ])
+            })
     }
 }

@@ -19,7 +19,7 @@ final class Bench {
 
     init(
         _ rules: String = "", onMatch: MatchResponse = .alert, protocols: ProtocolBounds = ProtocolBounds(),
-        thresholds: String = "", actionOrder: [SignatureAction]? = nil,
+        thresholds: String = "", verifyChecksums: Bool = false, actionOrder: [SignatureAction]? = nil,
         _ change: (inout InspectionOptions) -> Void = { _ in }
     ) throws {
         var planned = PlannedInspector(name: "http-api", onMatch: onMatch, protocols: protocols)
@@ -33,7 +33,7 @@ final class Bench {
                 engine: try SignatureEngine(set, settings: settings), thresholds: [file])
         }
         var options = InspectionOptions()
-        options.verifyChecksums = false
+        options.verifyChecksums = verifyChecksums
         change(&options)
         inspector = try PayloadInspector(
             plan: InspectionPlan(rules: ["web"], inspectors: [planned]), options: options)
@@ -65,6 +65,15 @@ final class Bench {
     /// The numbers of the signatures that alerted, in order.
     func alerts() throws -> [Int] {
         try events(.alert).compactMap { ($0["alert"] as? [String: Any])?["signature_id"] as? Int }
+    }
+
+    /// The counters so far, as the `stats` event has them.
+    var statistics: [String: Any] {
+        get throws {
+            let line = inspector.stats(at: time).line
+            let event = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+            return try #require(event?["stats"] as? [String: Any])
+        }
     }
 
     var responses: [Finding.Response] { outcome.findings.map(\.response) }
