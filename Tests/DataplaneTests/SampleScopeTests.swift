@@ -36,7 +36,7 @@ struct SampleScopeTests {
         ScopedPacket("udp 192.0.2.1:80 > 198.51.100.1:80", false),
         ScopedPacket("icmp 192.0.2.1 > 198.51.100.1 echo-request", true),
         ScopedPacket("icmp 192.0.2.1 > 203.0.113.1 echo-request", false),
-        ScopedPacket("ip 192.0.2.1 > 198.51.100.1 proto 132", false),
+        ScopedPacket("sctp 192.0.2.1:1000 > 198.51.100.1:80", false),
         ScopedPacket("tcp [2001:db8::1]:1000 > [2001:db8:1::2]:80 syn", true),
         ScopedPacket("tcp [2001:db8:2::1]:1000 > [2001:db8:1::2]:80 syn", false),
         // What may carry another packet, or be a part of one.

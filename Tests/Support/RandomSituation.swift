@@ -31,7 +31,7 @@ public struct RandomSituation: Sendable {
         inspection.addInspectors(to: &draft)
         sampleLines = inspection.sampleLines()
         var scopes = SeededGenerator(seed: seed ^ 0x5c09e)
-        sampleScopes = scopes.chance(60) ? draft.inspectors.map { _ in scopes.flowScope() } : []
+        sampleScopes = scopes.chance(90) ? draft.inspectors.map { _ in scopes.flowScope() } : []
         bans = (0..<random.pick([0, 0, 1, 3])).map { _ in random.prefix() }
         let all = World.v4.map(IPAddress.init(v4:)) + World.v6.map(IPAddress.init(v6:))
         ownAddresses = random.chance(50) ? [] : all.filter { _ in random.chance(20) }
