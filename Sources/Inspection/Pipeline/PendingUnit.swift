@@ -45,9 +45,7 @@ struct PendingUnit {
         guard !before.isEmpty, !stream.isEmpty else { return }
         let around = before + stream.prefix(before.count)
         let offset = streamOffset &- min(streamOffset, UInt64(before.count))
-        around.withUnsafeBytes {
-            body(StreamChunk(bytes: $0, streamOffset: offset, border: before.count))
-        }
+        around.withUnsafeBytes { body(StreamChunk(bytes: $0, streamOffset: offset)) }
     }
 
     mutating func removeAll() {
