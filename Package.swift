@@ -47,7 +47,8 @@ let package = Package(
             providers: [.apt(["libndpi-dev"])]),
         step("ProtocolDetection", ["Diagnostics", "CNDPI"]),
         .executableTarget(
-            name: "detection", dependencies: ["ProtocolDetection", "Capture", "TestSupport"],
+            name: "detection",
+            dependencies: ["ProtocolDetection", "Capture", "NetworkTypes", "TestSupport"],
             path: "Tests/Detection", swiftSettings: strict),
         tests("ProtocolDetectionTests", ["ProtocolDetection", "detection"]),
         tests("ProtocolsTests", ["Protocols", "NetworkTypes", "Capture", "CGcrypt"]),
@@ -238,6 +239,12 @@ let package = Package(
                 "NetworkTypes", "GuardABI", "JSONOutput", "differential",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["cases", "sanitized"]),
+        tests(
+            "PipelineTests",
+            [
+                "Inspection", "Replay", "Capture", "PolicyLanguage", "Diagnostics", "JSONOutput",
+                "NetworkTypes", "detection",
+            ]),
         tests(
             "ScaleTests",
             [

@@ -57,7 +57,7 @@ public final class SignatureMatcher {
         candidates.removeAll(keepingCapacity: true)
         found.removeAll(keepingCapacity: true)
         if packet.payload != nil { collectFromPacket(packet, flow) }
-        if let stream = packet.stream { collectFromStream(stream, packet, flow) }
+        if let stream = packet.stream { collectFromStream(stream, packet) }
         for (index, transaction) in packet.transactions.enumerated() {
             collect(from: transaction, at: index, packet.header)
         }

@@ -3,6 +3,7 @@
 // expected/ndpi42_flows.csv.gz. Out: rows by capture.
 
 import Glibc
+import NetworkTypes
 import ProtocolDetection
 import TestSupport
 
@@ -70,7 +71,7 @@ extension FlowRow {
         risks = found.risks.names.map { "** \($0) **" }.joined()
     }
 
-    private static func transport(_ number: UInt8) -> String {
+    static func transport(_ number: UInt8) -> String {
         switch number {
         case 1: "ICMP"
         case 2: "IGMP"
@@ -80,6 +81,13 @@ extension FlowRow {
         case 112: "VRRP"
         default: String(number)
         }
+    }
+
+    /// The address as ndpiReader prints it.
+    static func text(of address: IPAddress) -> String {
+        var bytes = SIMD16<UInt8>()
+        for (index, byte) in address.bytes.prefix(16).enumerated() { bytes[index] = byte }
+        return text(bytes, address.family == .ipv6)
     }
 
     /// The address as ndpiReader prints it: with each ":0:" made "::".

@@ -46,9 +46,7 @@ struct PendingUnit {
         // A short piece first, so that the rest of what is looked for lies far behind it: 7 bytes, then all.
         let around = before + stream.prefix(mostTail)
         let offset = streamOffset &- min(streamOffset, UInt64(before.count))
-        around.withUnsafeBytes {
-            body(StreamChunk(bytes: $0, streamOffset: offset, border: before.count))
-        }
+        around.withUnsafeBytes { body(StreamChunk(bytes: $0, streamOffset: offset)) }
     }
 
     mutating func removeAll() {

@@ -132,7 +132,6 @@ struct EngineCompiler {
         plan.payloadPrefilters = Array(repeating: [], count: PayloadKind.allCases.count * 2)
         plan.bufferPrefilters = Array(repeating: [], count: Buffer.allCases.count * 2)
         let lists = patterns.lists.map(\.literals)
-        plan.longestLiteral = lists.joined().map(\.bytes.count).max() ?? 0
         do {
             let made = try cache?.databases(for: lists) ?? (DatabaseCache.compile(lists), .off)
             for (list, database) in zip(patterns.lists, made.databases) {

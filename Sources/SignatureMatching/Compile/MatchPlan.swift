@@ -96,8 +96,6 @@ struct MatchPlan: Sendable {
     var wantsBuffer: [Bool] = Array(repeating: false, count: Buffer.allCases.count)
 
     var prefilters: [Prefilter] = []
-    /// Bytes of the longest literal that is looked for.
-    var longestLiteral = 0
     /// Indexes into `prefilters` by payload kind and direction.
     var payloadPrefilters: [[Int]] = []
     /// Indexes into `prefilters` by direction and `Buffer.number`.

@@ -27,33 +27,12 @@ extension SignatureMatcher {
         }
     }
 
-    func collectFromStream(_ stream: StreamChunk, _ packet: InspectedPacket, _ flow: FlowMatchState?) {
+    func collectFromStream(_ stream: StreamChunk, _ packet: InspectedPacket) {
         beginRound()
-        let header = packet.header
-        let first = candidates.count
-        if let border = stream.border, let known = flow?.recent(header.direction).known {
-            scanBorder(border, of: stream, packet)
-            add(known.older, header, header.application, .stream)
-            add(known.newer, header, header.application, .stream)
-        } else {
-            scanPayload(stream.bytes, as: .tcpStream, packet, .stream, streamOffset: stream.streamOffset)
-        }
-        if stream.border == nil, let flow {
-            flow.noteRecent(
-                candidates[first...].lazy.map { UInt32($0.signature) }, stream.bytes.count, header)
-        }
-        add(from: plan.packetLists[MatchPlan.slot(.tcpStream, header.direction)], header, .stream)
-    }
-
-    /// Literals that stand across a border: no more than their length on either side of it.
-    private func scanBorder(_ border: Int, of stream: StreamChunk, _ packet: InspectedPacket) {
-        let most = max(0, plan.longestLiteral - 1)
-        let start = max(0, min(border, stream.bytes.count) - most)
-        let end = min(stream.bytes.count, border + most)
-        guard start < end else { return }
-        scanPayload(
-            UnsafeRawBufferPointer(rebasing: stream.bytes[start..<end]), as: .tcpStream, packet, .stream,
-            streamOffset: stream.streamOffset &+ UInt64(start))
+        scanPayload(stream.bytes, as: .tcpStream, packet, .stream, streamOffset: stream.streamOffset)
+        add(
+            from: plan.packetLists[MatchPlan.slot(.tcpStream, packet.header.direction)], packet.header,
+            .stream)
     }
 
     private func scanPacket(_ packet: InspectedPacket, _ kind: PayloadKind) {

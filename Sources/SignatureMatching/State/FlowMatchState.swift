@@ -15,9 +15,6 @@ public final class FlowMatchState {
     /// Bits, counters and reports that were refused because the flow has too many.
     public internal(set) var refused: UInt32 = 0
 
-    /// By direction.
-    var recent = (toServer: RecentCandidates(), toClient: RecentCandidates())
-
     private var bits: [UInt32] = []
     private var integers: [(name: UInt32, value: UInt32)] = []
     private var reports: [StreamReport] = []
@@ -34,19 +31,6 @@ public final class FlowMatchState {
     static let most = 256
 
     public init() {}
-
-    func recent(_ direction: FlowDirection) -> RecentCandidates {
-        direction == .toServer ? recent.toServer : recent.toClient
-    }
-
-    /// A chunk was looked at, and these were worth it.
-    func noteRecent(_ candidates: some Sequence<UInt32>, _ bytes: Int, _ header: PacketHeader) {
-        if header.direction == .toServer {
-            recent.toServer.note(candidates, bytes: bytes, header.application)
-        } else {
-            recent.toClient.note(candidates, bytes: bytes, header.application)
-        }
-    }
 
     func hasBit(_ name: UInt32) -> Bool { bits.contains(name) }
 

@@ -10,14 +10,10 @@ public struct StreamChunk {
     /// How many bytes of the stream stand before the chunk: `offset` and `depth` count from the stream's
     /// start.
     public var streamOffset: UInt64
-    /// Where in `bytes` new ones begin, each side of which was a chunk before: what stands across is looked
-    /// for. Nil: all bytes are new.
-    public var border: Int?
 
-    public init(bytes: UnsafeRawBufferPointer, streamOffset: UInt64, border: Int? = nil) {
+    public init(bytes: UnsafeRawBufferPointer, streamOffset: UInt64) {
         self.bytes = bytes
         self.streamOffset = streamOffset
-        self.border = border
     }
 }
 
