@@ -85,6 +85,23 @@ func `a path that means no file is an error on the policy's line`(_ path: String
     #expect(failed.plan == nil && failed.diagnostics.contains { $0.range.source.path.hasSuffix("a.rules") })
 }
 
+@Test(arguments: [(99, false), (100, true)])
+func `a set of a hundred rules for each wrong one is used without it`(_ rules: Int, _ isUsed: Bool) throws {
+    let wrong = "alert tcp any any -> any (sid:1;)"
+    let right = (1..<rules).map {
+        #"alert tcp any any -> any any (msg:"x"; content:"abc"; sid:\#($0 + 10);)"#
+    }
+    let folder = try PolicyFolder([
+        "policy.conf": policy("signatures: [a.rules]"), "a.rules": ([wrong] + right).joined(separator: "\n"),
+    ])
+    let report = try folder.load()
+    #expect((report.plan != nil) == isUsed)
+    let found = report.diagnostics.filter { $0.range.source.path.hasSuffix("a.rules") }
+    #expect(found.map(\.severity) == [isUsed ? .warning : .error])
+    let sums = report.diagnostics.filter { $0.message == "1 of 100 signatures are wrong and left out" }
+    #expect(sums.count == (isUsed ? 1 : 0))
+}
+
 @Test func `an unknown protocol is an error with the nearest names`() throws {
     let folder = try PolicyFolder(["policy.conf": policy("protocols: { forbid: [bittorent, tor] }")])
     let report = try folder.load()

@@ -221,6 +221,13 @@ import Testing
         #expect(set.diagnostics.map(\.severity) == [.warning, .warning, .warning, .warning, .error])
     }
 
+    @Test func `a header that a variable leaves empty is this host's matter, not an error of the rule`() {
+        let set = load("alert tcp !$SMTP_SERVERS any -> any any (sid:1;)")
+        #expect(set.counts.unsupported == 1 && set.counts.errors == 0)
+        #expect(set.counts.unsupportedKeywords == ["!$SMTP_SERVERS": 1])
+        #expect(set.diagnostics.map(\.id) == ["empty-header"] && set.diagnostics[0].severity == .warning)
+    }
+
     @Test func `a finding is printed with file, line, column and a caret`() {
         let set = load("# comment\nalert tcp any any -> any any (target:me; sid:1;)\n")
         #expect(

@@ -72,9 +72,20 @@ extension PlanLoader {
         }
     }
 
-    /// Errors of signature files are the policy's. Of what is left out a few are told, and the sums.
+    /// Errors of signature files are the policy's, but for the few of a large set that somebody publishes: a
+    /// typing error of theirs costs its signature, not the policy. Of what is left out a few are told, and
+    /// the sums.
     private mutating func tell(_ set: SignatureSet, _ inspector: PolicyLanguage.Inspector) {
-        diagnostics += set.diagnostics.filter { $0.severity == .error }
+        let errors = set.diagnostics.filter { $0.severity == .error }
+        if errors.isEmpty || set.counts.errors * Self.rulesOfAnError > set.counts.rules {
+            diagnostics += errors
+        } else {
+            diagnostics += errors.prefix(Self.mostWarnings).map(\.asWarning)
+            warn(
+                "wrong-signatures",
+                "\(set.counts.errors) of \(set.counts.rules) signatures are wrong and left out", inspector,
+                help: "'xdpguard signatures check FILE' lists them")
+        }
         let others = set.diagnostics.filter { $0.severity != .error }
         diagnostics += others.prefix(Self.mostWarnings)
         if set.counts.unsupported > 0 {

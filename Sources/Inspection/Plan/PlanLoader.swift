@@ -29,6 +29,8 @@ public struct PlanLoader {
 
     /// Warnings of one file that are told one by one.
     static let mostWarnings = 5
+    /// A set with more rules than so many for each wrong one is used without those.
+    static let rulesOfAnError = 100
 
     /// False: signatures are read and checked, not compiled.
     var compiles = true

@@ -26,11 +26,22 @@ struct HeaderSetReader<Values: HeaderSet> {
     func read(_ text: Slice) throws(RuleProblem) -> Values {
         let values = try read(text, depth: 0)
         guard !values.isEmpty else {
-            throw RuleProblem(
-                "empty-header", "'\(text.text)' leaves no \(Values.noun)", at: text.place,
-                help: "use 'any', or take out less")
+            throw empty(text)
         }
         return values
+    }
+
+    /// Where a variable has a part in it, the rule is right, and it is this host's variables that leave it
+    /// out.
+    private func empty(_ text: Slice) -> RuleProblem {
+        var problem = RuleProblem(
+            "empty-header", "'\(text.text)' leaves no \(Values.noun)", at: text.place,
+            help: "use 'any', or take out less")
+        guard text.contains(UInt8(ascii: "$")) else { return problem }
+        problem.unsupported = String(text.text.prefix(48))
+        problem.label = "the signature is left out"
+        problem.help = "give the variable fewer \(Values.noun)s than all: in a policy, by a set of its name"
+        return problem
     }
 
     private func read(_ text: Slice, depth: Int) throws(RuleProblem) -> Values {
