@@ -87,6 +87,8 @@ public struct AttackWire: Sendable {
     /// A packet's fragments, each with `size` bytes, a multiple of 8.
     public func fragments(of packet: [UInt8], size: Int, id: UInt16) -> [[UInt8]] {
         let content = Array(packet[(isV6 ? 40 : 20)...])
+        // Connections of the same hosts do not share the numbers of their datagrams.
+        let id = id &+ clientPort &* 64
         return stride(from: 0, to: content.count, by: size).map { start in
             let end = min(content.count, start + size)
             let part = FragmentPart(offset: start, hasMore: end < content.count, id: id)
