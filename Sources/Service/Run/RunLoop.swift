@@ -123,9 +123,10 @@ private final class RunLoop {
             } catch {
                 tell("the running policy cannot be read: \(ServiceError(wrapping: error).message)")
             }
-            refreshSets(now)
         }
+        // First: sets that are read every second would leave it no turn.
         saveBans(now)
+        if !isEnding { refreshSets(now) }
         tellLoss()
         inputs.lock.write(currentReport())
     }
