@@ -102,5 +102,7 @@ import Testing
             ])
         job.verifiesChecksums = false
         #expect(job.arguments.last == "--any-checksums")
+        job.isOneSided = true
+        #expect(job.arguments.suffix(2) == ["--any-checksums", "--one-sided"])
     }
 }

@@ -70,6 +70,7 @@ private struct RingInspector: SampleInspector {
         try tellScopes(policy, plan)
         var options = InspectionOptions()
         options.verifyChecksums = job.verifiesChecksums
+        options.isOneSided = job.isOneSided
         options.seed = UInt64.random(in: 1...UInt64.max)
         let left = report.counts.map { $0.unsupported + $0.errors }.reduce(0, +)
         return RingInspector(

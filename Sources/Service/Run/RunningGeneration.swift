@@ -21,7 +21,7 @@ final class RunningGeneration {
     ) throws {
         self.info = info
         self.programID = programID
-        let verifies = try !datapath.attachments().contains { $0.interface.leavesChecksums }
+        let attachments = try datapath.attachments()
         guard info.inspects, let state = try SharedState.open(datapath.pins),
             let ring = try state.sampleRing(), let sampled = try datapath.sampledFlows()
         else {
@@ -40,7 +40,8 @@ final class RunningGeneration {
         var job = WorkerJob(
             user: request.user, memoryBytes: request.memoryBytes, ringBytes: ring.bytes,
             inspectorsSeed: sampled.inspectorsSeed)
-        job.verifiesChecksums = verifies
+        job.verifiesChecksums = !attachments.contains { $0.interface.leavesChecksums }
+        job.isOneSided = attachments.contains { $0.egress == nil }
         setup = WorkerSetup(
             program: WorkerProgram(
                 path: "/proc/self/exe", arguments: ["inspector-worker"] + job.arguments), given: given,

@@ -14,6 +14,8 @@ public struct WorkerJob: Sendable, Equatable {
 
     /// Packets with wrong checksums are not inspected, as nobody takes them.
     public var verifiesChecksums = true
+    /// Of some interface only what comes in is sampled: its egress program is gone.
+    public var isOneSided = false
 
     public init(user: UInt32, memoryBytes: UInt64, ringBytes: Int, inspectorsSeed: UInt64) {
         self.user = user
@@ -27,7 +29,7 @@ public struct WorkerJob: Sendable, Equatable {
         [
             "--user", String(user), "--memory", String(memoryBytes), "--ring", String(ringBytes), "--seed",
             String(inspectorsSeed),
-        ] + (verifiesChecksums ? [] : ["--any-checksums"])
+        ] + (verifiesChecksums ? [] : ["--any-checksums"]) + (isOneSided ? ["--one-sided"] : [])
     }
 }
 

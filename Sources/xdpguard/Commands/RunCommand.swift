@@ -63,10 +63,12 @@ struct InspectorWorker: ParsableCommand {
     @Option(name: .long) var ring: Int
     @Option(name: .long) var seed: UInt64
     @Flag(name: .long) var anyChecksums = false
+    @Flag(name: .long) var oneSided = false
 
     func run() throws {
         var job = WorkerJob(user: user, memoryBytes: memory, ringBytes: ring, inspectorsSeed: seed)
         job.verifiesChecksums = !anyChecksums
+        job.isOneSided = oneSided
         let status = runInspector(job)
         throw ExitCode(status.rawValue)
     }
