@@ -106,10 +106,10 @@ struct MalformedCapturesTests {
         }
         let sums = native.summary
         #expect(sums == model.summary)
-        #expect(sums.packets == 8306)
+        #expect(sums.packets == 8316)
         #expect(sums.verdicts.values.reduce(0, +) == sums.packets)
         #expect(sums.reasons.values.reduce(0, +) == sums.packets)
-        #expect(sums.reasons[.malformed, default: 0] == (situation.dropsMalformed ? 381 : 0))
+        #expect(sums.reasons[.malformed, default: 0] == (situation.dropsMalformed ? 384 : 0))
         #expect(seen.count == 14, "details that the captures show: \(seen.sorted())")
     }
 

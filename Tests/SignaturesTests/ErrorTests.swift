@@ -222,7 +222,9 @@ import Testing
     }
 
     @Test func `a header that a variable leaves empty is this host's matter, not an error of the rule`() {
-        let set = load("alert tcp !$SMTP_SERVERS any -> any any (sid:1;)")
+        var settings = SignatureSettings()
+        settings.addressVariables["SMTP_SERVERS"] = "any"
+        let set = load("alert tcp !$SMTP_SERVERS any -> any any (sid:1;)", settings: settings)
         #expect(set.counts.unsupported == 1 && set.counts.errors == 0)
         #expect(set.counts.unsupportedKeywords == ["!$SMTP_SERVERS": 1])
         #expect(set.diagnostics.map(\.id) == ["empty-header"] && set.diagnostics[0].severity == .warning)
