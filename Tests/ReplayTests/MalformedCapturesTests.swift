@@ -143,7 +143,7 @@ struct MalformedCapturesTests {
         }
         #expect(files.count == 557)
         // All that are no captures, and 35 captures: other link layers, or cut.
-        #expect(broken == files.count { !isCapture($0) } + 35)
+        #expect(broken == files.count { !isCapture($0) } + 30)
     }
 
     /// The frames of a file, and the error that ended it.
