@@ -142,7 +142,7 @@ struct MalformedCapturesTests {
             #expect(error.help != nil, "\(error.message)")
         }
         #expect(files.count == 557)
-        // All that are no captures, and 35 captures: other link layers, or cut.
+        // All that are no captures, and 30 captures: other link layers, or cut.
         #expect(broken == files.count { !isCapture($0) } + 30)
     }
 
