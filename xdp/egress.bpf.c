@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What this host sends: one program at the egress of each interface, beside the XDP program of a policy that
- * follows connections. It shares that one's tables, reads headers by the same code, and lets every packet on
- * to the programs behind it. */
+ * follows connections or inspects flows. It shares that one's tables, reads headers by the same code, drops
+ * what is of a dropped flow, and lets every other packet on to the programs behind it. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -15,6 +15,9 @@
 #define xdp_md __sk_buff
 #define bpf_xdp_load_bytes bpf_skb_load_bytes
 #define bpf_xdp_get_buff_len(ctx) ((ctx)->len)
+#define SAMPLE_INTERFACE(ctx) ((ctx)->ifindex)
+/* What the stack sends may be many segments in one. */
+#define SAMPLE_LONGEST 65536
 
 #include "maps.bpf.h"
 #include "stages/parse.bpf.h"
@@ -22,12 +25,12 @@
 
 /* TC_ACT_UNSPEC, which is TCX_NEXT too: the programs behind this one decide. */
 #define GO_ON -1
+#define SHOT 2 /* TC_ACT_SHOT, TCX_DROP */
 
 SEC("tc")
 int xdpguard_egress(struct __sk_buff *ctx)
 {
-	follow_outbound(ctx);
-	return GO_ON;
+	return follow_outbound(ctx) ? SHOT : GO_ON;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -5,11 +5,12 @@
  *   1 parse, sanity   Ethernet to L4, tunnels that the policy names; what cannot be right is malformed
  *   2 spoofed         sources that no wire can bring
  *   3 failsafe        the way back in, above everything that drops
- *   4 bans            by prefix, in every layer, ended by the clock
+ *   4 bans            by prefix, in every layer, ended by the clock; then flows that an inspector dropped
  *   5 fragments, essential
  *   6 state           replies to what this host opened (egress.bpf.c saw it)
  *   7 rules           bit vectors or tuple space, by family; the first match decides, and its limit
  *   8 default
+ * What a rule with an inspector lets on is sampled behind them, within its flow's budget.
  * One exit, finish(), counts every packet exactly once. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -30,6 +31,7 @@
 #include "stages/limits.bpf.h"
 #include "stages/inbound.bpf.h"
 #include "stages/payload.bpf.h"
+#include "stages/inspect.bpf.h"
 #include "stages/spoofed.bpf.h"
 #include "stages/tunnel.bpf.h"
 
@@ -212,13 +214,18 @@ static __always_inline int judge_packet(struct xdp_md *ctx, const struct view *v
 	}
 	/* Rows are looked up once, but only before the bans where failsafe asks for them. */
 	if (guard_config.flags & GUARD_CFG_FAILSAFE) {
-		if (family_rows(ctx, view, packet, search) & GUARD_FAILSAFE_MASK)
+		if (family_rows(ctx, view, packet, search) & GUARD_FAILSAFE_MASK) {
+			if (has_dropped_flows(packet))
+				is_flow_dropped(1);
 			return decide(decision, GUARD_REASON_FAILSAFE, GUARD_PASS);
+		}
 		if (found->flags & FRAGMENT_FAILSAFE)
 			return follow(decision, found);
 	}
 	if (packet->family && banned(ctx, packet, !(head & GUARD_HEAD_NEVER_BAN)))
 		return decide(decision, GUARD_REASON_BAN, GUARD_DROP);
+	if (has_dropped_flows(packet) && is_flow_dropped(packet->never_banned))
+		return decide(decision, GUARD_REASON_FLOW, GUARD_DROP);
 	if (judge_fragment(packet, found, search, decision))
 		return 1;
 	if (!(guard_config.flags & GUARD_CFG_FAILSAFE))
@@ -281,6 +288,8 @@ static __always_inline void judge(struct xdp_md *ctx, struct guard_scratch *room
 		settle(room, decision);
 	}
 	asm volatile("" : : : "memory");
+	if (guard_config.flags & GUARD_CFG_INSPECT)
+		choose_sample(room, decision, &found);
 	if (guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK &&
 	    (packet->fragment == FRAGMENT_FIRST || packet->is_cut) && is_kept(decision, &found))
 		remember(packet, decision,
@@ -319,6 +328,7 @@ static __always_inline int filter(struct xdp_md *ctx)
 	};
 	packet_clear(&room->packet);
 	room->charge_count = 0;
+	room->sample_tag = 0;
 	room->fit = FLOW_UNASKED;
 	judge(ctx, room, decision);
 	apply_mode(decision);

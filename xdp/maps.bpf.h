@@ -87,6 +87,9 @@ struct guard_scratch {
 	struct excess excess;
 	struct decision decision;
 	struct guard_ban ban; /* that a limit makes */
+	struct guard_flow_ends ends; /* of the judged header's flow */
+	struct guard_sample sample; /* of this packet, where it is sampled */
+	__u64 sample_tag; /* of its flow, or its first fragment's, where that is sampled; 0: it is not */
 	/* of the packet, or of its first fragment */
 	struct guard_fragment_charge charges[GUARD_FRAGMENT_CHARGES];
 	__u32 charge_count;
@@ -209,6 +212,7 @@ struct guard_fragment {
 	__u8 verdict;
 	__u8 flags; /* enum fragment_flags */
 	__u8 padding[6];
+	__u64 sample_tag; /* of the flow, where it is sampled; 0: it is not */
 };
 
 /* No lock: that costs more than all the rest. A place is written between two changes of its version, from
@@ -293,6 +297,7 @@ struct {
 } guard_host SEC(".maps");
 
 #include "client_maps.bpf.h"
+#include "sample_maps.bpf.h"
 
 /* Sources lately seen, for top. Written by the program on its own CPU, overwritten round and round. */
 struct {

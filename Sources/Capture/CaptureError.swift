@@ -35,7 +35,7 @@ public enum CaptureError: Error, Hashable, Sendable {
     public var help: String? {
         switch self {
         case .missing: nil
-        case .unsupportedLinkType: "use a capture of Ethernet, raw IP, Linux cooked or loopback frames"
+        case .unsupportedLinkType: "use a capture of Ethernet, raw IP, Linux cooked, PPP or loopback frames"
         case .broken(_, let packet, _):
             packet <= 1
                 ? "use a pcap or pcapng file"

@@ -4,7 +4,8 @@
 
 import Glibc
 
-/// Reads a capture of Ethernet, raw IP, Linux cooked (v1, v2) or loopback frames, one frame at a time.
+/// Reads a capture of Ethernet, raw IP, Linux cooked (v1, v2), PPP, Cisco HDLC or loopback frames, one frame
+/// at a time.
 public struct CaptureReader: ~Copyable {
     private enum Source {
         case pcap(PcapFile)
@@ -33,6 +34,8 @@ public struct CaptureReader: ~Copyable {
         guard let file = path == "-" ? fdopen(dup(STDIN_FILENO), "r") : fopen(path, "r") else {
             throw .missing(path: path, errno: errno)
         }
+        // The C library's own 4 KiB are a system call for every few packets.
+        setvbuf(file, nil, _IOFBF, 1 << 18)
         errno = 0
         let first = getc(file)
         guard first != EOF else {
@@ -75,18 +78,24 @@ public struct CaptureReader: ~Copyable {
         guard let link = LinkLayer(linkType: packet.linkType) else {
             throw .unsupportedLinkType(path: path, packet: packets, name: LinkLayer.name(packet.linkType))
         }
-        return CapturedFrame(
+        var frame = CapturedFrame(
             bytes: ethernet(packet.data, link), capturedLength: packet.data.count,
             originalLength: packet.originalLength, timeNanoseconds: packet.timeNanoseconds,
             interface: packet.interface, number: packets)
+        frame.linkType = packet.linkType
+        if case .ethernet = link { return frame }
+        let length = min(link.headerLength(packet.data), packet.data.count)
+        frame.linkHeader = UnsafeRawBufferPointer(rebasing: packet.data[..<length])
+        return frame
     }
 
     private mutating func ethernet(_ data: UnsafeRawBufferPointer, _ link: LinkLayer)
         -> UnsafeRawBufferPointer
     {
         if case .ethernet = link { return data }
-        guard data.count >= link.headerLength else { return UnsafeRawBufferPointer(start: nil, count: 0) }
-        let payload = UnsafeRawBufferPointer(rebasing: data[link.headerLength...])
+        let headerLength = link.headerLength(data)
+        guard data.count >= headerLength else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        let payload = UnsafeRawBufferPointer(rebasing: data[headerLength...])
         let count = 14 + payload.count
         if scratch.count < count {
             scratch.deallocate()

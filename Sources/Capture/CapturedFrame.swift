@@ -16,6 +16,10 @@ public struct CapturedFrame {
     public var interface: String?
     /// The packet's number in the capture, from 1.
     public let number: Int
+    /// The capture's LINKTYPE_ number (https://www.tcpdump.org/linktypes.html); 1 is Ethernet.
+    public var linkType: Int32 = 1
+    /// The link layer's own header, where `bytes` have a made one; valid as long as they are.
+    public var linkHeader: UnsafeRawBufferPointer?
 
     /// - Parameter bytes: the Ethernet frame; they must outlive this value.
     public init(

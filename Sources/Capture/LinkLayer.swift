@@ -6,7 +6,7 @@ import CPcap
 
 /// The link layers that are read, by LINKTYPE_ and DLT_ numbers (https://www.tcpdump.org/linktypes.html).
 enum LinkLayer {
-    case ethernet, rawIP, ipv4, ipv6, linuxCooked, linuxCooked2, null, loop
+    case ethernet, rawIP, ipv4, ipv6, linuxCooked, linuxCooked2, null, loop, ppp, ciscoHDLC
 
     init?(linkType: Int32) {
         switch linkType {
@@ -18,6 +18,8 @@ enum LinkLayer {
         case 276: self = .linuxCooked2
         case 0: self = .null
         case 108: self = .loop
+        case 9: self = .ppp
+        case 104: self = .ciscoHDLC
         default: return nil
         }
     }
@@ -29,13 +31,34 @@ enum LinkLayer {
     }
 
     /// Bytes of the link layer's own header.
-    var headerLength: Int {
+    func headerLength(_ data: UnsafeRawBufferPointer) -> Int {
         switch self {
         case .ethernet: 14
         case .rawIP, .ipv4, .ipv6: 0
         case .linuxCooked: 16
         case .linuxCooked2: 20
-        case .null, .loop: 4
+        case .null, .loop, .ciscoHDLC: 4
+        case .ppp: Self.pppStart(data) + (Self.isCompressed(data) ? 1 : 2)
+        }
+    }
+
+    /// RFC 1662 3.1: address and control may be left out; RFC 1661 6.5: a protocol below 256, which is odd,
+    /// may be one byte.
+    private static func pppStart(_ data: UnsafeRawBufferPointer) -> Int {
+        data.count >= 2 && data[0] == 0xff && data[1] == 0x03 ? 2 : 0
+    }
+
+    private static func isCompressed(_ data: UnsafeRawBufferPointer) -> Bool {
+        let start = pppStart(data)
+        return start < data.count && data[start] & 1 == 1
+    }
+
+    private static func ethertype(ppp data: UnsafeRawBufferPointer) -> UInt16 {
+        let start = pppStart(data)
+        switch isCompressed(data) ? UInt16(data[start]) : data.network16(at: start) {
+        case 0x0021: return 0x0800
+        case 0x0057: return 0x86dd
+        default: return 0xffff
         }
     }
 
@@ -50,7 +73,10 @@ enum LinkLayer {
         case .rawIP: (data.first ?? 0) >> 4 == 6 ? 0x86dd : 0x0800
         case .linuxCooked: data.network16(at: 14)
         case .linuxCooked2: data.network16(at: 0)
+        // An address and a control byte, then the ethertype (RFC 1547 section 4.3.1).
+        case .ciscoHDLC: data.network16(at: 2)
         case .null, .loop: Self.ethertype(family: data.network32(at: 0))
+        case .ppp: Self.ethertype(ppp: data)
         }
     }
 

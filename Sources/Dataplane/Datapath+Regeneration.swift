@@ -15,11 +15,7 @@ extension Datapath {
         var image = GenerationImage(
             config: guard_config(), tables: try mapValue("guard_tables", of: program), addresses: addresses,
             info: info)
-        let config = try mapValue(".rodata.config", of: program)
-        guard config.count >= MemoryLayout<guard_config>.size else {
-            throw KernelError("read the running program's configuration", code: EINVAL)
-        }
-        image.config = config.withUnsafeBytes { $0.loadUnaligned(as: guard_config.self) }
+        image.config = try configuration(of: program)
         image.config.addresses_size = size
         image.isShared = !pins.entryIndexes().isEmpty
         let generation = try GuardObject(image, reusing: state.maps)
@@ -32,6 +28,15 @@ extension Datapath {
                 throw HalfChanged.error(error, change.undo())
             }
         }
+    }
+
+    /// What a program was loaded with.
+    func configuration(of program: FileDescriptor) throws(KernelError) -> guard_config {
+        let config = try mapValue(".rodata.config", of: program)
+        guard config.count >= MemoryLayout<guard_config>.size else {
+            throw KernelError("read the running program's configuration", code: EINVAL)
+        }
+        return config.withUnsafeBytes { $0.loadUnaligned(as: guard_config.self) }
     }
 
     /// The one value of a program's map.

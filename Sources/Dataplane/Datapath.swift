@@ -207,7 +207,7 @@ public struct Datapath {
         } catch {
             throw HalfChanged.error(error, change.undo() + egress.undo())
         }
-        var remarks = change.remarks
+        var remarks = change.remarks + egress.remarks
         remarks += remark("the egress program of an earlier policy stays until the next apply") {
             () throws(KernelError) in try egress.finish(on: interfaces)
         }

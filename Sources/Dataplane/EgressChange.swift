@@ -5,8 +5,11 @@ import CBPF
 import Glibc
 
 struct EgressChange {
-    /// Nil where the policy follows no connections.
+    /// Nil where the policy follows no connections and inspects nothing.
     private let object: EgressObject?
+    /// Without it replies would be dropped; else only what is inspected of them is missing.
+    private let isRequired: Bool
+    private(set) var remarks: [String] = []
     private let pins: PinDirectory
     private var created: [EgressLink] = []
     private var replaced: [EgressLink] = []
@@ -15,6 +18,7 @@ struct EgressChange {
 
     init(_ generation: GuardObject, _ pins: PinDirectory) throws(KernelError) {
         object = try EgressObject.beside(generation)
+        isRequired = generation.config.followsConnections
         self.pins = pins
     }
 
@@ -26,12 +30,24 @@ struct EgressChange {
                 try link.replace(with: object.program, in: pins)
                 replaced.append(link)
             } else {
-                created.append(try .attach(object.program, to: interface, in: pins))
+                try attach(object, to: interface)
             }
         }
         unlink(Self.next(pins.egressProgram))
         try check(
             bpf_obj_pin(object.program, Self.next(pins.egressProgram)), "pin the egress program")
+    }
+
+    private mutating func attach(
+        _ object: EgressObject, to interface: NetworkInterface
+    ) throws(KernelError) {
+        do throws(KernelError) {
+            created.append(try .attach(object.program, to: interface, in: pins))
+        } catch {
+            if isRequired { throw error }
+            remarks.append(
+                "replies on \(interface.name) are neither inspected nor dropped with their flow: \(error)")
+        }
     }
 
     /// Once the XDP program is everywhere: what was the old policy's goes.

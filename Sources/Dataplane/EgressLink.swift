@@ -57,7 +57,7 @@ struct EgressLink {
             throw KernelError(
                 "make a clsact queueing discipline on \(interface.name)", code: -made,
                 help: "before Linux 6.6 connections are followed with the modules sch_ingress and cls_bpf; "
-                    + "or write stateful: false")
+                    + "or write stateful: false, and inspect nothing")
         }
         try setFilter(program, on: interface, flags: 0)
         let pinned = bpf_obj_pin(program, pins.egressFilter(interface.index))

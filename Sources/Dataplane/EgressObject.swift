@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program that learns connections from what this host sends: loaded over the maps of the generation that
-// it belongs to. In: a loaded generation. Out: a program to attach at the egress of its interfaces.
+// it belongs to; it also samples the replies of inspected flows. In: a loaded generation.
+// Out: a program to attach at the egress of its interfaces.
 import CBPF
 import Foundation
 import Glibc
@@ -11,6 +12,9 @@ extension guard_config {
     var followsConnections: Bool {
         flags & UInt32(GUARD_CFG_OPENED.rawValue | GUARD_CFG_STATE.rawValue) != 0
     }
+
+    /// Flows are inspected: their replies are sampled, and dropped with them.
+    var inspectsFlows: Bool { flags & UInt32(GUARD_CFG_INSPECT.rawValue) != 0 }
 }
 
 /// A loaded egress program. It lives as long as this object, a link or a pin holds it.
@@ -19,17 +23,20 @@ final class EgressObject {
     /// The generation's maps that both programs use.
     private static let shared = [
         "guard_flows", "guard_half_open", "guard_flow_marks", "guard_flow_ports", "guard_flow_totals",
-        "guard_trace",
+        "guard_trace", "guard_tables", "guard_sample_flows", "guard_samples", "guard_sample_counts",
+        "guard_sample_wake", "guard_dropped_flows", "guard_dropped_any",
     ]
     /// Maps of its own.
-    private static let own = ["guard_scratch", "guard_tables", ".rodata.config"]
+    private static let own = ["guard_scratch", ".rodata.config"]
 
     private let object: OpaquePointer
     private(set) var program: Int32 = -1
 
-    /// Loads the program beside a generation, or nil where its policy follows no connections.
+    /// Loads the program beside a generation, or nil where its policy follows no connections and inspects
+    /// nothing.
     static func beside(_ generation: GuardObject) throws(KernelError) -> EgressObject? {
-        generation.config.followsConnections ? try EgressObject(generation) : nil
+        let config = generation.config
+        return config.followsConnections || config.inspectsFlows ? try EgressObject(generation) : nil
     }
 
     private init(_ generation: GuardObject) throws(KernelError) {

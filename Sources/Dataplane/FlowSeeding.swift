@@ -62,7 +62,7 @@ extension GuardObject {
 }
 
 extension guard_address6 {
-    fileprivate init(of address: IPAddress) {
+    init(of address: IPAddress) {
         self.init(
             high: UInt64(truncatingIfNeeded: address.bits >> 64),
             low: UInt64(truncatingIfNeeded: address.bits))

@@ -31,6 +31,14 @@ enum SharedMap: String, CaseIterable {
     case flowMarks = "guard_flow_marks"
     case flowPorts = "guard_flow_ports"
     case flowTotals = "guard_flow_totals"
+    case sampleFlows = "guard_sample_flows"
+    case samples = "guard_samples"
+    case sampleCounts = "guard_sample_counts"
+    case sampleScopes = "guard_sample_scopes"
+    case scopeCounts = "guard_scope_counts"
+    case sampleWake = "guard_sample_wake"
+    case droppedFlows = "guard_dropped_flows"
+    case droppedAny = "guard_dropped_any"
     case talkers = "guard_talkers"
     case events = "guard_events"
     case lost = "guard_lost"
@@ -50,6 +58,12 @@ enum SharedMap: String, CaseIterable {
         case .flowMarks: return config.followsConnections ? UInt32(GUARD_MARK_LINES) : 0
         case .flowPorts: return config.followsConnections ? UInt32(GUARD_PORT_WORDS.rawValue) : 0
         case .flowTotals: return config.followsConnections ? 1 : 0
+        case .sampleFlows: return has(GUARD_CFG_INSPECT) ? config.sample_lines : 0
+        case .samples: return has(GUARD_CFG_INSPECT) ? config.sample_bytes : 0
+        case .sampleCounts: return has(GUARD_CFG_INSPECT) ? UInt32(GUARD_SAMPLE_COUNTS.rawValue) : 0
+        case .sampleScopes, .scopeCounts: return has(GUARD_CFG_INSPECT) ? UInt32(GUARD_SCOPES) : 0
+        case .droppedFlows: return has(GUARD_CFG_INSPECT) ? UInt32(GUARD_DROPPED_FLOWS) : 0
+        case .sampleWake, .droppedAny: return has(GUARD_CFG_INSPECT) ? 1 : 0
         default: return nil
         }
     }
@@ -247,6 +261,7 @@ extension guard_config {
     fileprivate mutating func adopt(_ shared: [SharedMap: FileDescriptor]) throws(KernelError) {
         if let buckets = shared[.buckets] { bucket_lines = try entries(ofMap: buckets.raw) }
         if let flows = shared[.flows] { flow_count = try entries(ofMap: flows.raw) }
+        if let flows = shared[.sampleFlows] { sample_lines = try entries(ofMap: flows.raw) }
     }
 }
 

@@ -19,15 +19,35 @@ package struct LiveAnswer: Sendable {
 /// A generation with state of its own, for tests and benchmarks.
 package final class LiveProgram {
     private let object: GuardObject
+    /// Nil where the policy needs none.
+    private let egress: EgressObject?
     package let state: SharedState
 
     package init(_ image: GenerationImage) throws(KernelError) {
         object = try GuardObject(image, reusing: [:])
+        egress = try EgressObject.beside(object)
         var maps: [SharedMap: FileDescriptor] = [:]
         for map in SharedMap.allCases where map.isNeeded(by: object.config) {
             maps[map] = FileDescriptor(owning: dup(try object.descriptor(map.rawValue)))
         }
         state = SharedState(maps: maps)
+    }
+
+    /// Lets the egress program see a frame that this host sends.
+    /// - Returns: whether it goes out.
+    package func send(_ frame: [UInt8]) throws(KernelError) -> Bool {
+        guard let egress else { return true }
+        var options = bpf_test_run_opts()
+        options.sz = optionsSize(upTo: \bpf_test_run_opts.repeat)
+        options.repeat = 1
+        let result = frame.withUnsafeBytes { frame in
+            options.data_in = frame.baseAddress
+            options.data_size_in = UInt32(frame.count)
+            return bpf_prog_test_run_opts(egress.program, &options)
+        }
+        try check(result, "run a frame of \(frame.count) bytes")
+        // TC_ACT_SHOT of linux/pkt_cls.h.
+        return options.retval != 2
     }
 
     /// - Parameters:

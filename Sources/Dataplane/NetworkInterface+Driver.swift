@@ -15,13 +15,25 @@ extension NetworkInterface {
     public var isStacked: Bool {
         let virtual = ["802.1Q VLAN Support", "macvlan", "ipvlan", "dummy", "vrf"]
         let stacked = Set(virtual + ["bridge", "bonding", "team", "openvswitch"])
+        guard let driver else { return true }
+        return stacked.contains(driver)
+    }
+
+    /// Packets may come with checksums that their sender left to its interface, which there is none of: their
+    /// receivers on this host take them all the same. True too where the driver does not say what it is.
+    public var leavesChecksums: Bool {
+        guard let driver else { return true }
+        return isStacked || ["veth", "virtio_net", "tun", "vif", "hv_netvsc", "vmxnet3"].contains(driver)
+    }
+
+    /// As in "veth"; nil where it does not say.
+    private var driver: String? {
         var info = ethtool_drvinfo()
         info.cmd = UInt32(ETHTOOL_GDRVINFO)
-        guard ask(&info) else { return true }
-        let driver = withUnsafeBytes(of: info.driver) {
+        guard ask(&info) else { return nil }
+        return withUnsafeBytes(of: info.driver) {
             String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
         }
-        return stacked.contains(driver)
     }
 
     /// Whether the driver takes VLAN tags out of frames before XDP sees them (rx-vlan-offload).

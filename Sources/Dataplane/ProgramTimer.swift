@@ -28,7 +28,8 @@ package final class ProgramTimer {
         image.config.adopt(host)
         object = try GuardObject(image, reusing: [:], elf: elf)
         var maps: [SharedMap: FileDescriptor] = [:]
-        for map in [SharedMap.reasons, .rules, .rulePages] {
+        let used: [SharedMap] = [.reasons, .rules, .rulePages, .samples, .sampleScopes, .scopeCounts]
+        for map in used where map.isNeeded(by: object.config) {
             maps[map] = FileDescriptor(owning: dup(try object.descriptor(map.rawValue)))
         }
         state = SharedState(maps: maps)
@@ -63,6 +64,21 @@ package final class ProgramTimer {
                     isAccepted: false),
                 now: programClock())
         }
+    }
+
+    /// Of the image.
+    package var inspectorsSeed: UInt64 { object.config.inspectors_seed }
+
+    /// Tells which flows the inspectors need.
+    /// - Parameter scopes: compiled for the image, each a struct guard_sample_scope.
+    package func tell(_ scopes: [[UInt8]]) throws(KernelError) {
+        try state.setSampleScopes(scopes, seed: object.config.inspectors_seed)
+    }
+
+    /// Takes what is in the ring of samples, so that there is room again.
+    package func drain() throws(KernelError) {
+        guard let (descriptor, bytes) = try state.sampleRing() else { return }
+        _ = try SampleRing(descriptor: descriptor, bytes: bytes, fromNow: true)
     }
 
     /// Packets so far by the reason that decided.

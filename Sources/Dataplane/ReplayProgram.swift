@@ -5,7 +5,7 @@ import Glibc
 import GuardABI
 
 /// A frame's fate as the program tells it.
-public struct ProgramAnswer: Sendable {
+public struct ProgramAnswer: Hashable, Sendable {
     public var verdict: guard_verdict
     public var reason: guard_reason
     public var detail: guard_detail
@@ -16,6 +16,8 @@ public struct ProgramAnswer: Sendable {
     public var limitSlot: UInt32?
     public var wouldDropLimit: UInt32?
     public var wouldDrop: Bool
+    /// Nil where the packet is not sampled.
+    public var sample: ProgramSample?
 
     /// The answer as the program left it.
     public init(_ trace: guard_trace) {
@@ -26,6 +28,22 @@ public struct ProgramAnswer: Sendable {
         (wouldDropSlot, wouldDropLimit) = slots(ofWouldDrop: trace.would_drop_slot)
         limitSlot = trace.limit_slot == GUARD_NO_SLOT ? nil : trace.limit_slot
         wouldDrop = trace.would_drop != 0
+        sample = ProgramSample(trace)
+    }
+}
+
+/// Whose sample the program says that a packet is.
+public struct ProgramSample: Sendable, Hashable {
+    /// Of the rule that asked.
+    public var ruleSlot: UInt32
+    /// Position of the inspector in the policy.
+    public var inspector: UInt32
+
+    /// Nil where the packet is not sampled.
+    public init?(_ trace: guard_trace) {
+        guard trace.sample_inspector != UInt32(GUARD_NO_INSPECTOR) else { return nil }
+        ruleSlot = trace.sample_slot
+        inspector = trace.sample_inspector
     }
 }
 
@@ -93,16 +111,21 @@ public final class ReplayProgram {
 
     /// Lets the egress program see a frame that this host sends. Headers behind the first 2048 bytes are not
     /// read: the kernel runs such programs on no more than a page.
-    public func send(_ frame: UnsafeRawBufferPointer, clock: UInt64) throws(KernelError) {
+    /// - Returns: whose sample it is; nil: nobody's.
+    public func send(_ frame: UnsafeRawBufferPointer, clock: UInt64) throws(KernelError) -> ProgramSample? {
         // From a packet without a whole IP header nothing can be learnt, and the kernel refuses to run on it.
-        guard let egress, frame.count >= 34 else { return }
-        if frame.count < 54, frame[12] == 0x86, frame[13] == 0xdd { return }
-        trace.base.assumingMemoryBound(to: guard_trace.self).pointee.clock_ns = clock
+        guard let egress, frame.count >= 34 else { return nil }
+        if frame.count < 54, frame[12] == 0x86, frame[13] == 0xdd { return nil }
+        let question = trace.base.assumingMemoryBound(to: guard_trace.self)
+        question.pointee = guard_trace()
+        question.pointee.clock_ns = clock
+        question.pointee.sample_inspector = UInt32(GUARD_NO_INSPECTOR)
         var options = bpf_test_run_opts()
         options.sz = optionsSize(upTo: \bpf_test_run_opts.repeat)
         options.data_in = frame.baseAddress
         options.data_size_in = UInt32(min(frame.count, 2048))
         options.repeat = 1
         try check(bpf_prog_test_run_opts(egress.program, &options), "run a frame of \(frame.count) bytes")
+        return ProgramSample(question.pointee)
     }
 }

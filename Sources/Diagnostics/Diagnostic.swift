@@ -28,6 +28,13 @@ public struct Diagnostic: Sendable, Hashable {
     /// It is said of the file as a whole, `range` names the file only: rendered without a line.
     public let isOfWholeFile: Bool
 
+    /// The same finding where the text is used without what it is about.
+    public var asWarning: Diagnostic {
+        Diagnostic(
+            .warning, id: id, message, at: range, label: label, related: related, help: help,
+            isOfWholeFile: isOfWholeFile)
+    }
+
     public init(
         _ severity: Severity = .error, id: String, _ message: String, at range: SourceRange,
         label: String = "",

@@ -80,6 +80,10 @@ public struct CompileTarget: Sendable {
 
     /// Places for answered connections, where the policy follows them; a power of two.
     public var flowCount = UInt32(GUARD_FLOWS)
+    /// Lines of flows' budgets where a policy has inspectors; a power of two.
+    public var sampleLines = UInt32(GUARD_SAMPLE_LINES)
+    /// Bytes of the ring that samples go to, where it is made now; a power of two, at least a page.
+    public var sampleBytes = UInt32(GUARD_SAMPLE_RING)
     /// What SYN cookies may agree to.
     public var cookies = CookieOffer()
 

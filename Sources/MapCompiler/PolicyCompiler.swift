@@ -43,6 +43,7 @@ struct PolicyCompiler {
         }
         writeRules()
         writeLimits()
+        writeInspectors()
         target.cookies.write(to: &config)
         writeServiceBases()
         let plans = [AddressFamily.ipv4, .ipv6].map { FamilyClassifier($0, of: policy, target.classifier) }
@@ -145,6 +146,13 @@ struct PolicyCompiler {
                     "the policy has \(policy.limits.count) limits", "at most \(GUARD_LIMITS) are possible",
                     at: policy.limits[Int(GUARD_LIMITS)].range))
         }
+        if policy.inspectors.count > Int(GUARD_INSPECTORS) {
+            problems.append(
+                limit(
+                    "the policy has \(policy.inspectors.count) inspectors",
+                    "at most \(GUARD_INSPECTORS) are possible",
+                    at: policy.inspectors[Int(GUARD_INSPECTORS)].range))
+        }
         if target.interfaces.count > Int(GUARD_INTERFACES_MAX) {
             problems.append(
                 limit(
@@ -183,6 +191,7 @@ struct PolicyCompiler {
         set(GUARD_CFG_LIMITS, policy.usesLimits)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
         set(GUARD_CFG_SYN_COOKIES, policy.usesCookies)
+        set(GUARD_CFG_INSPECT, policy.inspects)
         set(GUARD_CFG_REJECT, policy.rules.contains { $0.action == .reject })
         // A replay shows replies as such even where nothing could drop them.
         set(GUARD_CFG_OPENED, policy.stateful && (target.isReplay || policy.canDropReplies))
@@ -204,12 +213,14 @@ struct PolicyCompiler {
         let limits = Dictionary(
             policy.limits.enumerated().map { ($0.element.name, $0.offset) },
             uniquingKeysWith: { first, _ in first })
+        let inspectors = inspectorNumbers
         var rules: [guard_rule] = []
         var patterns: [guard_pattern] = []
         for rule in policy.rules {
             var entry = guard_rule()
             entry.limit = limitRecord(rule, limits)
             entry.cookies = cookieRecord(rule)
+            entry.inspector = rule.inspect.flatMap { inspectors[$0] } ?? UInt16(GUARD_NO_INSPECTOR)
             entry.slot = target.slots[rule.name] ?? GUARD_NO_SLOT
             entry.log_every = rule.logEvery ?? 0
             entry.action = UInt8(rule.action.abi.rawValue)

@@ -145,6 +145,6 @@ extension guard_limit {
 }
 
 /// Fowler, Noll and Vo's hash of a text's bytes (RFC 9923).
-private func fnv1a(_ text: String) -> UInt64 {
+func fnv1a(_ text: String) -> UInt64 {
     text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 }
 }

@@ -141,5 +141,6 @@ extension guard_rule {
     fileprivate var decidesAlone: Bool {
         flags == 0 && log_every == 0 && pattern_count == 0 && action != UInt8(GUARD_ACTION_CONTINUE.rawValue)
             && limit == UInt16(GUARD_NO_LIMIT) && cookies == UInt16(GUARD_NO_LIMIT)
+            && inspector == UInt16(GUARD_NO_INSPECTOR)
     }
 }

@@ -69,4 +69,8 @@ static __always_inline void bpf_ringbuf_submit(void *event, __u64 flags)
 	current->events++;
 }
 
+static __always_inline void bpf_ringbuf_discard(void *event, __u64 flags)
+{
+}
+
 #endif

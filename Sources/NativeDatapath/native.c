@@ -19,6 +19,7 @@
 #include "connections.h"
 
 #include "limits.h"
+#include "samples.h"
 
 /* The largest piece that the stages read at once: below it the bounds checks of
  * tables.bpf.h would wrap. */
@@ -42,6 +43,7 @@ struct native_datapath {
 	struct guard_fragment_group fragments[1 << GUARD_FRAGMENT_GROUPS_BITS];
 	struct guard_limited_group limited[GUARD_LIMITED_GROUPS];
 	struct native_limits limits;
+	struct native_samples samples;
 	struct guard_talkers talkers;
 	struct guard_event event; /* the last one */
 	__u64 events;
@@ -128,6 +130,8 @@ static __always_inline void *bpf_map_lookup_elem(const void *map, const void *ke
 		return &datapath->talkers;
 	if (map == &guard_lost)
 		return &datapath->lost;
+	if (is_sample_map(map))
+		return sample_element(&datapath->samples, map, key);
 	return connection_element(&datapath->connections, map, key);
 }
 
@@ -173,7 +177,8 @@ int native_datapath_load(struct native_datapath *datapath, const struct native_i
 		return error;
 	tables = copied(image->tables, image->tables_size, image->tables_size);
 	addresses = copied(image->addresses, image->addresses_size, config->addresses_size);
-	if (!tables || !addresses || native_limits_make(&datapath->limits, config)) {
+	if (!tables || !addresses || native_limits_make(&datapath->limits, config) ||
+	    native_samples_make(&datapath->samples, config)) {
 		free(tables);
 		free(addresses);
 		return -ENOMEM;
@@ -185,6 +190,8 @@ int native_datapath_load(struct native_datapath *datapath, const struct native_i
 	datapath->config = *config;
 	if (datapath->limits.line_count)
 		datapath->config.bucket_lines = datapath->limits.line_count;
+	if (datapath->samples.line_count)
+		datapath->config.sample_lines = datapath->samples.line_count;
 	return 0;
 }
 
@@ -224,6 +231,7 @@ void native_datapath_destroy(struct native_datapath *datapath)
 		free(datapath->rules[page]);
 	free(datapath->bans.places);
 	native_limits_free(&datapath->limits);
+	native_samples_free(&datapath->samples);
 	free_connections(&datapath->connections);
 	free(datapath->tables);
 	free(datapath->addresses);
@@ -264,13 +272,18 @@ int native_datapath_run(struct native_datapath *datapath, const struct native_fr
 	return action;
 }
 
-void native_datapath_send(struct native_datapath *datapath, const struct native_frame *frame,
-                          const struct guard_trace *trace)
+int native_datapath_send(struct native_datapath *datapath, const struct native_frame *frame,
+                         struct guard_trace *trace)
 {
 	struct xdp_md ctx = enter(datapath, frame, trace);
+	int is_dropped = 0;
 
-	if (follows_flows())
-		follow_outbound(&ctx);
+	datapath->trace.sample_slot = GUARD_NO_SLOT;
+	datapath->trace.sample_inspector = GUARD_NO_INSPECTOR;
+	if (follows_flows() || datapath->config.flags & GUARD_CFG_INSPECT)
+		is_dropped = follow_outbound(&ctx);
+	*trace = datapath->trace;
+	return is_dropped;
 }
 
 const struct guard_counter *native_datapath_reasons(const struct native_datapath *datapath)
@@ -287,6 +300,7 @@ struct guard_rule_counters native_datapath_rule(const struct native_datapath *da
 }
 
 #include "limited.h"
+#include "scopes.h"
 
 const struct guard_set_counters *native_datapath_sets(const struct native_datapath *datapath)
 {
@@ -302,6 +316,23 @@ const struct guard_event *native_datapath_logged(const struct native_datapath *d
 {
 	*count = datapath->events;
 	return datapath->events ? &datapath->event : NULL;
+}
+
+int native_datapath_drop_flow(struct native_datapath *datapath, const struct guard_flow_ends *ends,
+                              const struct guard_dropped_flow *flow, __u64 clock_ns)
+{
+	return drop_flow(&datapath->samples, ends, flow, clock_ns);
+}
+
+const struct guard_dropped_flow *native_datapath_find_dropped(const struct native_datapath *datapath,
+                                                              const struct guard_flow_ends *ends)
+{
+	return find_dropped(&datapath->samples, ends);
+}
+
+const __u64 *native_datapath_sample_counts(const struct native_datapath *datapath)
+{
+	return datapath->samples.counts;
 }
 
 const struct guard_flow *native_datapath_find_flow(struct native_datapath *datapath,

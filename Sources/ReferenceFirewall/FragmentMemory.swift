@@ -21,6 +21,8 @@ struct FirstFragment {
     var passedByFailsafe: Bool
     /// What its later ones are charged to.
     var charges: [KeptCharge] = []
+    /// The name of its flow, where that is sampled.
+    var sampledFlow: UInt64?
 }
 
 struct FragmentMemory {

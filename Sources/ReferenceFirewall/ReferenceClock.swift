@@ -15,4 +15,10 @@ struct ReferenceClock: Sendable {
         nanoseconds = sum.overflow ? UInt64.max : sum.partialValue
         latest = date
     }
+
+    /// The time after a duration; the last one is kept for "never".
+    func later(_ duration: UInt64) -> UInt64 {
+        let sum = nanoseconds.addingReportingOverflow(duration)
+        return sum.overflow ? UInt64.max - 1 : min(sum.partialValue, UInt64.max - 1)
+    }
 }

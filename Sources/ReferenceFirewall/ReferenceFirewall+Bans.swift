@@ -33,7 +33,7 @@ struct BanMemory: Sendable {
     }
 
     /// - Returns: false where there is no room, though ended bans were looked for as often as they may be.
-    mutating func ban(_ prefix: Prefix, until end: UInt64, at time: UInt64) -> Bool {
+    mutating func ban(_ prefix: Prefix, until end: UInt64?, at time: UInt64) -> Bool {
         if ends[prefix] == nil, ends.count >= mostBans, time >= nextClearing {
             let next = time.addingReportingOverflow(clearingPause)
             nextClearing = next.overflow ? UInt64.max : next.partialValue

@@ -15,19 +15,25 @@ public struct ReferenceFirewall: Sendable {
     private let ownAddresses: Set<IPAddress>
     private var firstFragments = FragmentMemory()
     private var connections = ConnectionMemory()
+    var samples: SampleMemory
+    var droppedFlows: [FlowEnds: DroppedFlow] = [:]
+    /// Which flows inspectors need, by name; without one: all.
+    var scopes: [String: FlowScope] = [:]
 
     /// A firewall for one policy, with the bans in force.
     /// - Parameters:
     ///   - ownAddresses: this host's addresses on a live interface; empty in a replay.
     ///   - bucketLines: lines of four token buckets, a power of two.
+    ///   - sampleLines: lines of four sampled flows, a power of two.
     public init(
         policy: CheckedPolicy, bans: [ReferenceBan] = [], ownAddresses: Set<IPAddress> = [],
-        bucketLines: Int = 1 << 18
+        bucketLines: Int = 1 << 18, sampleLines: Int = 1 << 16
     ) {
         self.policy = policy
         limits = Dictionary(
             policy.limits.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         buckets = TokenBuckets(lineCount: bucketLines)
+        samples = SampleMemory(policy.inspectors, lineCount: sampleLines)
         self.bans = BanMemory(bans)
         self.ownAddresses = ownAddresses
     }
@@ -39,6 +45,7 @@ public struct ReferenceFirewall: Sendable {
         connections.advance(to: frame.timeNanoseconds)
         if policy.fragments == .track { recall(&packet) }
         var judgement = decide(&packet)
+        judgement.sample = chooseSample(judgement, &packet)
         if policy.fragments == .track { keep(judgement, packet) }
         // A packet that `malformed: pass` or `spoofed: pass` let on says so, whatever decided later.
         if judgement.detail.isEmpty {
@@ -52,11 +59,14 @@ public struct ReferenceFirewall: Sendable {
     }
 
     /// Learns from a frame that this host sends.
-    public mutating func send(_ frame: ReferenceFrame) {
+    /// - Returns: whose sample it is; nil: nobody's.
+    public mutating func send(_ frame: ReferenceFrame) -> SampleMark? {
         clock.advance(to: frame.timeNanoseconds)
         connections.advance(to: frame.timeNanoseconds)
-        guard followsConnections else { return }
-        connections.send(Layers(frame: frame.bytes, decapsulating: policy.decapsulate).judged)
+        let packet = Layers(frame: frame.bytes, decapsulating: policy.decapsulate).judged
+        guard case .sent(let sample) = inspectSent(packet) else { return nil }
+        if followsConnections { connections.send(packet) }
+        return sample
     }
 
     private var followsConnections: Bool { policy.stateful || policy.asksForState }
@@ -70,7 +80,8 @@ public struct ReferenceFirewall: Sendable {
     private mutating func decideBeforeState(_ packet: Packet) -> Judgement? {
         let beforeFragments =
             malformed(packet) ?? nonIP(packet) ?? spoofed(packet) ?? failsafe(packet)
-            ?? laterThanFailsafe(packet) ?? ban(packet)
+            ?? laterThanFailsafe(packet) ?? ban(packet) ?? droppedFlow(packet)
+        if beforeFragments?.reason == .failsafe { spareFlow(packet) }
         if let beforeFragments { return beforeFragments }
         if let judgement = fragment(packet) { return judgement }
         return essential(packet)
@@ -85,6 +96,10 @@ public struct ReferenceFirewall: Sendable {
         var first: FirstFragment?
         /// What it, or its first, was charged to.
         var charges: [KeptCharge] = []
+        /// The first rule with an inspector that held for it.
+        var inspectingRule: Rule?
+        /// The name of its flow, or its first fragment's, where that is sampled.
+        var sampledFlow: UInt64?
         /// It belongs to a connection, for rules that ask.
         var isEstablished = false
         /// A TCP packet that fits no connection, where rules ask.
@@ -128,7 +143,7 @@ extension ReferenceFirewall {
             let first = FirstFragment(
                 judgement: judgement, end: place.count,
                 passedByFailsafe: judgement.reason == .failsafe || packet.first?.passedByFailsafe == true,
-                charges: packet.charges)
+                charges: packet.charges, sampledFlow: packet.sampledFlow)
             firstFragments.keep(first, for: key, at: packet.frame.timeNanoseconds)
         }
     }
@@ -234,6 +249,7 @@ extension ReferenceFirewall {
                 }
                 watching = watching ?? limit.name
             }
+            if rule.inspect != nil { packet.inspectingRule = packet.inspectingRule ?? rule }
             if rule.onlyWatches {
                 if watching == nil { watching = rule.name }
             } else if asksCookie(rule, packet) {

@@ -26,6 +26,8 @@ public struct KernelReplayEngine: ReplayEngine {
         let generation = ReplayGeneration(
             policy: policy, ownAddresses: ownAddresses, options: options)
         try self.init(generation, bans: bans) { try ReplayProgram($0, continuing: $1) }
+        try program.state.setSampleScopes(
+            generation.scopes(options).map(\.bytes), seed: policy.inspectorsSeed)
     }
 
     init(policy: CheckedPolicy, bans: [Prefix], loadProgram: @escaping ProgramLoader) throws {
@@ -51,8 +53,20 @@ public struct KernelReplayEngine: ReplayEngine {
             try program.run(frame.bytes, date: time.date, clock: time.clock, interface: interface.index))
     }
 
-    public mutating func send(_ frame: CapturedFrame) throws {
+    public mutating func send(_ frame: CapturedFrame) throws -> SampleMark? {
         try program.send(frame.bytes, clock: clock.advance(to: frame.timeNanoseconds).clock)
+            .flatMap(generation.mark)
+    }
+
+    public mutating func ban(_ prefix: Prefix, for duration: UInt64?) throws {
+        let ban = Ban(prefix, since: clock.now, ends: duration.map(clock.later), reason: "")
+        _ = try program.state.add(ban, now: clock.now)
+    }
+
+    public mutating func dropFlow(_ flow: FlowEnds, for duration: UInt64?) throws {
+        guard generation.inspects else { return }
+        let dropped = DroppedFlow(flow, since: clock.now, ends: duration.map(clock.later))
+        try program.state.drop(dropped, now: clock.now)
     }
 
     /// The kernel runs no frame below 14 bytes. One that ends behind a tag's ethertype is as unreadable;

@@ -5,6 +5,11 @@ import NetworkTypes
 import PolicyLanguage
 import ReferenceFirewall
 
+/// 65,536 prefixes are banned.
+public struct BanTableFull: Error, CustomStringConvertible {
+    public let description = "cannot ban another prefix: 65536 are banned"
+}
+
 public struct ModelReplayEngine: ReplayEngine {
     private var firewall: ReferenceFirewall
 
@@ -18,12 +23,21 @@ public struct ModelReplayEngine: ReplayEngine {
         let bans = bans.map { ReferenceBan(prefix: $0, endsNanoseconds: nil) }
         firewall = ReferenceFirewall(
             policy: policy, bans: bans, ownAddresses: Set(ownAddresses),
-            bucketLines: Int(options.bucketLines))
+            bucketLines: Int(options.bucketLines), sampleLines: Int(options.sampleLines))
+        firewall.tell(scopes: options.sampleScopes)
     }
 
     public mutating func judge(_ frame: CapturedFrame) -> Judgement { firewall.judge(reference(frame)) }
 
-    public mutating func send(_ frame: CapturedFrame) { firewall.send(reference(frame)) }
+    public mutating func send(_ frame: CapturedFrame) -> SampleMark? { firewall.send(reference(frame)) }
+
+    public mutating func ban(_ prefix: Prefix, for duration: UInt64?) throws {
+        guard firewall.ban(prefix, for: duration) else { throw BanTableFull() }
+    }
+
+    public mutating func dropFlow(_ flow: FlowEnds, for duration: UInt64?) {
+        firewall.dropFlow(flow, for: duration)
+    }
 
     private func reference(_ frame: CapturedFrame) -> ReferenceFrame {
         ReferenceFrame(

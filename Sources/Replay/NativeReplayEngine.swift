@@ -14,6 +14,8 @@ public struct NativeReplayEngine: ReplayEngine {
     private let datapath: NativeProgram
     private var generation: ReplayGeneration
     private var clock = ReplayClock()
+    /// The last answer in words: most packets get the one of the packet before.
+    private var latest: (answer: ProgramAnswer, judgement: Judgement)?
 
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
@@ -25,6 +27,9 @@ public struct NativeReplayEngine: ReplayEngine {
         generation = ReplayGeneration(
             policy: policy, ownAddresses: ownAddresses, options: options)
         datapath = try NativeProgram(try generation.image(), options.linearBytes)
+        for (number, scope) in generation.scopes(options).enumerated() {
+            try datapath.tell(scope, of: UInt32(number))
+        }
         for prefix in bans { try datapath.ban(prefix) }
     }
 
@@ -37,13 +42,27 @@ public struct NativeReplayEngine: ReplayEngine {
         trace.clock_ns = time.clock
         trace.ifindex = interface.index
         datapath.run(frame.bytes, &trace)
-        return generation.judgement(ProgramAnswer(trace))
+        let answer = ProgramAnswer(trace)
+        if let latest, latest.answer == answer { return latest.judgement }
+        let judgement = generation.judgement(answer)
+        latest = (answer, judgement)
+        return judgement
     }
 
-    public mutating func send(_ frame: CapturedFrame) {
+    public mutating func send(_ frame: CapturedFrame) -> SampleMark? {
         var trace = guard_trace()
         trace.clock_ns = clock.advance(to: frame.timeNanoseconds).clock
-        datapath.send(frame.bytes, trace)
+        datapath.send(frame.bytes, &trace)
+        return ProgramSample(trace).flatMap(generation.mark)
+    }
+
+    public mutating func ban(_ prefix: Prefix, for duration: UInt64?) throws {
+        try datapath.ban(prefix, ends: duration.map(clock.later), now: clock.now)
+    }
+
+    public mutating func dropFlow(_ flow: FlowEnds, for duration: UInt64?) throws {
+        guard generation.inspects else { return }
+        try datapath.drop(DroppedFlow(flow, since: clock.now, ends: duration.map(clock.later)), clock.now)
     }
 }
 
@@ -68,14 +87,38 @@ private final class NativeProgram {
             "load a policy of \(image.tables.count) bytes")
     }
 
-    func ban(_ prefix: Prefix) throws(KernelError) {
+    func tell(_ scope: SampleScope, of inspector: UInt32) throws(KernelError) {
+        let result = scope.bytes.withUnsafeBytes { bytes -> Int32 in
+            guard bytes.count == MemoryLayout<guard_sample_scope>.size else { return -EINVAL }
+            return native_datapath_set_scope(
+                datapath, inspector, bytes.baseAddress?.assumingMemoryBound(to: guard_sample_scope.self))
+        }
+        try check(result, "tell which flows an inspector needs")
+    }
+
+    /// The longer life of two bans of one prefix wins.
+    func ban(_ prefix: Prefix, ends: UInt64? = nil, now: UInt64 = 0) throws(KernelError) {
         var key = guard_ban_key(prefix)
-        var ban = guard_ban(Ban(prefix, since: 0, ends: nil, reason: ""))
+        var ban = guard_ban(Ban(prefix, since: now, ends: ends, reason: ""))
+        if let running = native_datapath_find_ban(datapath, &key), running.pointee.ends_ns >= ban.ends_ns {
+            return
+        }
         try check(native_datapath_ban(datapath, &key, &ban), "ban \(prefix)")
     }
 
-    func send(_ frame: UnsafeRawBufferPointer, _ trace: guard_trace) {
-        var trace = trace
+    func drop(_ dropped: DroppedFlow, _ now: UInt64) throws(KernelError) {
+        var ends = guard_flow_ends(dropped.ends)
+        var wanted = dropped
+        if let known = native_datapath_find_dropped(datapath, &ends),
+            let running = DroppedFlow(ends, known.pointee), running.holds(at: now)
+        {
+            wanted = running.renewed(by: dropped)
+        }
+        var flow = guard_dropped_flow(wanted)
+        try check(native_datapath_drop_flow(datapath, &ends, &flow, now), "drop a flow")
+    }
+
+    func send(_ frame: UnsafeRawBufferPointer, _ trace: inout guard_trace) {
         var frame = native_frame(
             bytes: frame.baseAddress, length: UInt32(clamping: frame.count), linear: linearBytes)
         native_datapath_send(datapath, &frame, &trace)

@@ -13,6 +13,15 @@ struct ReplayTime {
 struct ReplayClock {
     private var last: ReplayTime?
 
+    /// The program's clock, in nanoseconds.
+    var now: UInt64 { last?.clock ?? 0 }
+
+    /// The time after a duration; the last one is kept for "never".
+    func later(_ duration: UInt64) -> UInt64 {
+        let (time, isBeyond) = now.addingReportingOverflow(duration)
+        return isBeyond ? UInt64.max - 1 : min(time, UInt64.max - 1)
+    }
+
     /// - Parameter nanoseconds: the packet's time since 1970.
     mutating func advance(to nanoseconds: Int64) -> ReplayTime {
         let date = UInt64(max(0, nanoseconds))

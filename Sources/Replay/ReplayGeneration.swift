@@ -10,6 +10,7 @@ import PolicyLanguage
 struct ReplayGeneration {
     private let ruleNames: [String]
     private let limitNames: [String]
+    private let inspectorNames: [String]
     private let policy: CheckedPolicy
     private var target = CompileTarget()
     /// The index given to each name met so far, and to each kind of name.
@@ -21,8 +22,10 @@ struct ReplayGeneration {
         self.policy = policy
         target.classifier = options.classifier
         target.bucketLines = options.bucketLines
+        target.sampleLines = options.sampleLines
         ruleNames = policy.rules.map(\.name)
         limitNames = policy.limits.map(\.name)
+        inspectorNames = policy.inspectors.map(\.name)
         target.isReplay = true
         target.ownAddresses = ownAddresses
         target.slots = Dictionary(
@@ -31,6 +34,14 @@ struct ReplayGeneration {
         // Loopback from the start: captures of it are common, and each load of a program takes its time.
         target.interfaces = [.init(name: "lo", index: 1)]
         kinds = [InterfaceKind("", policy): 0, InterfaceKind("lo", policy): 1]
+    }
+
+    /// What the engines are told beside the image; nothing where no rule inspects.
+    func scopes(_ options: EngineOptions) -> [SampleScope] {
+        guard policy.inspects else { return [] }
+        return options.sampleScopes.prefix(min(policy.inspectors.count, Int(GUARD_SCOPES))).map {
+            SampleScope($0, inspectorsSeed: policy.inspectorsSeed)
+        }
     }
 
     func image() throws(CompileError) -> MapImage { try compile(policy, for: target) }
@@ -55,13 +66,26 @@ struct ReplayGeneration {
     func judgement(_ answer: ProgramAnswer) -> Judgement {
         var result = Judgement(Verdict(answer.verdict), Words.reason(answer.reason))
         result.detail = Words.detail(answer.detail)
-        result.rule = answer.ruleSlot.map(ruleName)
+        // Methods as values would copy all of this for each packet.
+        if let slot = answer.ruleSlot { result.rule = ruleName(slot) }
         if let limit = answer.limitSlot { result.detail = limitName(limit) }
         if answer.wouldDrop {
-            let name = answer.wouldDropSlot.map(ruleName) ?? answer.wouldDropLimit.map(limitName)
-            result.wouldDrop = name ?? result.reason.rawValue
+            result.wouldDrop = result.reason.rawValue
+            if let limit = answer.wouldDropLimit { result.wouldDrop = limitName(limit) }
+            if let slot = answer.wouldDropSlot { result.wouldDrop = ruleName(slot) }
         }
+        if let sample = answer.sample { result.sample = mark(sample) }
         return result
+    }
+
+    /// Flows can be dropped.
+    var inspects: Bool { policy.inspects }
+
+    /// Whose sample the program says that a packet is.
+    func mark(_ sample: ProgramSample) -> SampleMark? {
+        guard inspectorNames.indices.contains(Int(sample.inspector)) else { return nil }
+        return SampleMark(
+            inspector: inspectorNames[Int(sample.inspector)], rule: ruleName(sample.ruleSlot))
     }
 
     /// In a replay a rule's slot is its position.

@@ -12,7 +12,7 @@ extension ReplayedPacket {
             ("length", .integer(Int64(length))), ("flow", .string(flow)),
             ("verdict", .string(judgement.verdict.rawValue)), ("reason", .string(judgement.reason.rawValue)),
             ("detail", .string(judgement.detail)), ("rule", judgement.rule.map(JSONValue.string) ?? .null),
-            ("sampled", false),
+            ("sampled", .bool(judgement.sample != nil)),
         ]
         if let rule = judgement.wouldDrop { members.append(("would_drop", .string(rule))) }
         if isOutbound { members.append(("direction", "out")) }
@@ -41,7 +41,7 @@ extension ReplaySummary {
                 .object([
                     ("packets", .integer(Int64(packets))), ("pass", count(.pass)), ("drop", count(.drop)),
                     ("reject", count(.reject)), ("reasons", .object(reasons)), ("rules", .object(rules)),
-                    ("alerts", 0),
+                    ("alerts", .integer(Int64(alerts))),
                 ])
             )
         ])
@@ -58,6 +58,7 @@ extension ReplaySummary {
         for (rule, n) in rules.sorted(by: { $0.key < $1.key }) {
             lines.append(printable("  rule '\(rule)': \(n)"))
         }
+        if alerts > 0 { lines.append("  alerts: \(alerts)") }
         return lines.joined(separator: "\n")
     }
 

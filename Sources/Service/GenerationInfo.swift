@@ -60,6 +60,15 @@ public struct GenerationInfo: Sendable {
         public var limits: [LimitInfo] = []
         /// Failsafe entries in the policy's order; nil in descriptions of earlier versions.
         public var failsafe: [Failsafe]?
+        /// What findings of inspectors may ask for, by their position in the policy; nil in descriptions of
+        /// earlier versions.
+        public var inspectorBounds: [InspectorInfo]?
+        /// Sets that `run` reads again; nil in descriptions of earlier versions.
+        public var refreshes: [SetRefresh]?
+        /// Names of the inspectors in the policy's order, where some rule inspects, and what stands for them
+        /// in samples; nil elsewhere, and in descriptions of earlier versions.
+        public var inspectors: [String]?
+        public var inspectorsSeed: UInt64?
 
         public init(
             policy: String, file: String, mode: String, appliedNanoseconds: Int64, user: UInt32,

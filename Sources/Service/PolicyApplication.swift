@@ -2,12 +2,14 @@
 // `apply`: a policy file becomes the running generation, or nothing changes.
 import Dataplane
 import Diagnostics
+import Inspection
 import Foundation
 import GuardABI
 import MapCompiler
 import NetworkTypes
 import PolicyAnalysis
 import PolicyLanguage
+import SignatureMatching
 
 /// What to apply and how.
 public struct ApplyRequest: Sendable {
@@ -23,6 +25,8 @@ public struct ApplyRequest: Sendable {
     public var flowCount: UInt32?
     /// Token buckets, a power of two; nil: `GUARD_BUCKET_LINES` times `GUARD_BUCKET_WAYS`.
     public var bucketCount: UInt32?
+    /// Bytes of the samples' ring, where it is made now: a power of two; nil: 64 MiB.
+    public var sampleBytes: UInt32?
     /// Consent to set net.ipv4.tcp_syncookies (and tcp_timestamps) to 2 where the policy needs it.
     public var setTCPSyncookies = false
     /// SSH_CONNECTION's text; nil outside of an SSH session.
@@ -44,17 +48,26 @@ public struct ApplyOutcome: Sendable {
 /// A checked policy whose own tests pass and that needs nothing the datapath lacks.
 /// - Parameter warn: takes rendered warnings and notes.
 public func loadRunnablePolicy(_ path: String, warn: (String) -> Void) throws -> CheckedPolicy {
-    let report = loadPolicy(path: path)
+    let report = loadPolicy(path: path).checkingInspectors()
     guard let policy = report.policy else {
         throw ServiceError(
             ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)
     }
-    let unsupported = policy.unsupported.map(notYetSupported)
-    guard unsupported.isEmpty else {
-        throw ServiceError(.unavailable, unsupported.map { $0.rendered() }.joined(), isDiagnostics: true)
-    }
     warn(report.rendered())
     return policy
+}
+
+/// The same with what the policy's inspectors look for, compiled.
+public func loadInspectedPolicy(
+    _ path: String, _ settings: SignatureEngine.Settings, warn: (String) -> Void
+) throws -> (policy: CheckedPolicy, plan: InspectionPlan) {
+    let (report, plan) = loadPolicy(path: path).loadingInspectors(settings)
+    guard let policy = report.policy, let plan else {
+        throw ServiceError(
+            ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)
+    }
+    warn(report.rendered())
+    return (policy, plan)
 }
 
 /// Runs the policy's own tests.
@@ -180,6 +193,7 @@ private func generation(
     var target = CompileTarget()
     if let count = request.flowCount { target.flowCount = count }
     if let count = request.bucketCount { target.bucketLines = max(1, count / UInt32(GUARD_BUCKET_WAYS)) }
+    if let bytes = request.sampleBytes { target.sampleBytes = bytes }
     target.interfaces = interfaces.map { .init(name: $0.name, index: $0.index) }
     target.ownAddresses = try hostAddresses()
     target.slots = slots.rules
@@ -197,9 +211,17 @@ private func generation(
         appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
         tableBytes: UInt64(image.tables.count + image.addresses.count))
     header.limits = zip(policy.limits, image.limits).map(GenerationInfo.LimitInfo.init)
+    if policy.inspects {
+        header.inspectors = policy.inspectors.map(\.name)
+        header.inspectorsSeed = policy.inspectorsSeed
+    }
     header.classifiers = image.classifiers.map(GenerationInfo.Classifier.init)
     header.failsafe = zip(failsafeSourceBits(policy), policy.failsafe).map { bit, entry in
         .init(bit: bit, place: "\(entry.range.source.path):\(entry.range.line)")
+    }
+    header.inspectorBounds = GenerationInfo.InspectorInfo.all(of: policy, slots: slots.rules)
+    header.refreshes = policy.sets.compactMap { set in
+        set.refresh.map { SetRefresh(name: set.name, everyNanoseconds: $0) }
     }
     let info = GenerationInfo(
         header: header,
@@ -221,11 +243,4 @@ private func absolutePath(_ path: String) -> String {
     guard let resolved = realpath(path, nil) else { return path }
     defer { free(resolved) }
     return String(cString: resolved)
-}
-
-/// An error for a key that is checked but that the datapath does not have yet.
-private func notYetSupported(_ use: UnsupportedUse) -> Diagnostic {
-    Diagnostic(
-        id: "not-yet-supported", "'\(use.key)' is not yet supported by the datapath", at: use.range,
-        help: "the policy is checked, but cannot be applied or replayed with it")
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `check`: everything that can be said of a policy without privileges.
 import Diagnostics
+import Inspection
 import MapCompiler
 import PolicyAnalysis
 import PolicyLanguage
@@ -16,7 +17,7 @@ public struct PolicyCheck: Sendable {
 
     public init(path: String, nowNanoseconds: Int64) {
         self.path = path
-        report = loadPolicy(path: path)
+        report = loadPolicy(path: path).checkingInspectors()
         policy = report.policy
         guard let policy else {
             diagnostics = report.diagnostics

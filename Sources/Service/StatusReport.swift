@@ -38,6 +38,12 @@ public struct StatusReport: Sendable {
     public var totals: ReasonCount
     /// What the program sent by itself, and what it withheld.
     public var answers = AnswerCounts()
+    /// What `run` says; nil: none serves this network namespace.
+    public var run: RunReport?
+    /// What became of samples; nil where the policy inspects nothing.
+    public var samples: SampleCounts?
+    /// What the header conditions of signatures saved, by inspector; empty where none were told.
+    public var unneeded: [(inspector: String, saved: UnneededSamples)] = []
 }
 
 /// - Parameter measureMilliseconds: how long program run time is measured; 0: not at all.
@@ -61,6 +67,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
             programID: attachment.programID, egress: attachment.egress, nanosecondsPerPacket: cost)
     }
     report.tableBytes = report.policy?.header.tableBytes ?? 0
+    report.run = try runReport()
     guard let state = try SharedState.open(datapath.pins) else { return report }
     let bans = try state.banRoom()
     report.lostBans = bans.lost
@@ -68,6 +75,17 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
         .init(name: "bans", used: bans.used, capacity: bans.capacity),
         .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
     ]
+    report.samples = try state.sampleCounts()
+    if let header = report.policy?.header, let names = header.inspectors, let seed = header.inspectorsSeed {
+        let saved = try state.unneededSamples(seed: seed, inspectors: names.count)
+        report.unneeded = zip(names, saved).map { ($0, $1) }
+    }
+    if state.inspects {
+        report.fills.append(
+            .init(
+                name: "dropped flows", used: try state.droppedFlows().count { $0.holds(at: programClock()) },
+                capacity: Int(GUARD_DROPPED_FLOWS)))
+    }
     report.buckets = try state.bucketFill(now: programClock())
     report.lostEvents = try state.lostEvents()
     report.answers = try state.answerCounts()

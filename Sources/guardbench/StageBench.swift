@@ -15,6 +15,10 @@ private struct Stage {
     var without: (mode: String, policy: String)
     /// Connections of this host that `with` knows, as the other side's segments.
     var connections: [PacketDescription] = []
+    /// Which flows the inspector of `with` needs; nil: all.
+    var scope: FlowScope?
+    /// Runs that are timed at once.
+    var repeats: Int32 = 400_000
 }
 
 private let bare = "default: pass\nstateful: false\nessential: []\n"
@@ -24,6 +28,12 @@ private func ruled(_ rate: String?) -> String {
     let limit = rate.map { "limits:\n  each: { rate: \($0), per: source }\n" } ?? ""
     let key = rate == nil ? "" : ", limit: each"
     return bare + limit + "rules:\n  - { name: all\(key), action: pass }\n"
+}
+
+/// A rule for all packets that samples the first ones of each flow.
+private func inspected(packets: Int = 1) -> String {
+    bare + "inspectors:\n  first: { sample: { packets: \(packets) } }\n"
+        + "rules:\n  - { name: all, inspect: first, action: pass }\n"
 }
 
 private func stages() -> [Stage] {
@@ -44,7 +54,30 @@ private func stages() -> [Stage] {
         Stage(
             name: "limit, flood of 10,000,000 sources", frames: sources, with: ("flood", ruled(over)),
             without: ("flood", unlimited)),
-    ] + [10_000, 100_000].flatMap(connectionStages)
+    ] + inspectionStages(sources, unlimited) + [10_000, 100_000].flatMap(connectionStages)
+}
+
+/// Sampling, against the same rules without inspectors; and those, against a program that knows no
+/// inspection. A sample has room in the ring for each run that is timed at once.
+private func inspectionStages(_ sources: [[UInt8]], _ plain: String) -> [Stage] {
+    let without = ("filter", plain)
+    return [
+        Stage(
+            name: "inspect, a policy without", frames: sources, with: without,
+            without: ("uninspected", plain)),
+        Stage(
+            name: "inspect, 64 flows within their budget", frames: sources,
+            with: ("filter", inspected(packets: 2_000_000_000)), without: without, repeats: 300_000),
+        Stage(
+            name: "inspect, 64 flows beyond their budget", frames: sources, with: ("filter", inspected()),
+            without: without),
+        Stage(
+            name: "inspect, 64 flows that no signature needs", frames: sources,
+            with: ("filter", inspected()), without: without, scope: FlowScope.none),
+        Stage(
+            name: "inspect, flood of 10,000,000 flows, the ring full", frames: sources,
+            with: ("flood", inspected()), without: ("flood", plain)),
+    ]
 }
 
 /// Segments of connections that this host opened: as they come in, against a policy that passes everything,
@@ -63,14 +96,21 @@ private func connectionStages(_ count: Int) -> [Stage] {
 }
 
 /// Prints a line for each stage: the median over rounds of the difference.
-/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o and flood.o, and with room
-///   for more frames nothing-set.o, filter-set.o and outbound-set.o.
+/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o, uninspected.o and flood.o,
+///   and with room for more frames nothing-set.o, filter-set.o and outbound-set.o.
 func measureStages(_ folder: String, rounds: Int) throws {
     for stage in stages() {
         let timers = try [stage.with, stage.without].map { try timer($0, folder, stage.frames) }
         try timers[0].open(stage.connections)
+        if let scope = stage.scope {
+            let seed = timers[0].inspectorsSeed
+            try timers[0].tell([SampleScope(scope, inspectorsSeed: seed).bytes])
+        }
         _ = try timers.map { try $0.nanoseconds(repeats: 200_000) }
-        let pairs = try (0..<rounds).map { _ in try timers.map { try $0.nanoseconds(repeats: 400_000) } }
+        let pairs = try (0..<rounds).map { _ in
+            if stage.repeats < 400_000 { try timers[0].drain() }
+            return try timers.map { try $0.nanoseconds(repeats: stage.repeats) }
+        }
         let net = median(pairs.map { $0[0] - $0[1] })
         print("{\"stage\":\"\(stage.name)\",\"ns\":\(net),\"of\":\(median(pairs.map { $0[0] }))}")
     }

@@ -15,7 +15,7 @@ struct XDPGuard: ParsableCommand {
             Check.self, Apply.self, Detach.self, StatusCommand.self, Top.self, Events.self,
             ReplayCommand.self,
             BanCommand.self, Unban.self, Bans.self, SetCommand.self, Refresh.self, LimitsCommand.self,
-            FlowsCommand.self,
+            FlowsCommand.self, SignaturesCommand.self, RunCommand.self, InspectorWorker.self,
             VersionCommand.self,
         ])
 }

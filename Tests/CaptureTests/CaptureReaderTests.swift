@@ -92,6 +92,12 @@ struct CaptureReaderTests {
         Link(name: "null, FreeBSD v6", type: 0, header: [28, 0, 0, 0], ethertype: [0x86, 0xdd], text: dns),
         Link(name: "null, Darwin v6", type: 0, header: [0, 0, 0, 30], ethertype: [0x86, 0xdd], text: dns),
         Link(name: "null, AppleTalk", type: 0, header: [16, 0, 0, 0], ethertype: [0xff, 0xff]),
+        Link(name: "ppp", type: 9, header: [0xff, 3, 0, 0x21], ethertype: [8, 0]),
+        Link(name: "ppp, bare", type: 9, header: [0, 0x57], ethertype: [0x86, 0xdd], text: dns),
+        Link(name: "ppp, compressed", type: 9, header: [0x21], ethertype: [8, 0]),
+        Link(name: "ppp, LCP", type: 9, header: [0xff, 3, 0xc0, 0x21], ethertype: [0xff, 0xff]),
+        Link(name: "hdlc", type: 104, header: [0x0f, 0, 8, 0], ethertype: [8, 0]),
+        Link(name: "hdlc v6", type: 104, header: [0x8f, 0, 0x86, 0xdd], ethertype: [0x86, 0xdd], text: dns),
         Link(name: "loop v6", type: 108, header: [0, 0, 0, 24], ethertype: [0x86, 0xdd], text: dns),
     ]
 
@@ -114,7 +120,7 @@ struct CaptureReaderTests {
         #expect(read(file.bytes).frames.first?.bytes == tagged)
     }
 
-    @Test(arguments: [(113 as UInt32, 15), (276, 19), (0, 3), (108, 0)])
+    @Test(arguments: [(113 as UInt32, 15), (276, 19), (0, 3), (108, 0), (104, 3)])
     func `a frame shorter than its own link header has no bytes`(type: UInt32, count: Int) {
         var file = PcapBytes(linkType: type)
         file.add([UInt8](repeating: 0, count: count), original: 99)
@@ -124,7 +130,7 @@ struct CaptureReaderTests {
         #expect(got?.original == 99)
     }
 
-    @Test(arguments: [(105 as UInt32, "IEEE802_11"), (9, "PPP"), (60_000, "60000")])
+    @Test(arguments: [(105 as UInt32, "IEEE802_11"), (50, "PPP_SERIAL"), (60_000, "60000")])
     func `another link type is an error that names it`(type: UInt32, name: String) throws {
         var file = PcapBytes(linkType: type)
         file.add([1, 2, 3])

@@ -110,26 +110,6 @@ extension LiveTests {
             try expectEventually(net, rule: "unwanted", 1)
         }
 
-        private static let later: [(key: String, text: String)] = [
-            (
-                "inspect",
-                "inspectors: { names: { every: 1 } }\nrules:\n  - { name: a, inspect: names, action: pass }\n"
-            )
-        ]
-
-        @Test(arguments: ApplyRefusalTests.later)
-        func `a key of a later version exits 69 and is named`(_ key: String, _ text: String) throws {
-            let path = try net.policy(Policies.plain + "default: drop\n" + text)
-            let check = try Product.run("check", path)
-            #expect(check.exit == 0, "\(check)")
-            let outcome = try net.server.guarded("apply", path, "--dev", "guard0")
-            #expect(outcome.exit == 69, "\(outcome)")
-            #expect(outcome.errors.contains("policy.conf:"), "\(outcome)")
-            #expect(outcome.errors.contains(key), "\(outcome)")
-            #expect(outcome.errors.contains("[not-yet-supported]"), "\(outcome)")
-            try expectUntouched()
-        }
-
         @Test func `attach shared says that the kernel refuses freplace, or runs in a dispatcher`() throws {
             let path = try net.policy(Policies.web)
             for words in [["--dry-run"], []] {

@@ -13,6 +13,10 @@ struct CaseFolder {
 
     /// - Parameter title: what the case shows; it stands in the files' first lines.
     init(_ situation: RandomSituation, title: String) throws {
+        guard situation.sampleScopes.isEmpty else {
+            throw DifferentialError(
+                description: "a replay case says nothing of header conditions: make a test of its own")
+        }
         let licence = "# SPDX-License-Identifier: Apache-2.0\n# \(title)\n"
         policy = licence + situation.draft.text
         frames = "# \(title)\n" + Self.frames(situation)
@@ -34,20 +38,33 @@ struct CaseFolder {
     private static func frames(_ situation: RandomSituation) -> String {
         var lines = situation.bans.map { "--ban \($0)" } + situation.ownAddresses.map { "--own \($0)" }
         if situation.bucketLines != 1 << 18 { lines.append("--bucket-lines \(situation.bucketLines)") }
+        if situation.sampleLines != 1 << 16 { lines.append("--sample-lines \(situation.sampleLines)") }
         var (time, interface): (Int64, String?) = (0, nil)
         for frame in situation.frames {
             if frame.timeNanoseconds != time { lines.append("at " + seconds(frame.timeNanoseconds)) }
             if frame.interface != interface { lines.append("on \(frame.interface ?? "-")") }
             (time, interface) = (frame.timeNanoseconds, frame.interface)
             lines.append((frame.isSent ? "sent " : "hex ") + hex(frame.bytes))
+            if let order = frame.order { lines.append(text(of: order)) }
         }
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    private static func text(of order: FlowOrder) -> String {
+        func time(_ nanoseconds: UInt64?) -> String {
+            nanoseconds.map { seconds(Int64(clamping: $0)) } ?? "ever"
+        }
+        switch order {
+        case .drop(let duration): return "then drop \(time(duration))"
+        case .ban(let duration): return "then ban \(time(duration))"
+        }
     }
 
     /// What the model prints.
     private static func expected(_ situation: RandomSituation) throws -> String {
         var options = EngineOptions()
         options.bucketLines = situation.bucketLines
+        options.sampleLines = situation.sampleLines
         let engine = ModelReplayEngine(
             policy: try situation.draft.load(), bans: situation.bans, ownAddresses: situation.ownAddresses,
             options: options)
@@ -61,6 +78,7 @@ struct CaseFolder {
                         interface: frame.interface, number: index + 1), isSent: frame.isSent)
             }
             lines += packet.json.text + "\n"
+            try frame.bytes.withUnsafeBytes { try frame.order?.carryOut(for: $0, by: &run) }
         }
         return lines + run.summary.json.text + "\n"
     }

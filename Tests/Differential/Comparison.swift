@@ -3,6 +3,7 @@
 // they say different things, or nil.
 import Capture
 import MapCompiler
+import NetworkTypes
 import PolicyLanguage
 import Replay
 import TestSupport
@@ -29,6 +30,8 @@ enum EngineChoice: Hashable, Sendable {
         let (bans, own) = (situation.bans, situation.ownAddresses)
         var options = EngineOptions()
         options.bucketLines = situation.bucketLines
+        options.sampleLines = situation.sampleLines
+        options.sampleScopes = situation.sampleScopes
         var choice = self
         while case .forced(let inner, let classifier) = choice {
             options.classifier = classifier
@@ -93,14 +96,30 @@ extension RandomFrame {
             let frame = CapturedFrame(
                 bytes: $0, originalLength: bytes.count, timeNanoseconds: timeNanoseconds,
                 interface: interface, number: 1)
-            guard isSent else { return try engine.judge(frame) }
-            try engine.send(frame)
-            return Judgement(.pass, .outbound)
+            var judgement = Judgement(.pass, .outbound)
+            if isSent {
+                judgement.sample = try engine.send(frame)
+            } else {
+                judgement = try engine.judge(frame)
+            }
+            try order?.carryOut(for: frame.bytes, by: &engine)
+            return judgement
         }
     }
 
     fileprivate func answer(of engine: inout any ReplayEngine) -> Answer {
         do { return .judged(try judged(by: &engine)) } catch { return .failed("\(error)") }
+    }
+}
+
+extension FlowOrder {
+    /// - Parameter frame: of its outer header, which rules mostly judge.
+    func carryOut(for frame: UnsafeRawBufferPointer, by engine: inout some FlowActions) throws {
+        guard let packet = PacketDecoder().describe(frame) else { return }
+        switch self {
+        case .ban(let duration): try engine.ban(Prefix(packet.source), for: duration)
+        case .drop(let duration): try engine.dropFlow(FlowEnds(packet), for: duration)
+        }
     }
 }
 
@@ -113,6 +132,9 @@ extension Answer: CustomStringConvertible {
             if !judgement.detail.isEmpty { text += ", detail '\(judgement.detail)'" }
             if let rule = judgement.rule { text += ", rule '\(rule)'" }
             if let wouldDrop = judgement.wouldDrop { text += ", would drop '\(wouldDrop)'" }
+            if let sample = judgement.sample {
+                text += ", sampled for '\(sample.inspector)' by '\(sample.rule)'"
+            }
             return text
         }
     }

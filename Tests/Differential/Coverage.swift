@@ -11,14 +11,15 @@ struct Coverage: Sendable {
     private(set) var details: [String: Int] = [:]
     /// Rules that held, by the names of their keys.
     private(set) var keys: [String: Int] = [:]
+    /// Sampled packets: those that came in, later fragments, and this host's.
+    private(set) var samples: [String: Int] = [:]
+
+    static let allSamples = ["received", "later fragment", "sent"]
 
     /// Details that malformed, spoofed and essential packets can have, in the ABI's order.
     static let allDetails: [String] = (1..<GUARD_DETAILS.rawValue).map {
         String(cString: guard_detail_name(guard_detail(rawValue: $0)))
     }
-
-    /// Reasons that need keys which the language does not take yet.
-    static let laterReasons: Set<Reason> = [.flow]
 
     /// Random limits by their names: with reason `limit` the name is the detail.
     static let allLimits = SeededGenerator.limitKinds.keys.sorted()
@@ -30,9 +31,10 @@ struct Coverage: Sendable {
 
     /// What the run has not met.
     var missing: [String] {
-        Reason.allCases.filter { reasons[$0] == nil && !Self.laterReasons.contains($0) }.map(\.rawValue)
+        Reason.allCases.filter { reasons[$0] == nil }.map(\.rawValue)
             + (Self.allDetails + Self.allLimits).filter { details[$0] == nil }
             + Self.allKeys.filter { keys[$0] == nil }
+            + Self.allSamples.filter { samples[$0] == nil }.map { "sampled: " + $0 }
     }
 
     mutating func add(_ other: Coverage) {
@@ -40,6 +42,7 @@ struct Coverage: Sendable {
         reasons.merge(other.reasons, uniquingKeysWith: +)
         details.merge(other.details, uniquingKeysWith: +)
         keys.merge(other.keys, uniquingKeysWith: +)
+        samples.merge(other.samples, uniquingKeysWith: +)
     }
 
     /// One line for each kind.
@@ -53,6 +56,7 @@ struct Coverage: Sendable {
                 Reason.allCases.compactMap { reason in reasons[reason].map { (reason.rawValue, $0) } }),
             line("details", Self.allDetails.map { ($0, details[$0, default: 0]) }),
             line("limits", Self.allLimits.map { ($0, details[$0, default: 0]) }),
+            line("sampled", Self.allSamples.map { ($0, samples[$0, default: 0]) }),
             line("keys of rules that decided", Self.allKeys.map { ($0, keys[$0, default: 0]) }),
         ].joined(separator: "\n")
     }
@@ -70,6 +74,12 @@ extension Coverage {
             coverage.packets += 1
             coverage.reasons[judgement.reason, default: 0] += 1
             if !judgement.detail.isEmpty { coverage.details[judgement.detail, default: 0] += 1 }
+            if judgement.sample != nil {
+                let kind =
+                    judgement.reason == .outbound
+                    ? "sent" : judgement.reason == .fragment ? "later fragment" : "received"
+                coverage.samples[kind, default: 0] += 1
+            }
             // Random rules are called by their position: "r12".
             guard let name = judgement.rule else { return }
             let number = name.utf8.dropFirst().reduce(0) { $0 * 10 + Int($1 & 15) }

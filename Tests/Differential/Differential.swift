@@ -162,6 +162,7 @@ struct Small {
         lines += situation.draft.text.split(separator: "\n").map { "    \($0)" }
         if !situation.bans.isEmpty { lines.append("bans: \(situation.bans)") }
         lines.append("lines of buckets: \(situation.bucketLines)")
+        if !situation.sampleScopes.isEmpty { lines.append("scopes: \(situation.sampleScopes)") }
         if !situation.ownAddresses.isEmpty { lines.append("own addresses: \(situation.ownAddresses)") }
         for (index, frame) in situation.frames.enumerated() {
             let interface = (frame.interface.map { " on \($0)" } ?? "") + (frame.isSent ? ", sent" : "")

@@ -32,6 +32,7 @@ struct Shrinker {
             removeRuns(of: \.draft.rules)
             removeRuns(of: \.bans)
             removeRuns(of: \.ownAddresses)
+            removeScopes()
             shrinkPolicy()
             for index in best.frames.indices { shrinkFrame(index) }
             cutBehindMismatch()
@@ -47,6 +48,14 @@ struct Shrinker {
         best = candidate
         mismatch = found
         isSmaller = true
+    }
+
+    /// Without them the situation can be written as a replay case.
+    private mutating func removeScopes() {
+        guard !best.sampleScopes.isEmpty else { return }
+        var candidate = best
+        candidate.sampleScopes = []
+        keep(candidate)
     }
 
     private mutating func cutBehindMismatch() {
@@ -93,6 +102,7 @@ struct Shrinker {
         shrinkBlock(\.draft.sets)
         shrinkBlock(\.draft.services)
         shrinkBlock(\.draft.limits)
+        shrinkBlock(\.draft.inspectors)
     }
 
     /// Keys, then values of the keys that are left. What the language cannot do without does not load.
@@ -113,6 +123,9 @@ struct Shrinker {
         candidate = best
         candidate.frames[index].timeNanoseconds = earlier
         if best.frames[index].timeNanoseconds != earlier { keep(candidate) }
+        candidate = best
+        candidate.frames[index].order = nil
+        if best.frames[index].order != nil { keep(candidate) }
         zeroRuns(index)
         if finestRun == 1 { removeHeaders(index) }
     }

@@ -29,6 +29,7 @@ private func evasionDocument(_ cases: [EvasionCase]) -> String {
     for family in ordered(cases.map(\.family)) {
         lines += section(family, cases.filter { $0.family == family })
     }
+    lines += inspectionSection()
     return lines.joined(separator: "\n") + "\n"
 }
 

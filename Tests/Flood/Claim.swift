@@ -31,9 +31,11 @@ struct MemoryWatch {
     private(set) var after = 0
     private var halfway = 0
     /// KiB that a process may grow by while its tables are full: a few pages of its own.
-    private static let mostGrowth = 256
+    private let mostGrowth: Int
 
-    var isFlat: Bool { before > 0 && after - before <= Self.mostGrowth }
+    init(mostGrowth: Int = 256) { self.mostGrowth = mostGrowth }
+
+    var isFlat: Bool { before > 0 && after - before <= mostGrowth }
 
     /// To be called once for each packet of a flood.
     @inline(__always)

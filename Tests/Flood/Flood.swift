@@ -27,7 +27,7 @@ struct Flood: ParsableCommand {
         print("flood: seed \(seed)\(quick ? ", a tenth of the packets" : "")")
         var failed = 0
         var watched: [(name: String, memory: MemoryWatch)] = []
-        for (name, claim) in claims() where isWanted(name) {
+        for (name, claim) in names.isEmpty ? claims() : claims() + inspectorClaims where isWanted(name) {
             let start = ContinuousClock.now
             let outcome = try claim(size)
             let seconds = fixed((ContinuousClock.now - start) / .seconds(1), 1)
@@ -50,6 +50,11 @@ struct Flood: ParsableCommand {
             ("rates", RatesClaim.run), ("connections", ConnectionsClaim.run), ("marks", MarksClaim.run),
             ("bans", BansClaim.run),
         ]
+    }
+
+    /// Only by name: they take minutes.
+    private var inspectorClaims: [(String, (FloodSize) throws -> Outcome)] {
+        InspectionFlood.all.map { flood in (flood.name, flood.run) }
     }
 
     /// - Returns: whether memory was flat in each.

@@ -19,7 +19,7 @@ final class FloodEngine {
 
     init(_ policy: String) throws {
         let report = loadPolicy(path: TextReader.path, reader: TextReader(bytes: Array(policy.utf8)), now: 0)
-        guard let loaded = report.policy, loaded.unsupported.isEmpty else {
+        guard let loaded = report.policy else {
             throw FloodError(description: "the policy does not load:\n\(report.rendered())")
         }
         slots = Dictionary(

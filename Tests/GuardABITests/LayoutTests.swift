@@ -64,7 +64,18 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
     ("guard_talker", MemoryLayout<guard_talker>.size, MemoryLayout<guard_talker>.stride, 24),
     ("guard_talkers", MemoryLayout<guard_talkers>.size, MemoryLayout<guard_talkers>.stride, 8 + 512 * 24),
     ("guard_event", MemoryLayout<guard_event>.size, MemoryLayout<guard_event>.stride, 80),
-    ("guard_trace", MemoryLayout<guard_trace>.size, MemoryLayout<guard_trace>.stride, 40),
+    ("guard_trace", MemoryLayout<guard_trace>.size, MemoryLayout<guard_trace>.stride, 48),
+    ("guard_inspector", MemoryLayout<guard_inspector>.size, MemoryLayout<guard_inspector>.stride, 16),
+    ("guard_flow_ends", MemoryLayout<guard_flow_ends>.size, MemoryLayout<guard_flow_ends>.stride, 40),
+    (
+        "guard_sample_line", MemoryLayout<guard_sample_line>.size,
+        MemoryLayout<guard_sample_line>.stride, 128
+    ),
+    ("guard_sample", MemoryLayout<guard_sample>.size, MemoryLayout<guard_sample>.stride, 48),
+    (
+        "guard_dropped_flow", MemoryLayout<guard_dropped_flow>.size,
+        MemoryLayout<guard_dropped_flow>.stride, 64
+    ),
 ]
 
 @Test(arguments: sizes)
@@ -98,11 +109,14 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<Config>.offset(of: \.cookie_window) == own + 16)
     #expect(MemoryLayout<Config>.offset(of: \.cookie_scale) == own + 18)
     #expect(MemoryLayout<Config>.offset(of: \.cookie_offers) == own + 19)
-    #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 20)
-    #expect(MemoryLayout<Config>.offset(of: \.seed) == own + 52)
-    #expect(MemoryLayout<Config>.offset(of: \.tick_ns) == own + 60)
-    #expect(MemoryLayout<Config>.offset(of: \.tick_zero_ns) == own + 68)
-    #expect(MemoryLayout<Config>.size == own + 76)
+    #expect(MemoryLayout<Config>.offset(of: \.inspectors) == own + 20)
+    #expect(MemoryLayout<Config>.offset(of: \.sample_lines) == own + 28)
+    #expect(MemoryLayout<Config>.offset(of: \.own_filter) == own + 36)
+    #expect(MemoryLayout<Config>.offset(of: \.seed) == own + 68)
+    #expect(MemoryLayout<Config>.offset(of: \.inspectors_seed) == own + 76)
+    #expect(MemoryLayout<Config>.offset(of: \.tick_ns) == own + 84)
+    #expect(MemoryLayout<Config>.offset(of: \.tick_zero_ns) == own + 92)
+    #expect(MemoryLayout<Config>.size == own + 100)
 }
 
 @Test func `fields of rules, bans, events and traces lie where C has them`() {
@@ -130,6 +144,19 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<guard_trace>.offset(of: \.rule_slot) == 20)
     #expect(MemoryLayout<guard_trace>.offset(of: \.verdict) == 32)
     #expect(MemoryLayout<guard_trace>.offset(of: \.would_drop) == 35)
+    #expect(MemoryLayout<guard_trace>.offset(of: \.sample_inspector) == 40)
+    #expect(MemoryLayout<guard_rule>.offset(of: \.inspector) == 28)
+}
+
+@Test func `a sample begins with its time and ends with its flags`() {
+    #expect(MemoryLayout<guard_sample>.offset(of: \.inspectors_seed) == 16)
+    #expect(MemoryLayout<guard_sample>.offset(of: \.captured_length) == 28)
+    #expect(MemoryLayout<guard_sample>.offset(of: \.network) == 40)
+    #expect(MemoryLayout<guard_sample>.offset(of: \.inspector) == 44)
+    #expect(MemoryLayout<guard_sample>.offset(of: \.flags) == 46)
+    #expect(MemoryLayout<guard_sample_line>.offset(of: \.packets) == 96)
+    #expect(MemoryLayout<guard_flow_ends>.offset(of: \.lower_port) == 32)
+    #expect(MemoryLayout<guard_dropped_flow>.offset(of: \.spared) == 56)
 }
 
 @Test func `a group of limited clients begins with its tags, times and counts`() {

@@ -38,10 +38,6 @@ func addressSet(_ items: String...) -> AddressSet {
 }
 
 extension PolicyReport {
-    /// "line:column id" of each diagnostic, without the notes on keys of later versions.
-    var places: [String] {
-        diagnostics.filter { !$0.id.hasSuffix("not-yet-supported") }.map {
-            "\($0.range.line):\($0.range.column) \($0.id)"
-        }
-    }
+    /// "line:column id" of each diagnostic.
+    var places: [String] { diagnostics.map { "\($0.range.line):\($0.range.column) \($0.id)" } }
 }

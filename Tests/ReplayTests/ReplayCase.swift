@@ -3,11 +3,13 @@
 // In: the folder. Out: the policy, frames and options; and what an engine prints for them.
 //
 // frames.txt, line by line: `# comment`; `--host`, `--ban`, `--dev` with a value, as on the command line,
-// `--own ADDRESS`, one of the host's own, and `--bucket-lines N` of token buckets; `at SECONDS`, the
-// capture's clock from here on; `on NAME`, the interface of frames in bytes from here on (`-`: none);
-// `hex BYTES`, a frame as it is, `sent BYTES`, one that this host sends; else a packet in text, with `N x`
-// before it so many, which changes behind `|` may break: `tag CONTROL [ETHERTYPE]` (an outermost tag),
-// `options BYTES` (of IPv4), `byte OFFSET VALUE` (offset decimal, the rest hexadecimal), `cut LENGTH`.
+// `--own ADDRESS`, one of the host's own, `--bucket-lines N` of token buckets and `--sample-lines N` of
+// flows' budgets; `at SECONDS`, the capture's clock from here on; `on NAME`, the interface of frames in bytes
+// from here on (`-`: none); `hex BYTES`, a frame as it is, `sent BYTES`, one that this host sends; else a
+// packet in text, with `N x` before it so many, which changes behind `|` may break: `tag CONTROL [ETHERTYPE]`
+// (an outermost tag), `options BYTES` (of IPv4), `byte OFFSET VALUE` (offset decimal, the rest hexadecimal),
+// `cut LENGTH`; `then drop|ban SECONDS`, done to the flow or the source of the frame before it (`ever`:
+// without end).
 import Capture
 import Foundation
 import JSONOutput
@@ -16,12 +18,15 @@ import PolicyLanguage
 import Replay
 import TestSupport
 
+@testable import differential
+
 struct ReplayCase {
     struct Frame {
         var bytes: [UInt8]
         var timeNanoseconds: Int64
         var interface: String?
         var isSent = false
+        var order: FlowOrder?
     }
 
     /// What is wrong with a case's own files.
@@ -73,6 +78,7 @@ struct ReplayCase {
                         interface: frame.interface, number: index + 1), isSent: frame.isSent)
             }
             lines.append(packet.json.text)
+            try frame.bytes.withUnsafeBytes { try frame.order?.carryOut(for: $0, by: &run) }
         }
         return (lines + [run.summary.json.text, ""]).joined(separator: "\n")
     }
@@ -92,6 +98,11 @@ extension ReplayCase {
             ownAddresses.append(address)
         case "--bucket-lines":
             options.bucketLines = UInt32(clamping: try Self.number(words.last ?? "", radix: 10))
+        case "--sample-lines":
+            options.sampleLines = UInt32(clamping: try Self.number(words.last ?? "", radix: 10))
+        case "then":
+            guard !frames.isEmpty else { throw Mistake(description: "no frame before it") }
+            frames[frames.count - 1].order = try Self.order(words)
         case "at": clock = try Self.nanoseconds(words.last ?? "")
         case "on": interface = words.last == "-" ? nil : words.last.map(String.init)
         case "hex", "sent":
@@ -133,6 +144,16 @@ extension ReplayCase {
             frame[byte.offset] = byte.value
         }
         return Frame(bytes: frame, timeNanoseconds: clock, interface: packet.interface)
+    }
+
+    private static func order(_ words: [Substring]) throws -> FlowOrder {
+        guard words.count == 3 else { throw Mistake(description: "then drop|ban SECONDS") }
+        let duration = words[2] == "ever" ? nil : UInt64(try nanoseconds(words[2]))
+        switch words[1] {
+        case "drop": return .drop(nanoseconds: duration)
+        case "ban": return .ban(nanoseconds: duration)
+        default: throw Mistake(description: "unknown order '\(words[1])'")
+        }
     }
 
     private static func prefix(_ text: Substring) throws -> Prefix {

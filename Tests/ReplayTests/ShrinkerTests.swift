@@ -77,7 +77,8 @@ struct CaseFolderTests {
     func `a situation that was written reads back as a case, with the lines of every engine`(seed: UInt64)
         throws
     {
-        let situation = RandomSituation(seed: seed, frames: 40)
+        var situation = RandomSituation(seed: seed, frames: 40)
+        situation.sampleScopes = []
         let folder = FileManager.default.temporaryDirectory.appending(path: "case-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
         try CaseFolder(situation, title: "A situation of seed \(seed).").write(to: folder.path)
@@ -93,8 +94,16 @@ struct CaseFolderTests {
         #expect(try read.output(of: native) == expected)
     }
 
+    @Test func `a situation with header conditions is not written, as a case has none`() {
+        var situation = RandomSituation(seed: 1, frames: 1)
+        situation.sampleScopes = [FlowScope.none]
+        #expect(throws: DifferentialError.self) { try CaseFolder(situation, title: "None.") }
+    }
+
     @Test func `a folder that cannot be made is told with its path`() throws {
-        let folder = try CaseFolder(RandomSituation(seed: 1, frames: 1), title: "None.")
+        var situation = RandomSituation(seed: 1, frames: 1)
+        situation.sampleScopes = []
+        let folder = try CaseFolder(situation, title: "None.")
         let error = #expect(throws: CaseFolderError.self) { try folder.write(to: "/proc/none/case") }
         #expect(error?.description == "cannot write '/proc/none/case': No such file or directory")
     }

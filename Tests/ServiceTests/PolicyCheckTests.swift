@@ -57,18 +57,3 @@ func `a policy's exit code is what its findings make it`(_ given: CheckCase) thr
     #expect(check.policy == nil && check.status(denying: []) == .noInput)
     #expect(check.rendered().contains("/no/such/policy.conf"))
 }
-
-@Test func `a policy that needs a later version is refused by apply and replay, naming the key`() throws {
-    let file = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString + ".conf")
-    defer { try? FileManager.default.removeItem(at: file) }
-    let inspected = "inspectors: { i: { every: 1 } }\n" + head
-    try (inspected + "  - { name: r, service: tcp/80, inspect: i, action: pass }\n").write(
-        to: file, atomically: true, encoding: .utf8)
-    #expect(PolicyCheck(path: file.path(), nowNanoseconds: 0).status(denying: []) == .done)
-    #expect {
-        try loadRunnablePolicy(file.path()) { _ in }
-    } throws: { error in
-        let error = error as? ServiceError
-        return error?.status == .unavailable && error?.message.contains("inspect") == true
-    }
-}

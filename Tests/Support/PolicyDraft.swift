@@ -29,6 +29,7 @@ public struct PolicyDraft: Sendable, Hashable {
     public var sets: [Entry] = []
     public var services: [Entry] = []
     public var limits: [Entry] = []
+    public var inspectors: [Entry] = []
     public var failsafe: [[Entry]] = []
     /// Each with `name` first and `action` last.
     public var rules: [[Entry]] = []
@@ -38,8 +39,10 @@ public struct PolicyDraft: Sendable, Hashable {
     /// The policy's document.
     public var text: String {
         var lines = header.map(\.text)
-        for (name, entries) in [("sets", sets), ("services", services), ("limits", limits)]
-        where !entries.isEmpty {
+        let definitions = [
+            ("sets", sets), ("services", services), ("limits", limits), ("inspectors", inspectors),
+        ]
+        for (name, entries) in definitions where !entries.isEmpty {
             lines.append("\(name):")
             lines += entries.map { "  " + $0.text }
         }
@@ -53,7 +56,7 @@ public struct PolicyDraft: Sendable, Hashable {
     /// The policy that the text means, at the beginning of time, so that `expires` is never past.
     public func load() throws(DraftError) -> CheckedPolicy {
         let report = loadPolicy(path: "random.conf", reader: TextReader(text: text), now: -1)
-        guard let policy = report.policy, policy.unsupported.isEmpty else {
+        guard let policy = report.policy else {
             throw DraftError(description: "a random policy does not load:\n\(report.rendered())\(text)")
         }
         return policy
@@ -82,6 +85,6 @@ enum Vocabulary {
     private static func accepts(_ line: String) -> Bool {
         let text = "default: drop\nstateful: false\n\(line)\n"
         let report = loadPolicy(path: "probe.conf", reader: TextReader(text: text), now: 0)
-        return report.policy?.unsupported.isEmpty ?? false
+        return report.policy != nil
     }
 }

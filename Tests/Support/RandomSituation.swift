@@ -11,6 +11,10 @@ public struct RandomSituation: Sendable {
     public var frames: [RandomFrame]
     /// Lines of token buckets.
     public var bucketLines: UInt32 = 1 << 18
+    /// Lines of flows' budgets.
+    public var sampleLines: UInt32 = 1 << 16
+    /// Which flows the inspectors need.
+    public var sampleScopes: [FlowScope?] = []
 
     public init(draft: PolicyDraft, bans: [Prefix], ownAddresses: [IPAddress], frames: [RandomFrame]) {
         (self.draft, self.bans, self.ownAddresses, self.frames) = (draft, bans, ownAddresses, frames)
@@ -22,6 +26,12 @@ public struct RandomSituation: Sendable {
         var random = SeededGenerator(seed: seed)
         draft = random.draft(rules: random.pick([0, 1, 2, 3, 5, 8, 10, 10, 15, 20, 20, 30, 70, 140]))
         bucketLines = random.bucketLines()
+        // Of their own, so that all else of a seed is as it would be without them.
+        var inspection = SeededGenerator(seed: ~seed)
+        inspection.addInspectors(to: &draft)
+        sampleLines = inspection.sampleLines()
+        var scopes = SeededGenerator(seed: seed ^ 0x5c09e)
+        sampleScopes = scopes.chance(90) ? draft.inspectors.map { _ in scopes.flowScope() } : []
         bans = (0..<random.pick([0, 0, 1, 3])).map { _ in random.prefix() }
         let all = World.v4.map(IPAddress.init(v4:)) + World.v6.map(IPAddress.init(v6:))
         ownAddresses = random.chance(50) ? [] : all.filter { _ in random.chance(20) }
@@ -32,7 +42,10 @@ public struct RandomSituation: Sendable {
         var traffic = RandomTraffic(random, on: interfaces, captured: captured)
         frames = []
         frames.reserveCapacity(count)
-        for _ in 0..<count { frames.append(traffic.next()) }
+        for _ in 0..<count {
+            frames.append(traffic.next())
+            if !draft.inspectors.isEmpty { frames[frames.count - 1].order = inspection.verdictOnFlow() }
+        }
     }
 }
 

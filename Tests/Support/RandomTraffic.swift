@@ -11,6 +11,8 @@ public struct RandomFrame: Sendable, Hashable {
     public var interface: String?
     /// This host sends it.
     public var isSent = false
+    /// What is done once it was judged.
+    public var order: FlowOrder?
 
     public init(bytes: [UInt8], timeNanoseconds: Int64, interface: String?) {
         (self.bytes, self.timeNanoseconds, self.interface) = (bytes, timeNanoseconds, interface)

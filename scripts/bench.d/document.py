@@ -62,10 +62,10 @@ def live_table(results, kinds, key="x"):
     return table(["x"] + [number(n) for n in sizes], lines) if lines else "Not measured."
 
 
-def aims_table(results):
+def aims_table(results, groups):
     words = {None: "no figure", True: "met", False: "**missed**"}
     rows = []
-    for what, found, limit, unit, met in aims.rows(results):
+    for what, found, limit, unit, met in aims.rows(results, groups):
         shown = "" if found is None else figure(found, unit)
         rows.append([what, f"{limit:g} {unit}", shown, words[met]])
     return table(["what", "aim", "measured", ""], rows)
@@ -123,12 +123,44 @@ def other_table(results):
     return table(["what", "median"], rows)
 
 
+def detection_table(results):
+    rows = [[x["captures"], number(x["packets"])]
+            + [f"{x[key] / 1000:,.0f} k" for key in ("ours_pps", "theirs_pps", "told_pps")]
+            + [ratio(x["ratio"])]
+            for x in results.get("inspection", {}).get("detection", [])]
+    heads = ["captures", "packets", "packets/s", "ndpiReader", "all packets and events told", "to ndpiReader"]
+    return table(heads, rows) if rows else "Not measured."
+
+
+def signatures_table(results):
+    found = results.get("inspection", {})
+    load, through = found.get("load", {}), found.get("throughput", {})
+    rows = []
+    if load:
+        rows += [["load, nothing in the cache", seconds(load["cold_s"]), figure(load["cold_mib"], "MiB")],
+                 [f"load from a cache of {figure(load['cache_mib'], 'MiB')}", seconds(load["cached_s"]),
+                  figure(load["cached_mib"], "MiB")]]
+    if through:
+        rows.append([f"http-api and dpi-protocols, {number(through['packets'])} packets",
+                     f"{ratio(through['gbit'])} Gbit/s, {through['pps'] / 1000:,.0f} k packets/s", ""])
+    rows += [[f"an open flow of {number(x['flows'])}, {x['with']}", "", figure(x["bytes"] / 1024, "KiB")]
+             for x in found.get("flows", [])]
+    return table(["what", "figure", "memory"], rows) if rows else "Not measured."
+
+
+def shares_table(results):
+    rows = [[x["stage"], f"{100 * x['share']:.1f} %"]
+            for x in results.get("inspection", {}).get("throughput", {}).get("shares", [])]
+    return table(["stage", "share of the time"], rows) if rows else "Not measured."
+
+
 def sections(results):
     """Name of a marker to its text, in the order of the page."""
     length = "short" if results["quick"] else "full"
+    measured = f"Measured on {results['date']} ({length} run): {machine.in_words(results['machine'])}."
     return {
-        "machine": f"Measured on {results['date']} ({length} run): {machine.in_words(results['machine'])}.",
-        "aims": aims_table(results),
+        "machine": measured,
+        "aims": aims_table(results, aims.FILTER),
         "rules": live_table(results, ["rules"]),
         "rules, two CPUs": live_table(results, ["rules"], "x2"),
         "sets": live_table(results, ["set", "miss", "miss16"]),
@@ -139,6 +171,11 @@ def sections(results):
         "classbench": classbench_table(results),
         "apply": apply_table(results),
         "other": other_table(results),
+        "inspection machine": measured,
+        "inspection aims": aims_table(results, aims.INSPECTION),
+        "detection": detection_table(results),
+        "signatures": signatures_table(results),
+        "stages of inspection": shares_table(results),
     }
 
 
@@ -146,11 +183,20 @@ def text(results):
     return "\n\n".join(f"## {name}\n\n{body}" for name, body in sections(results).items())
 
 
+def is_measured(name, parts):
+    """Whether the run had all that a table is about: tables of other parts stay as they are."""
+    of_inspection = name in ("inspection machine", "inspection aims", "detection", "signatures",
+                             "stages of inspection")
+    wanted = {"inspect"} if of_inspection else {"live", "classbench", "sets6", "apply", "other"}
+    return wanted <= set(parts)
+
+
 def rewrite(path, results):
     """Puts the tables between their markers; what stands around them is written by hand and stays."""
     with open(path) as f:
         page = f.read()
-    for name, body in sections(results).items():
+    found = sections(results)
+    for name, body in ((x, found[x]) for x in found if is_measured(x, results.get("parts", ()))):
         begin, end = f"<!-- bench: {name} -->", f"<!-- end: {name} -->"
         pattern = re.escape(begin) + ".*?" + re.escape(end)
         page, count = re.subn(pattern, lambda _: f"{begin}\n{body}\n{end}", page, flags=re.S)

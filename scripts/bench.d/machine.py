@@ -90,8 +90,8 @@ class Namespace:
 
 
 def timed(command, timeout):
-    """Seconds and peak resident MiB of a command. The kernel counts what the child had of this process before
-    it became the command: some 20 MiB are the least that is seen."""
+    """Seconds, CPU seconds and peak resident MiB of a command. The kernel counts what the child had of this
+    process before it became the command: some 20 MiB are the least that is seen."""
     with tempfile.TemporaryFile() as output:
         begin = time.monotonic()
         process = subprocess.Popen(command, stdout=output, stderr=output)
@@ -107,4 +107,5 @@ def timed(command, timeout):
             output.seek(0)
             text = " ".join(output.read().decode(errors="replace").split())
             raise Failed(text[:300] or f"{command[0]} ended with {process.returncode}")
-    return {"seconds": spent, "rss_mib": usage.ru_maxrss / 1024}
+    return {"seconds": spent, "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "rss_mib": usage.ru_maxrss / 1024}

@@ -50,7 +50,7 @@ class Program:
 
     def stages(self):
         """Nanoseconds of single stages."""
-        for mode in ("nothing", "headers", "filter", "flood"):
+        for mode in ("nothing", "headers", "filter", "uninspected", "flood"):
             self.build(mode, "stage")
         for mode in ("nothing", "filter", "outbound"):
             self.build(mode, "set")

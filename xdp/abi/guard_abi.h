@@ -16,10 +16,12 @@
 #include "guard_flows.h"
 #include "guard_limited.h"
 #include "guard_limits.h"
+#include "guard_samples.h"
+#include "guard_scopes.h"
 #include "guard_words.h"
 
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */
-#define GUARD_ABI_VERSION 4
+#define GUARD_ABI_VERSION 6
 
 /* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does
  * not use. */
@@ -48,6 +50,7 @@ enum guard_config_flags {
 	GUARD_CFG_STATE = 1 << 19, /* some rule asks for the state: accepted connections are followed too */
 	GUARD_CFG_SYN_COOKIES = 1 << 20,
 	GUARD_CFG_REJECT = 1 << 21, /* some rule rejects */
+	GUARD_CFG_INSPECT = 1 << 22, /* some rule samples: flows have budgets, and can be dropped */
 };
 
 /* Headers that a further IP packet stands behind. */
@@ -95,8 +98,13 @@ struct guard_config {
 	__u16 cookie_window; /* what a SYN+ACK with a cookie announces: bytes */
 	__u8 cookie_scale; /* and how this host scales windows: bits */
 	__u8 cookie_offers; /* enum guard_cookie_offer: what this host's stack would agree to */
+	__u32 inspectors; /* struct guard_inspector[inspector_count] */
+	__u32 inspector_count;
+	__u32 sample_lines; /* of guard_sample_flows; a power of two */
+	__u32 sample_bytes; /* of guard_samples */
 	__u64 own_filter[4]; /* bit own_bit(address) of each */
 	__u64 seed; /* of all keyed hashes of packets: a secret of the host; 0 in a replay */
+	__u64 inspectors_seed; /* what the inspectors are: with others, all flows' budgets begin anew */
 	/* The coarse clock without a call, which costs some 30 ns where returns are guarded (SRSO): what a
 	 * tick is in nanoseconds, and CLOCK_MONOTONIC at jiffy 0, modulo 2^64. 0: the kernel is asked. */
 	__u64 tick_ns;
@@ -148,7 +156,8 @@ struct guard_rule {
 	__u8 flags; /* GUARD_RULE_* */
 	__u16 limit; /* index in the configuration's limits; GUARD_NO_LIMIT: none */
 	__u16 cookies; /* the limit above which SYNs are answered with cookies; GUARD_NO_LIMIT: none */
-	__u32 padding;
+	__u16 inspector; /* index in the configuration's inspectors; GUARD_NO_INSPECTOR: none */
+	__u16 padding;
 };
 
 /* Bytes at an offset of the L4 payload, as two words in memory order; bytes behind `length` are zero in both.
@@ -274,6 +283,8 @@ struct guard_trace {
 	__u8 reason;
 	__u8 detail;
 	__u8 would_drop; /* it would have been dropped but for monitor mode */
+	__u32 sample_slot; /* of the rule that samples the packet */
+	__u32 sample_inspector; /* its inspector; GUARD_NO_INSPECTOR: the packet is not sampled */
 	__u32 padding;
 };
 
@@ -281,6 +292,6 @@ _Static_assert(sizeof(struct guard_rule) == 32, "layout");
 _Static_assert(sizeof(struct guard_pattern) == 40, "layout");
 _Static_assert(sizeof(struct guard_talker) == 24, "layout");
 _Static_assert(sizeof(struct guard_event) == 80, "layout");
-_Static_assert(sizeof(struct guard_trace) == 40, "layout");
+_Static_assert(sizeof(struct guard_trace) == 48, "layout");
 
 #endif

@@ -4,16 +4,22 @@
  * that no read waits for a write. BENCH_MODE says what runs; a stage's cost is the difference of two modes or
  * policies. BENCH_TEMPLATES, a power of two, and BENCH_FRAME, a multiple of 8, may be given too. */
 
-#define xdpguard xdpguard_filter
-#include "guard.bpf.c"
-#include "stages/outbound.bpf.h"
-#undef xdpguard
-
 #define BENCH_NOTHING 0
 #define BENCH_HEADERS 1 /* parse and sanity */
 #define BENCH_FILTER 2
 #define BENCH_FLOOD 3 /* the filter, with one of BENCH_SOURCES IPv4 sources in turn */
 #define BENCH_OUTBOUND 4 /* what the egress program does, but for its own kind of frame */
+#define BENCH_UNINSPECTED 5 /* the filter, as if it knew no inspection */
+
+#if BENCH_MODE == BENCH_UNINSPECTED
+#include "abi/guard_abi.h"
+#define GUARD_CFG_INSPECT 0
+#endif
+
+#define xdpguard xdpguard_filter
+#include "guard.bpf.c"
+#include "stages/outbound.bpf.h"
+#undef xdpguard
 
 #ifndef BENCH_TEMPLATES
 #define BENCH_TEMPLATES 4096 /* a power of two */
@@ -89,7 +95,9 @@ static __always_inline int run_stage(struct xdp_md *ctx)
 		return headers(ctx);
 	if (BENCH_MODE == BENCH_OUTBOUND)
 		follow_outbound(ctx);
-	return BENCH_MODE == BENCH_FILTER || BENCH_MODE == BENCH_FLOOD ? filter(ctx) : XDP_PASS;
+	return BENCH_MODE == BENCH_FILTER || BENCH_MODE == BENCH_FLOOD || BENCH_MODE == BENCH_UNINSPECTED
+	               ? filter(ctx)
+	               : XDP_PASS;
 }
 
 SEC("xdp.frags")

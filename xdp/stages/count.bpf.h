@@ -7,6 +7,7 @@
 #include "stages/answers.bpf.h"
 #include "stages/classify.bpf.h"
 #include "stages/cookies.bpf.h"
+#include "stages/sample_frame.bpf.h"
 
 static __always_inline void count(struct guard_counter *counter, __u32 bytes)
 {
@@ -98,10 +99,11 @@ static __always_inline void count_rules(const struct decision *decision, __u32 b
 
 static __always_inline void answer(const struct decision *decision)
 {
+	const struct guard_scratch *room = scratch();
 	__u32 zero = 0;
 	struct guard_trace *trace = bpf_map_lookup_elem(&guard_trace, &zero);
 
-	if (!trace)
+	if (!trace || !room)
 		return;
 	trace->rule_slot = decision->slot;
 	trace->would_drop_slot = decision->would_drop_slot;
@@ -110,6 +112,7 @@ static __always_inline void answer(const struct decision *decision)
 	trace->reason = decision->reason;
 	trace->detail = decision->detail;
 	trace->would_drop = decision->would_drop;
+	answer_sample(trace, decision->is_sampled ? &room->sample : 0);
 }
 
 static __always_inline void log_lost(void)
@@ -178,6 +181,9 @@ static __always_inline int finish(struct xdp_md *ctx, const struct packet *packe
 	count_rules(decision, bytes);
 	if (decision->log)
 		log_packet(ctx, packet, decision);
+	if (guard_config.flags & GUARD_CFG_INSPECT && decision->is_sampled &&
+	    !(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK))
+		put_sample(ctx, decision->verdict == GUARD_PASS ? 0 : GUARD_SAMPLE_DROPPED);
 	if (guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK)
 		answer(decision);
 	else if (guard_config.flags & GUARD_CFG_REJECT && decision->verdict == GUARD_REJECT)

@@ -68,6 +68,21 @@ static __always_inline void read_charges(const struct packet_layer *key, __u32 n
 		room->charges[i] = kept->charges[number][i];
 }
 
+static __always_inline void read_sample_tag(const struct guard_fragment *place)
+{
+	struct guard_scratch *room = scratch();
+
+	if (room)
+		room->sample_tag = place->sample_tag;
+}
+
+static __always_inline __u64 kept_sample_tag(void)
+{
+	const struct guard_scratch *room = scratch();
+
+	return room ? room->sample_tag : 0;
+}
+
 static __always_inline void write_charges(const struct packet_layer *key, __u32 number)
 {
 	static const struct guard_fragment_charge none;
@@ -113,6 +128,8 @@ static __always_inline int read_place(struct guard_fragment_group *group, __u32 
 	found->flags = place->flags;
 	if (guard_config.flags & GUARD_CFG_LIMITS && is_it)
 		read_charges(key, number);
+	if (guard_config.flags & GUARD_CFG_INSPECT && is_it)
+		read_sample_tag(place);
 	return version & 1 || version_of(group, number) != version ? -1 : is_it;
 }
 
@@ -228,6 +245,7 @@ static __always_inline void write_place(struct guard_fragment_group *group, __u3
 	place->monitor_slot = decision->monitor_slot;
 	place->verdict = decision->verdict;
 	place->flags = flags;
+	place->sample_tag = kept_sample_tag();
 }
 
 static __always_inline void remember_layer(const struct packet_layer *key, const struct decision *decision,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What this host sends, as the egress program sees it: connections are learnt here alone, so that nobody else
- * can fill their tables. No packet is changed or dropped. */
+ * can fill their tables. Replies of inspected flows are sampled, those of dropped ones dropped; no other
+ * packet is changed or dropped. */
 #ifndef GUARD_OUTBOUND_BPF_H
 #define GUARD_OUTBOUND_BPF_H
 
 #include "stages/flows.bpf.h"
+#include "stages/sample_frame.bpf.h"
 #include "stages/tunnel.bpf.h"
 
 /* A TCP header's numbers, at byte 4. */
@@ -190,22 +192,41 @@ static __always_inline void note_sent(struct xdp_md *ctx, struct guard_scratch *
 	}
 }
 
-/* Reads a packet that this host sends. What is faulty is read as far as it can be. */
-static __always_inline void follow_outbound(struct xdp_md *ctx)
+/* A packet of a dropped flow, or a reply of one that is sampled: 1 where it is dropped. */
+static __always_inline int inspect_outbound(struct xdp_md *ctx, struct guard_scratch *room)
+{
+	int is_sampled;
+
+	if (has_dropped_flows(&room->packet) && is_reply_dropped() &&
+	    !(guard_config.flags & GUARD_CFG_MONITOR))
+		return 1;
+	is_sampled = room->packet.family && sample_reply();
+	if (guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK)
+		answer_reply(is_sampled ? &room->sample : 0);
+	else if (is_sampled)
+		put_sample(ctx, GUARD_SAMPLE_SENT);
+	return 0;
+}
+
+/* Reads a packet that this host sends: 1 where it is dropped. What is faulty is read as far as it can be. */
+static __always_inline int follow_outbound(struct xdp_md *ctx)
 {
 	struct guard_scratch *room = scratch();
 	struct packet *packet;
 
 	if (!room)
-		return;
+		return 0;
 	packet = &room->packet;
 	packet_clear(packet);
 	parse(ctx, packet);
 	asm volatile("" : : : "memory");
 	if (guard_config.decapsulate && tunnel_of(packet))
 		decapsulate(ctx, packet);
-	if (packet->read & PACKET_L4)
+	if (guard_config.flags & GUARD_CFG_INSPECT && inspect_outbound(ctx, room))
+		return 1;
+	if (guard_config.flags & (GUARD_CFG_OPENED | GUARD_CFG_STATE) && packet->read & PACKET_L4)
 		note_sent(ctx, room, packet);
+	return 0;
 }
 
 #endif

@@ -76,6 +76,11 @@ static __always_inline int consider(const struct view *view, struct search *sear
 		search->verdict = GUARD_ACTION_DROP;
 		return 1;
 	}
+	if (guard_config.flags & GUARD_CFG_INSPECT && rule->inspector != GUARD_NO_INSPECTOR &&
+	    search->inspector == GUARD_NO_INSPECTOR) {
+		search->inspector = rule->inspector;
+		search->inspect_slot = rule->slot;
+	}
 	if (rule->action == GUARD_ACTION_CONTINUE)
 		return 0;
 	if (rule->flags & GUARD_RULE_MONITOR) {

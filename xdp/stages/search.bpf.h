@@ -38,6 +38,9 @@ struct search {
 	/* of limits */
 	__u32 limit_slot; /* that dropped the packet; GUARD_NO_SLOT: none */
 	__u32 bytes; /* of the frame up to the end of its IP packet */
+	/* of the first rule with an inspector */
+	__u32 inspect_slot;
+	__u32 inspector; /* GUARD_NO_INSPECTOR: none */
 };
 
 /* What is to be taken from which bucket. Times and costs are in 1/256 ns. */
@@ -72,6 +75,8 @@ struct decision {
 	__u8 detail; /* enum guard_detail */
 	__u8 log;
 	__u8 would_drop; /* it passes because of monitor mode */
+	__u8 is_sampled; /* its head and its flow's tag stand in guard_scratch */
+	__u8 padding[2];
 };
 
 static __always_inline void search_clear(struct search *search)
@@ -85,6 +90,7 @@ static __always_inline void search_clear(struct search *search)
 	search->cookies = GUARD_NO_LIMIT;
 	search->limit_slot = GUARD_NO_SLOT;
 	search->is_established = 0;
+	search->inspector = GUARD_NO_INSPECTOR;
 }
 
 #endif

@@ -45,10 +45,32 @@ void native_datapath_destroy(struct native_datapath *datapath);
 int native_datapath_run(struct native_datapath *datapath, const struct native_frame *frame,
                         struct guard_trace *trace);
 
-/* Runs the egress program on a frame that this host sends, where the policy follows connections. `trace` asks
- * as above. */
-void native_datapath_send(struct native_datapath *datapath, const struct native_frame *frame,
-                          const struct guard_trace *trace);
+/* Runs the egress program on a frame that this host sends, where the policy follows connections or inspects
+ * flows. `trace` asks as above, and holds what is sampled. 1 where the frame is dropped, being of a dropped
+ * flow. */
+int native_datapath_send(struct native_datapath *datapath, const struct native_frame *frame,
+                         struct guard_trace *trace);
+
+/* Drops a flow's packets from now on, in place of what was said of it before. `clock_ns` is the program's:
+ * what has ended gives way where the table is full. 0, or the negative errno: EINVAL where no policy with
+ * inspectors was loaded, E2BIG where GUARD_DROPPED_FLOWS flows are dropped, ENOMEM. */
+int native_datapath_drop_flow(struct native_datapath *datapath, const struct guard_flow_ends *ends,
+                              const struct guard_dropped_flow *flow, __u64 clock_ns);
+
+/* The dropped flow of these ends with its counters, until the next one is added; NULL: none. */
+const struct guard_dropped_flow *native_datapath_find_dropped(const struct native_datapath *datapath,
+                                                              const struct guard_flow_ends *ends);
+
+/* Tells which flows an inspector needs; without, all. 0, or the negative errno: EINVAL where no policy with
+ * inspectors was loaded, or from GUARD_SCOPES on, ENOMEM. */
+int native_datapath_set_scope(struct native_datapath *datapath, __u32 inspector,
+                              const struct guard_sample_scope *scope);
+
+/* Packets that scopes left out: guard_counter[GUARD_SCOPES]. */
+const struct guard_counter *native_datapath_unneeded(const struct native_datapath *datapath);
+
+/* __u64[GUARD_SAMPLE_COUNTS]. */
+const __u64 *native_datapath_sample_counts(const struct native_datapath *datapath);
 
 /* The connection of exactly this key, until the next frame; NULL: not known. */
 const struct guard_flow *native_datapath_find_flow(struct native_datapath *datapath,

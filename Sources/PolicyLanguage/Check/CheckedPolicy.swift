@@ -32,8 +32,6 @@ public struct CheckedPolicy: Sendable {
     public var sets: [NamedSet] = []
     public var limits: [Limit] = []
     public var inspectors: [Inspector] = []
-    /// Uses of keys that the datapath does not have yet: `apply` and `replay` refuse a policy with any.
-    public var unsupported: [UnsupportedUse] = []
 
     public init(name: String) { self.name = name }
 }
@@ -71,16 +69,6 @@ public struct NamedSet: Sendable {
     public init(name: String, addresses: AddressSet, range: SourceRange) {
         self.name = name
         self.addresses = addresses
-        self.range = range
-    }
-}
-
-/// A key of a later version that this policy uses, as in "limit".
-public struct UnsupportedUse: Sendable {
-    public var key: String
-    public var range: SourceRange
-    public init(key: String, range: SourceRange) {
-        self.key = key
         self.range = range
     }
 }

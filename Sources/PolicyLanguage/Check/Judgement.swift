@@ -11,6 +11,18 @@ public enum Reason: String, Sendable, CaseIterable {
     case nonIP = "non-ip"
 }
 
+/// Whose sample a packet is.
+public struct SampleMark: Hashable, Sendable {
+    /// The inspector's name, and that of the rule that asked for it.
+    public var inspector: String
+    public var rule: String
+
+    public init(inspector: String, rule: String) {
+        self.inspector = inspector
+        self.rule = rule
+    }
+}
+
 /// A packet's verdict and all that explains it.
 public struct Judgement: Hashable, Sendable {
     public var verdict: Verdict
@@ -23,6 +35,8 @@ public struct Judgement: Hashable, Sendable {
     /// The rule or limit in monitor mode that would have dropped it; under a policy in monitor mode also the
     /// deciding limit or rule, or without one the reason's name.
     public var wouldDrop: String?
+    /// It is sampled for an inspector, within its flow's budget; nil: it is not.
+    public var sample: SampleMark?
 
     public init(
         _ verdict: Verdict, _ reason: Reason, detail: String = "", rule: String? = nil,

@@ -65,6 +65,8 @@ public struct Inspector: Sendable {
     public var signatures: [String] = []
     public var onMatch: MatchResponse = .alert
     public var range: SourceRange
+    /// Where protocol names and signature paths stand, by their text.
+    public var ranges: [String: SourceRange] = [:]
 
     public init(name: String, range: SourceRange) {
         self.name = name

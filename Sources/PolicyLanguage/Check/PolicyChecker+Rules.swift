@@ -48,7 +48,6 @@ extension PolicyChecker {
         checkReferences(ast, rule.match)
         if let given = ast.action { checkCompany(of: given, ast) }
         checkExpiry(ast)
-        noteLaterKeys(ast)
         policy.rules.append(rule)
     }
 
@@ -131,9 +130,5 @@ extension PolicyChecker {
             "expired-rule", "rule '\(ast.name?.value ?? "")' has ended: it matches nothing any more",
             expires.range,
             help: "remove it, or give it a later end")
-    }
-
-    private mutating func noteLaterKeys(_ ast: RuleAST) {
-        if let inspect = ast.inspect { notYet("inspect", inspect.range) }
     }
 }

@@ -100,10 +100,19 @@ struct PolicyChecker {
     /// A definition that only included files have may be there for other policies: no more than a note.
     private mutating func warnOfUnused() {
         guard !hasErrors else { return }
+        markSignatureVariables()
         warnOfUnused(in: sets, how: "refer to it as $NAME, or remove it")
         warnOfUnused(in: services, how: "refer to it as $NAME, or remove it")
         warnOfUnused(in: limits, how: "give a rule 'limit: NAME', or remove it")
         warnOfUnused(in: inspectors, how: "give a rule 'inspect: NAME', or remove it")
+    }
+
+    /// Signature files name sets by the words that they have for networks: `HOME_NET`.
+    private mutating func markSignatureVariables() {
+        guard policy.inspectors.contains(where: { !$0.signatures.isEmpty }) else { return }
+        for (index, name) in sets.names.enumerated() where name.value == name.value.uppercased() {
+            sets.isUsed[index] = true
+        }
     }
 
     private mutating func warnOfUnused<Definition>(in table: DefinitionTable<Definition>, how: String) {
@@ -152,16 +161,6 @@ extension PolicyChecker {
         guard let diagnostic else { return }
         if diagnostic.severity == .error { hasErrors = true }
         diagnostics.append(diagnostic)
-    }
-
-    /// A key of a later version that is parsed and checked, and then refused where packets are judged.
-    mutating func notYet(_ key: String, _ range: SourceRange) {
-        policy.unsupported.append(UnsupportedUse(key: key, range: range))
-        note(
-            Diagnostic(
-                .note, id: "not-yet-supported",
-                "'\(key)' is checked, but not carried out by this version yet",
-                at: range, help: "such a policy can be checked, not applied or replayed"))
     }
 
     /// A name that nothing defines. `elsewhere`: what else is so named.

@@ -7,14 +7,17 @@ public struct FileReadError: Error, Hashable, Sendable {
     /// The system's error number, as in ENOENT.
     public var errno: Int32
     public var path: String
+    /// In place of the system's words.
+    private let words: String?
 
-    public init(errno: Int32, path: String) {
+    public init(errno: Int32, path: String, words: String? = nil) {
         self.errno = errno
         self.path = path
+        self.words = words
     }
 
-    /// The system's words, as in "No such file or directory".
-    public var reason: String { String(cString: strerror(errno)) }
+    /// The system's words, as in "No such file or directory", unless there are better ones.
+    public var reason: String { words ?? String(cString: strerror(errno)) }
 }
 
 /// Reads whole files.

@@ -39,9 +39,16 @@ public struct PolicyReport: Sendable {
 }
 
 /// The id of the error that a file cannot be read.
-let unreadableFile = "cannot-read"
+public let unreadableFile = "cannot-read"
 
 extension PolicyReport {
+    /// With what a later step has to say of the policy; an error takes the policy away.
+    public func adding(_ more: [Diagnostic]) -> PolicyReport {
+        guard !more.isEmpty else { return self }
+        let failed = more.contains { $0.severity == .error }
+        return PolicyReport(policy: failed ? nil : policy, unsorted: diagnostics + more)
+    }
+
     /// Sorts, and drops what is said twice: an aliased value is read wherever it stands for.
     init(policy: CheckedPolicy?, unsorted: [Diagnostic]) {
         let sorted = unsorted.enumerated().sorted { a, b in

@@ -30,8 +30,7 @@ extension InspectorAST {
                 _ = parser.read(node, Inspector.protocolTable, into: &ast.inspector)
             },
             "signatures": { parser, node, ast in
-                let paths = parser.texts(node, parsePath)
-                ast.inspector.signatures = paths.map(\.value)
+                ast.inspector.signatures = ast.inspector.keepRanges(parser.texts(node, parsePath))
             },
             "on-match": { parser, node, ast in
                 if let response = parser.value(node, parseMatchResponse) {
@@ -52,9 +51,15 @@ extension Inspector {
     static let protocolTable = KeyTable<Inspector>(
         "protocols",
         [
-            "forbid": { $2.forbidden = $0.texts($1, parseProtocolName).map(\.value) },
-            "allow-only": { $2.allowedOnly = $0.texts($1, parseProtocolName).map(\.value) },
+            "forbid": { $2.forbidden = $2.keepRanges($0.texts($1, parseProtocolName)) },
+            "allow-only": { $2.allowedOnly = $2.keepRanges($0.texts($1, parseProtocolName)) },
         ])
+
+    /// The texts, after noting where they stand: what they name is looked at later.
+    fileprivate mutating func keepRanges(_ texts: [Positioned<String>]) -> [String] {
+        for text in texts { ranges[text.value] = text.range }
+        return texts.map(\.value)
+    }
 }
 
 extension PolicyParser {

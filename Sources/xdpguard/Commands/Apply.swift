@@ -44,6 +44,13 @@ struct Apply: ParsableCommand {
             bytes each. They keep their number until nothing is attached any more.
             """)
     var buckets: UInt32?
+    @Option(
+        name: .long,
+        help: """
+            MiB of the ring that samples go to, where the policy inspects: a power of two from 1 to 1024, \
+            without it 64. It keeps its size until nothing is attached any more.
+            """)
+    var sampleRing: UInt32?
     @Flag(
         name: .customLong("set-tcp-syncookies"),
         help: """
@@ -69,6 +76,10 @@ struct Apply: ParsableCommand {
                 throw ServiceError(
                     .usage, "--buckets is '\(buckets)'; write a power of two from 4096 to 268435456")
             }
+            if let sampleRing, !(1...1024).contains(sampleRing) || sampleRing.nonzeroBitCount != 1 {
+                throw ServiceError(
+                    .usage, "--sample-ring is '\(sampleRing)'; write a power of two from 1 to 1024 (MiB)")
+            }
             let outcome = try Service.apply(request()) { StandardError.write($0) }
             for remark in outcome.remarks { StandardError.write("xdpguard: note: \(printable(remark))\n") }
             switch format.output {
@@ -87,6 +98,7 @@ struct Apply: ParsableCommand {
         request.maxBans = maxBans
         request.flowCount = flows
         request.bucketCount = buckets
+        request.sampleBytes = sampleRing.map { $0 << 20 }
         request.setTCPSyncookies = setTCPSyncookies
         request.sshConnection = getenv("SSH_CONNECTION").map { String(cString: $0) }
         return request

@@ -31,7 +31,9 @@ struct StatusCommand: ParsableCommand {
 
 extension StatusReport {
     func lines(now: Int64) -> [String] {
-        guard let policy, !interfaces.isEmpty else { return ["no policy runs here"] }
+        guard let policy, !interfaces.isEmpty else {
+            return ["no policy runs here"] + (run?.lines(now: now) ?? [])
+        }
         let header = policy.header
         var lines = [
             "policy '\(header.policy)' (\(header.mode), \(policy.rules.count) rules) of \(header.file)",
@@ -55,7 +57,9 @@ extension StatusReport {
         for fill in fills { lines.append("\(fill.name): \(fill.used) of \(fill.capacity)") }
         if lostBans > 0 { lines.append("bans: \(lostBans) found no room") }
         lines += answers.lines
+        if let samples { lines += samples.lines + unneededLines }
         if let buckets { lines.append(buckets.line) }
+        if let run { lines += run.lines(now: now) } else if policy.inspects { lines.append(missingRunLine) }
         if lostEvents > 0 { lines.append("log: \(lostEvents) packets were not logged, as nobody read") }
         return lines
     }
@@ -103,6 +107,7 @@ extension StatusReport {
                     })
             ), ("buckets", buckets?.json ?? .null), ("events_lost", .unsigned(lostEvents)),
             ("bans_lost", .unsigned(lostBans)), ("answers", answers.json),
+            ("samples", samples?.json ?? .null), ("not_needed", unneededJSON), ("run", run?.json ?? .null),
         ])
     }
 }

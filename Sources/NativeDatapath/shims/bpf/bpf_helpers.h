@@ -37,6 +37,7 @@ static __always_inline __u64 bpf_ktime_get_ns(void);
 static __always_inline __u32 bpf_get_prandom_u32(void);
 static __always_inline void *bpf_ringbuf_reserve(const void *map, __u64 size, __u64 flags);
 static __always_inline void bpf_ringbuf_submit(void *event, __u64 flags);
+static __always_inline void bpf_ringbuf_discard(void *event, __u64 flags);
 static __always_inline long bpf_xdp_store_bytes(struct xdp_md *ctx, __u32 offset, void *from, __u32 length);
 static __always_inline long bpf_xdp_adjust_head(struct xdp_md *ctx, int change);
 static __always_inline long bpf_xdp_adjust_tail(struct xdp_md *ctx, int change);

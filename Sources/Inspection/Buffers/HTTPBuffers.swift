@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// A transaction's `http.*` buffers. In: the record and how far it has come. Out: the buffers that some
+// signature looks at, and no others.
+import NetworkTypes
+import Protocols
+import SignatureMatching
+import Signatures
+
+/// Both sides of a transaction as signatures see them.
+final class HTTPBuffers {
+    let request = InspectedTransaction(direction: .toServer, application: .http1)
+    let response = InspectedTransaction(direction: .toClient, application: .http1)
+    private let wanted: WantedBuffers
+    /// The request's headers that are in its buffers.
+    private var headerCount = 0
+    /// The length that each side's body had when it was last shown.
+    private var shown = BothWays(0, 0)
+
+    /// A body's window grows to `mostBody` bytes, and then keeps the newest `bodyTail`: what stands across
+    /// two pieces is still found.
+    private static let mostBody = 64 << 10
+    private static let bodyTail = 4 << 10
+
+    init(_ wanted: WantedBuffers) {
+        self.wanted = wanted
+        response.request = request
+    }
+
+    /// The side that the stage is about, filled as far as it has come; nil where it is not worth another
+    /// look yet.
+    func update(_ transaction: HTTPTransaction, _ stage: HTTPStage) -> InspectedTransaction? {
+        guard isDue(transaction, stage) else { return nil }
+        switch stage {
+        case .requestLine: fillRequestLine(transaction.request)
+        case .requestHeaders: fillRequestHeaders(transaction.request)
+        case .requestBody: fillRequestBody(transaction, isComplete: false)
+        case .requestComplete: completeRequest(transaction)
+        case .responseLine: fillResponseLine(transaction.response)
+        case .responseHeaders: fillResponseHeaders(transaction.response)
+        case .responseBody: fillResponseBody(transaction, isComplete: false)
+        case .responseComplete: completeResponse(transaction)
+        }
+        return stage.isOfRequest ? request : response
+    }
+
+    /// Each look is at the whole window of a body, so a body in pieces of one byte would be searched
+    /// thousands of times: it must have grown by a sixteenth, or a KiB. Its end is always looked at.
+    private func isDue(_ transaction: HTTPTransaction, _ stage: HTTPStage) -> Bool {
+        guard stage == .requestBody || stage == .responseBody else { return true }
+        let way: FlowDirection = stage == .requestBody ? .toServer : .toClient
+        let length = transaction.bodyLength(way)
+        return length &- shown[way] >= min(length / 16, 1024)
+    }
+
+    /// The side of a message that stops before its end, with what came of its body since the last look; nil
+    /// where that was all.
+    func rest(of transaction: HTTPTransaction, _ way: FlowDirection) -> InspectedTransaction? {
+        guard transaction.bodyLength(way) > shown[way] else { return nil }
+        if way == .toServer {
+            fillRequestBody(transaction, isComplete: false)
+        } else {
+            fillResponseBody(transaction, isComplete: false)
+        }
+        return way == .toServer ? request : response
+    }
+
+    private func fillRequestLine(_ message: HTTPRequest) {
+        set(.httpMethod, request) { message.method }
+        set(.httpURI, request) { message.uri }
+        // Signatures see both readings: which one the server has is the server's.
+        if let further = message.uriDecodedFurther, wanted.contains(.httpURI) {
+            request.append(.httpURI, further)
+        }
+        set(.httpURIRaw, request) { message.rawURI }
+        set(.httpProtocol, request) { message.protocolName }
+        set(.httpRequestLine, request) { message.line }
+    }
+
+    private func fillRequestHeaders(_ message: HTTPRequest) {
+        set(.httpHost, request) { message.host }
+        set(.httpHostRaw, request) { message.rawHost }
+        set(.httpUserAgent, request) { message.userAgent }
+        set(.httpReferer, request) { message.referer }
+        set(.httpCookie, request) { message.cookie }
+        set(.httpHeader, request) { message.normalizedHeaders }
+        set(.httpStart, request) { message.start }
+        setHeader(.httpAccept, request, message.headers, "accept")
+        setHeader(.httpAcceptEncoding, request, message.headers, "accept-encoding")
+        setHeader(.httpAcceptLanguage, request, message.headers, "accept-language")
+        headerCount = message.headers.fields.count
+        fillHeaders(message.headers, each: .httpRequestHeader, request)
+    }
+
+    /// Headers behind a chunked body are headers.
+    private func addTrailers(_ message: HTTPRequest) {
+        guard message.headers.fields.count > headerCount else { return }
+        set(.httpHeader, request) { message.normalizedHeaders }
+        set(.httpHeaderRaw, request) { message.headers.raw }
+        set(.httpHeaderNames, request) { message.headers.names }
+        guard wanted.contains(.httpRequestHeader) else { return }
+        for field in message.headers.fields.dropFirst(headerCount) {
+            request.append(.httpRequestHeader, field.name + [0x3a, 0x20] + field.value)
+        }
+    }
+
+    private func fillRequestBody(_ transaction: HTTPTransaction, isComplete: Bool) {
+        let body = transaction.request.body
+        guard body.length > 0 else { return }
+        shown.toServer = body.length
+        if wanted.contains(.httpRequestBody) {
+            request.set(.httpRequestBody, body.bytes, isComplete: isComplete)
+        }
+        if wanted.contains(.fileData) { request.set(.fileData, body.bytes, isComplete: isComplete) }
+        if body.bytes.count > Self.mostBody {
+            transaction.forgetRequestBody(before: body.keptLength - Self.bodyTail)
+        }
+    }
+
+    private func completeRequest(_ transaction: HTTPTransaction) {
+        fillRequestBody(transaction, isComplete: true)
+        addTrailers(transaction.request)
+        request.isComplete = true
+    }
+
+    private func fillResponseLine(_ message: HTTPResponse) {
+        set(.httpStatusCode, response) { message.statusText }
+        set(.httpStatusMessage, response) { message.message }
+        set(.httpProtocol, response) { message.protocolName }
+        set(.httpResponseLine, response) { message.line }
+    }
+
+    private func fillResponseHeaders(_ message: HTTPResponse) {
+        set(.httpLocation, response) { message.location }
+        set(.httpServer, response) { message.server }
+        set(.httpCookie, response) { message.cookie }
+        set(.httpHeader, response) { message.normalizedHeaders }
+        set(.httpStart, response) { message.start }
+        fillHeaders(message.headers, each: .httpResponseHeader, response)
+    }
+
+    private func fillResponseBody(_ transaction: HTTPTransaction, isComplete: Bool) {
+        let body = transaction.response.body
+        guard body.length > 0 else { return }
+        shown.toClient = body.length
+        if wanted.contains(.httpResponseBody) {
+            response.set(.httpResponseBody, body.bytes, isComplete: isComplete)
+        }
+        if wanted.contains(.fileData) { response.set(.fileData, body.bytes, isComplete: isComplete) }
+        if body.bytes.count > Self.mostBody {
+            transaction.forgetResponseBody(before: body.keptLength - Self.bodyTail)
+        }
+    }
+
+    private func completeResponse(_ transaction: HTTPTransaction) {
+        fillResponseBody(transaction, isComplete: true)
+        response.isComplete = true
+    }
+}
+
+extension HTTPBuffers {
+    /// Buffers that requests and responses have alike.
+    private func fillHeaders(_ headers: HTTPHeaders, each: Buffer, _ side: InspectedTransaction) {
+        set(.httpHeaderRaw, side) { headers.raw }
+        set(.httpHeaderNames, side) { headers.names }
+        setHeader(.httpContentType, side, headers, "content-type")
+        setHeader(.httpContentLength, side, headers, "content-length")
+        setHeader(.httpConnection, side, headers, "connection")
+        guard wanted.contains(each) else { return }
+        for field in headers.fields { side.append(each, field.name + [0x3a, 0x20] + field.value) }
+    }
+
+    /// Nothing is made for a buffer that no signature looks at; an empty one is as good as none.
+    private func set(_ buffer: Buffer, _ side: InspectedTransaction, _ bytes: () -> [UInt8]) {
+        guard wanted.contains(buffer) else { return }
+        let bytes = bytes()
+        if !bytes.isEmpty { side.set(buffer, bytes) }
+    }
+
+    private func setHeader(
+        _ buffer: Buffer, _ side: InspectedTransaction, _ headers: HTTPHeaders, _ name: StaticString
+    ) {
+        guard wanted.contains(buffer), let value = headers.value(of: name) else { return }
+        side.set(buffer, value)
+    }
+}
+
+extension HTTPTransaction {
+    fileprivate func bodyLength(_ way: FlowDirection) -> Int {
+        way == .toServer ? request.body.length : response.body.length
+    }
+}
+
+extension HTTPStage {
+    /// Whose bytes brought it.
+    var isOfRequest: Bool {
+        switch self {
+        case .requestLine, .requestHeaders, .requestBody, .requestComplete: true
+        case .responseLine, .responseHeaders, .responseBody, .responseComplete: false
+        }
+    }
+}

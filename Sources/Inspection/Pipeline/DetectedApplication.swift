@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Protocols that no parser here reads, by the detector's answer: for `alert ftp ...` and
+// `app-layer-protocol`. In: a detector's name. Out: the signatures' word for it.
+import ProtocolDetection
+import Signatures
+
+extension ProtocolNames {
+    /// The signatures' words by the detector's numbers.
+    var signatureApplications: [ProtocolID: Signatures.ApplicationProtocol] {
+        var found: [ProtocolID: Signatures.ApplicationProtocol] = [:]
+        for (name, application) in applicationNames {
+            if let id = try? id(named: name) { found[id] = application }
+        }
+        return found
+    }
+}
+
+private let applicationNames: [(String, Signatures.ApplicationProtocol)] = [
+    ("HTTP", .http1), ("TLS", .tls), ("SSH", .ssh), ("DNS", .dns), ("QUIC", .quic), ("FTP_CONTROL", .ftp),
+    ("FTP_DATA", .ftpData), ("SMTP", .smtp), ("IMAP", .imap), ("POP3", .pop3), ("SMBv1", .smb),
+    ("SMBv23", .smb), ("NFS", .nfs), ("TFTP", .tftp), ("Kerberos", .krb5), ("DHCP", .dhcp), ("SNMP", .snmp),
+    ("SIP", .sip), ("VNC", .rfb), ("MQTT", .mqtt), ("RDP", .rdp), ("Modbus", .modbus), ("DNP3", .dnp3),
+    ("EthernetIP", .enip), ("NTP", .ntp), ("PostgreSQL", .pgsql), ("Telnet", .telnet), ("LDAP", .ldap),
+    ("Websocket", .websocket), ("MDNS", .mdns), ("Jabber", .jabber), ("IRC", .irc), ("Radius", .radius),
+    ("RPC", .dcerpc), ("HTTP2", .http2),
+]

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the inspector keeps of one flow beside what the flow tracker counts: whose it is, what was
+// recognised, what signatures remember, and what came to light.
+import NetworkTypes
+import ProtocolDetection
+import Protocols
+import SignatureMatching
+import Signatures
+
+/// One sampled flow. Small: most flows are short, and an attacker opens many.
+final class InspectedFlow {
+    /// Positions in the plan: of the first sampled packet.
+    let rule: UInt32
+    let inspector: Int
+    /// Nil once it is final, or where the detector had no room.
+    var detection: FlowDetection?
+    /// The final answer.
+    var detected: DetectedProtocol?
+    /// Whether the policy's `protocols` were compared with an answer that stands.
+    var isProtocolJudged = false
+    /// The signatures' word for what the detector named, where no parser here reads it.
+    var named: Signatures.ApplicationProtocol?
+    /// Which directions had payload so far.
+    var speaks = BothWays(false, false)
+    /// What recognises and reads the application protocol; nil before the first payload, and where none is.
+    var reader: ProtocolReader?
+    /// Bits, counters and reports of signatures; nil without signatures.
+    let matchState: FlowMatchState?
+    /// The newest bytes of each direction's stream, that what stands across two packets is found.
+    var tails = BothWays<[UInt8]>([], [])
+    /// What waits for the next packet of its direction, where the inspector only watches.
+    var waiting: BothWays<PendingUnit>?
+    /// The address of this host, once a packet said which it is.
+    var hostSends: FlowDirection?
+    /// A finding dropped it: what still comes is not inspected.
+    var isDropped = false
+    /// A `pass` signature let the whole flow through.
+    var isPassed = false
+    /// An alert was written.
+    var isAlerted = false
+    /// Transactions that were told of so far, and events of them.
+    var transactions = TransactionTable()
+    /// Events of protocols and anomalies so far.
+    var events = 0
+
+    init(rule: UInt32, inspector: Int, detection: FlowDetection?, matchState: FlowMatchState?) {
+        self.rule = rule
+        self.inspector = inspector
+        self.detection = detection
+        self.matchState = matchState
+    }
+
+    /// Events of protocols and anomalies of one flow; more are counted and not written.
+    static let mostEvents = 4096
+}
+
+/// One value for each direction.
+struct BothWays<Value> {
+    var toServer: Value
+    var toClient: Value
+
+    init(_ toServer: Value, _ toClient: Value) {
+        self.toServer = toServer
+        self.toClient = toClient
+    }
+
+    subscript(direction: FlowDirection) -> Value {
+        get { direction == .toServer ? toServer : toClient }
+        _modify { if direction == .toServer { yield &toServer } else { yield &toClient } }
+    }
+}

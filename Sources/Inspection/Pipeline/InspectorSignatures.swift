@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The signatures of one inspector, ready to run: engine, matcher, and the rates of threshold.config.
+import SignatureMatching
+import Signatures
+
+/// What a worker runs for one inspector of the policy.
+final class InspectorSignatures {
+    let matcher: SignatureMatcher
+    let wanted: WantedBuffers
+    var rates: AlertRates
+
+    var engine: SignatureEngine { matcher.engine }
+
+    init(_ engine: SignatureEngine, thresholds: [ThresholdFile]) throws(SignatureEngineError) {
+        matcher = try SignatureMatcher(engine)
+        wanted = WantedBuffers(engine)
+        rates = AlertRates(thresholds)
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A flow's application protocol, recognised by its first bytes and read from then on: TCP streams and UDP
+// datagrams behind one face. In: bytes of a direction. Out: records.
+import NetworkTypes
+import Protocols
+
+/// The parser of one flow.
+enum ProtocolReader {
+    case stream(StreamParser)
+    case datagrams(DatagramParser)
+
+    /// The protocol, once recognised.
+    var application: Protocols.ApplicationProtocol? {
+        switch self {
+        case .stream(let parser): parser.appProtocol
+        case .datagrams(let parser): parser.appProtocol
+        }
+    }
+
+    /// What one direction speaks, once recognised.
+    func application(of way: FlowDirection) -> Protocols.ApplicationProtocol? {
+        switch self {
+        case .stream(let parser): parser.appProtocol(of: way)
+        case .datagrams(let parser): parser.appProtocol
+        }
+    }
+
+    /// Further bytes change nothing.
+    var isFinished: Bool {
+        switch self {
+        case .stream(let parser): parser.isFinished
+        case .datagrams(let parser): parser.isFinished
+        }
+    }
+
+    func feed(_ bytes: UnsafeRawBufferPointer, _ way: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
+        switch self {
+        case .stream(let parser): parser.feed(bytes, way, sink)
+        case .datagrams(let parser): parser.feed(bytes, way, sink)
+        }
+    }
+
+    func skip(_ count: Int, _ way: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
+        if case .stream(let parser) = self { parser.skip(count, way, sink) }
+    }
+
+    func end(_ way: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
+        if case .stream(let parser) = self { parser.end(way, sink) }
+    }
+}

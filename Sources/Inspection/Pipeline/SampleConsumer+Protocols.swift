@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Protocol records become transactions for the signatures, and events. In: stream bytes and datagrams of a
+// flow. Out: pending units, and events that stand behind the packet's alerts.
+import NetworkTypes
+import Protocols
+import SignatureMatching
+import Signatures
+import Streams
+
+extension SampleConsumer {
+    func readDatagram(_ bytes: UnsafeRawBufferPointer, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
+        let state = flow.attachment
+        let reader = state.reader ?? .datagrams(DatagramParser(limits: httpConfiguration.limits))
+        state.reader = reader
+        guard !reader.isFinished else { return }
+        reader.feed(bytes, way) { take($0, way, flow) }
+    }
+
+    func readStream(_ bytes: UnsafeRawBufferPointer, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
+        let state = flow.attachment
+        let reader = state.reader ?? .stream(StreamParser(http: httpConfiguration))
+        state.reader = reader
+        state.speaks[way] = true
+        guard !reader.isFinished else { return }
+        reader.feed(bytes, way) { take($0, way, flow) }
+    }
+
+    func skipStream(_ count: Int, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
+        let state = flow.attachment
+        let reader = state.reader ?? .stream(StreamParser(http: httpConfiguration))
+        state.reader = reader
+        guard !reader.isFinished else { return }
+        reader.skip(count, way) { take($0, way, flow) }
+    }
+
+    func endStream(_ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
+        flow.attachment.reader?.end(way) { take($0, way, flow) }
+        // Bodies that end before their end.
+        for open in flow.attachment.transactions.openHTTP {
+            guard let side = open.buffers?.rest(of: open.transaction, way) else { continue }
+            pending[way].add(TransactionUnit(side: side, record: .http(open.transaction)))
+        }
+    }
+
+    /// What the flow was recognised as, by the bytes of each way; a protocol that is not read here by the
+    /// detector's answer.
+    func applications(
+        of state: InspectedFlow
+    ) -> (toServer: Signatures.ApplicationProtocol?, toClient: Signatures.ApplicationProtocol?) {
+        func name(_ way: FlowDirection) -> Signatures.ApplicationProtocol? {
+            guard state.speaks[way] else { return nil }
+            return state.reader?.application(of: way).map(Signatures.ApplicationProtocol.init) ?? state.named
+        }
+        return (name(.toServer), name(.toClient))
+    }
+
+    private func take(_ record: ProtocolRecord, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
+        switch record {
+        case .http(let transaction, let stage): take(transaction, stage, flow)
+        case .tls(let session, let stage): take(session, stage, flow)
+        case .quic(let hello): take(hello, flow)
+        case .dns(let message, let way): take(message, way, flow)
+        case .ssh(let session, let stage): take(session, stage, flow)
+        case .anomaly(let anomaly): take(anomaly, flow)
+        }
+    }
+
+    private func take(_ transaction: HTTPTransaction, _ stage: HTTPStage, _ flow: Flow<InspectedFlow>) {
+        guard !flow.attachment.transactions.isClosed(transaction) else { return }
+        let wanted = wanted(flow)
+        let buffers = flow.attachment.transactions.buffers(of: transaction) { wanted.map(HTTPBuffers.init) }
+        if let side = buffers?.update(transaction, stage) {
+            pending[side.direction].add(TransactionUnit(side: side, record: .http(transaction)))
+        }
+        guard stage == .responseComplete else { return }
+        flow.attachment.transactions.close(transaction)
+        writeRecord(.http(transaction), .http, flow)
+    }
+
+    private func take(_ session: TLSSession, _ stage: TLSStage, _ flow: Flow<InspectedFlow>) {
+        let record = TransactionRecord.tls(session)
+        if wanted(flow) != nil {
+            let buffers = flow.attachment.transactions.handshake { HandshakeBuffers(.tls) }
+            if let side = buffers.update(session, stage) {
+                pending[side.direction].add(TransactionUnit(side: side, record: record))
+            }
+        }
+        flow.attachment.transactions.record = record
+        if stage == .finished { tellHandshake(flow) }
+    }
+
+    private func take(_ session: SSHSession, _ stage: SSHStage, _ flow: Flow<InspectedFlow>) {
+        let record = TransactionRecord.ssh(session)
+        if wanted(flow) != nil {
+            let buffers = flow.attachment.transactions.handshake { HandshakeBuffers(.ssh) }
+            if let side = buffers.update(session, stage) {
+                pending[side.direction].add(TransactionUnit(side: side, record: record))
+            }
+        }
+        flow.attachment.transactions.record = record
+        if session.client.keyExchange != nil, session.server.keyExchange != nil { tellHandshake(flow) }
+    }
+
+    private func take(_ hello: QUICHello, _ flow: Flow<InspectedFlow>) {
+        let record = TransactionRecord.quic(hello)
+        if wanted(flow) != nil {
+            let buffers = flow.attachment.transactions.handshake { HandshakeBuffers(.quic) }
+            let side = buffers.update(hello)
+            pending[side.direction].add(TransactionUnit(side: side, record: record))
+        }
+        writeRecord(record, .quic, flow)
+    }
+
+    private func take(_ message: DNSMessage, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
+        let number = flow.attachment.transactions.nextDNSNumber()
+        let record = TransactionRecord.dns(message, number: number)
+        if wanted(flow) != nil {
+            pending[way].add(TransactionUnit(side: message.inspected(way), record: record))
+        }
+        writeRecord(record, .dns, flow)
+    }
+
+    /// An anomaly is an event, and a test of signatures (`app-layer-event`).
+    private func take(_ anomaly: ProtocolAnomaly, _ flow: Flow<InspectedFlow>) {
+        if wanted(flow) != nil {
+            let application = Signatures.ApplicationProtocol(anomaly.appProtocol)
+            let side = InspectedTransaction(direction: anomaly.direction, application: application)
+            side.fields.events = ["\(anomaly.appProtocol.name).\(anomaly.name)"]
+            side.isComplete = true
+            pending[anomaly.direction].add(TransactionUnit(side: side, record: .anomaly(anomaly)))
+        }
+        writeAnomaly(anomaly, flow)
+    }
+
+    /// What an ended flow has not told yet: a handshake that went on, requests without their responses. Of a
+    /// flow that was dropped nothing came to pass, and its alert tells what was seen.
+    func writeUntold(_ flow: Flow<InspectedFlow>) {
+        guard !flow.attachment.isDropped else { return }
+        tellHandshake(flow)
+        for open in flow.attachment.transactions.openHTTP {
+            writeRecord(.http(open.transaction), .http, flow)
+        }
+        flow.attachment.transactions.closeAll()
+    }
+
+    /// Once for each flow.
+    private func tellHandshake(_ flow: Flow<InspectedFlow>) {
+        guard !flow.attachment.transactions.isHandshakeTold,
+            let record = flow.attachment.transactions.record
+        else { return }
+        flow.attachment.transactions.isHandshakeTold = true
+        if case .ssh = record { writeRecord(record, .ssh, flow) } else { writeRecord(record, .tls, flow) }
+    }
+
+    /// Nil where no signature looks at the flow.
+    private func wanted(_ flow: Flow<InspectedFlow>) -> WantedBuffers? {
+        let state = flow.attachment
+        guard state.matchState != nil, signatures.indices.contains(state.inspector) else { return nil }
+        return signatures[state.inspector]?.wanted
+    }
+}
+
+extension Signatures.ApplicationProtocol {
+    init(_ application: Protocols.ApplicationProtocol) {
+        switch application {
+        case .http: self = .http1
+        case .tls: self = .tls
+        case .quic: self = .quic
+        case .dns: self = .dns
+        case .ssh: self = .ssh
+        }
+    }
+}

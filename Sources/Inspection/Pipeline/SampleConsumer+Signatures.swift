@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// Signatures on what a packet brought: itself, stream bytes, transactions. In: the packet and what is
+// pending. Out: matches, which become alerts and findings.
+import NetworkTypes
+import SignatureMatching
+import Signatures
+import Streams
+
+extension SampleConsumer {
+    /// A packet of a flow, and what it brought in its own direction.
+    func inspect(
+        _ packet: DecodedPacket, _ way: FlowDirection, _ flow: Flow<InspectedFlow>, _ use: SegmentUse
+    ) {
+        guard let signatures = signatures(of: flow.attachment) else { return pending[way].removeAll() }
+        var unit = InspectedPacket(header: header(flow, way, packet.time), fields: packet.fields)
+        // The last segment of a handshake belongs to the handshake, unless it brings data already.
+        if opensFlow, packet.payload.isEmpty { unit.header.isEstablished = false }
+        unit.header.isReassembled = packet.isReassembled
+        unit.networkHeader = packet.ipHeader
+        if packet.isComplete, !packet.l4Header.isEmpty { unit.transportHeader = packet.l4Header }
+        // With a wrong checksum too, as Suricata does: only streams are made of what a host takes.
+        unit.payload = packet.payload
+        // What a SYN carries may never be taken by the other side: it is looked at by itself.
+        unit.isInStream =
+            !packet.tcpFlags.contains(.syn) && (use == .delivered || use == .queued || use == .repeated)
+        run(signatures, unit, MatchContext(flow: flow, packet: packet, way: way))
+    }
+
+    /// What is pending of a direction without a packet of its own: the other side's, or a stream's end.
+    func flush(_ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
+        guard !pending[way].isEmpty else { return }
+        guard let signatures = signatures(of: flow.attachment), !flow.attachment.isDropped else {
+            return pending[way].removeAll()
+        }
+        let unit = InspectedPacket(header: header(flow, way, flow.lastTime))
+        run(signatures, unit, MatchContext(flow: flow, packet: nil, way: way))
+    }
+
+    /// What is pending of a direction waits for its next packet.
+    func keepWaiting(_ way: FlowDirection, _ state: InspectedFlow) {
+        guard !pending[way].isEmpty else { return }
+        var waiting = state.waiting ?? BothWays(PendingUnit(), PendingUnit())
+        swap(&waiting[way], &pending[way])
+        state.waiting = waiting
+    }
+
+    /// What waits is pending again; nothing else is, between two packets.
+    func takeWaiting(_ state: InspectedFlow) {
+        guard let waiting = state.waiting else { return }
+        pending = waiting
+        state.waiting = nil
+    }
+
+    /// A packet without a flow: a fragment, or one whose headers cannot be read to their end.
+    func inspectStray(_ packet: DecodedPacket) {
+        guard signatures.indices.contains(inspector), let signatures = signatures[inspector] else { return }
+        var unit = InspectedPacket(
+            header: PacketHeader(
+                transport: packet.proto, source: packet.source, destination: packet.destination),
+            fields: packet.fields)
+        unit.header.timeNanoseconds = packet.time
+        unit.networkHeader = packet.ipHeader
+        unit.payload = packet.payload
+        answer(
+            signatures.matcher.inspect(unit, flow: nil), signatures, MatchContext(flow: nil, packet: packet))
+    }
+
+    private func run(
+        _ signatures: InspectorSignatures, _ unit: InspectedPacket, _ context: MatchContext
+    ) {
+        // Taken out, so that nothing that an answer does can touch it.
+        var taken = PendingUnit()
+        swap(&taken, &pending[context.way])
+        var (unit, context) = (unit, context)
+        unit.transactions = taken.units.map(\.side)
+        context.units = taken.units
+        if options.alertContents.contains(.payload) { context.stream = taken.stream }
+        let state = context.flow?.attachment
+        taken.withStream { chunk in
+            unit.stream = chunk
+            answer(signatures.matcher.inspect(unit, flow: state?.matchState), signatures, context)
+        }
+        context.units = []
+        taken.withBorder { chunk in
+            var border = InspectedPacket(header: unit.header)
+            border.stream = chunk
+            answer(signatures.matcher.inspect(border, flow: state?.matchState), signatures, context)
+        }
+        if let state, !taken.stream.isEmpty { state.tails[context.way] = taken.tail }
+        taken.removeAll()
+        swap(&taken, &pending[context.way])
+    }
+
+    private func signatures(of state: InspectedFlow) -> InspectorSignatures? {
+        guard !(state.matchState?.isBypassed ?? true), signatures.indices.contains(state.inspector) else {
+            return nil
+        }
+        return signatures[state.inspector]
+    }
+
+    private func header(_ flow: Flow<InspectedFlow>, _ way: FlowDirection, _ time: Int64) -> PacketHeader {
+        let (client, server) = (flow.start.client, flow.start.server)
+        let toServer = way == .toServer
+        var header = PacketHeader(
+            transport: flow.start.proto, source: toServer ? client : server,
+            destination: toServer ? server : client)
+        if flow.start.proto.hasPorts {
+            header.sourcePort = toServer ? flow.start.clientPort : flow.start.serverPort
+            header.destinationPort = toServer ? flow.start.serverPort : flow.start.clientPort
+        }
+        header.direction = way
+        header.isEstablished = flow.state != .new
+        header.timeNanoseconds = time
+        (header.applicationToServer, header.applicationToClient) = applications(of: flow.attachment)
+        header.streamBytesToServer = UInt64(max(0, flow.streamLength(.toServer)))
+        header.streamBytesToClient = UInt64(max(0, flow.streamLength(.toClient)))
+        return header
+    }
+}
+
+/// In what a match was found.
+struct MatchContext {
+    var flow: Flow<InspectedFlow>?
+    /// Nil at a stream's end.
+    var packet: DecodedPacket?
+    /// Who sent what matched.
+    var way = FlowDirection.toServer
+    /// The transactions that signatures looked at.
+    var units: [TransactionUnit] = []
+    /// The stream bytes that they looked at, where alerts repeat them.
+    var stream: [UInt8] = []
+
+    var time: Int64 { packet?.time ?? flow?.lastTime ?? 0 }
+}
+
+extension DecodedPacket {
+    /// What signatures test of the headers.
+    var fields: PacketFields {
+        var fields = PacketFields()
+        fields.ttl = ttl
+        if family == .ipv4 {
+            fields.ipID = UInt16(truncatingIfNeeded: identification)
+            fields.ipOptions = optionNumbers
+        }
+        fields.fragmentBits =
+            (fragment.hasMore ? 1 : 0) | (fragment.dontFragment ? 2 : 0) | (fragment.reserved ? 4 : 0)
+        fields.fragmentOffset = UInt16(clamping: fragment.offset / 8)
+        fields.payloadSize = UInt32(clamping: payload.count)
+        guard isComplete else { return fields }
+        switch proto {
+        case .tcp:
+            fields.tcpFlags = tcpFlags
+            fields.tcpSequence = tcpSequence
+            fields.tcpAcknowledgement = tcpAcknowledgement
+            fields.tcpWindow = tcpWindow
+            fields.tcpMaxSegmentSize = tcpMaximumSegmentSize
+        case .icmp, .icmpv6: addICMP(to: &fields)
+        default: break
+        }
+        return fields
+    }
+
+    private func addICMP(to fields: inout PacketFields) {
+        fields.icmpType = icmpType
+        fields.icmpCode = icmpCode
+        let isEcho = proto == .icmp ? icmpType == 0 || icmpType == 8 : icmpType == 128 || icmpType == 129
+        if isEcho {
+            fields.icmpID = icmpIdentifier
+            fields.icmpSequence = icmpSequence
+        }
+        let header = l4Header
+        if proto == .icmpv6, icmpType == 2, header.count >= 8 {
+            fields.icmpv6MTU = header[4..<8].reduce(0) { $0 << 8 | UInt32($1) }
+        }
+    }
+
+    /// The numbers of IPv4's options, as far as they can be read: at most 40.
+    private var optionNumbers: [UInt8] {
+        let options = ipOptions
+        var numbers: [UInt8] = []
+        var index = 0
+        while index < options.count {
+            numbers.append(options[index])
+            if options[index] == 0 { break }
+            if options[index] == 1 {
+                index += 1
+                continue
+            }
+            guard index + 1 < options.count, options[index + 1] >= 2 else { break }
+            index += Int(options[index + 1])
+        }
+        return numbers
+    }
+}

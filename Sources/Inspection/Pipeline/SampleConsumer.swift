@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the inspector does with flows, packets and streams as the tracker tells of them: detection, protocols,
+// signatures, events. One for each worker; all of its calls come from within one PayloadInspector.feed.
+import NetworkTypes
+import ProtocolDetection
+import Protocols
+import SignatureMatching
+import Signatures
+import Streams
+
+final class SampleConsumer {
+    let plan: InspectionPlan
+    let options: InspectionOptions
+    /// By position in the plan; nil for an inspector without signatures.
+    let signatures: [InspectorSignatures?]
+    let detector: ProtocolDetector
+    let httpConfiguration: HTTPConfiguration
+    /// The signatures' words for what the detector finds.
+    let applications: [ProtocolID: Signatures.ApplicationProtocol]
+    var outcome = InspectionOutcome()
+    var counters = InspectionCounters()
+    /// The sample that is being taken.
+    var rule: UInt32 = 0
+    var inspector = 0
+    var packetNumber: UInt64 = 0
+    /// The frame that is followed, for alerts that repeat it; nil between packets.
+    var captured: CapturedBytes?
+    /// No flow of the packet was established when it came.
+    var opensFlow = false
+    /// What the packet carries, to be followed next; and around what the packet was.
+    var inner: InnerPacket?
+    var tunnel: Tunnel?
+    /// What the packet brought so far, for the signatures.
+    var pending = BothWays(PendingUnit(), PendingUnit())
+    /// Events of protocols that stand behind the packet's alerts.
+    var laterEvents: [InspectionEvent] = []
+
+    init(_ plan: InspectionPlan, _ options: InspectionOptions) throws(InspectionError) {
+        self.plan = plan
+        self.options = options
+        do throws(DetectionError) {
+            var limits = DetectionLimits()
+            limits.openFlows = options.flowCount
+            detector = try ProtocolDetector(limits: limits)
+        } catch {
+            throw InspectionError("\(error.message); \(error.help)")
+        }
+        applications = detector.names.signatureApplications
+        httpConfiguration = HTTPConfiguration()
+        signatures = try Self.load(plan)
+    }
+
+    /// Inspectors with the same files share the engine, not the memory of matches.
+    private static func load(_ plan: InspectionPlan) throws(InspectionError) -> [InspectorSignatures?] {
+        var loaded: [InspectorSignatures?] = []
+        for inspector in plan.inspectors {
+            guard let planned = inspector.signatures else {
+                loaded.append(nil)
+                continue
+            }
+            do throws(SignatureEngineError) {
+                loaded.append(try InspectorSignatures(planned.engine, thresholds: planned.thresholds))
+            } catch {
+                throw InspectionError("inspector '\(inspector.name)' does not start: \(error.description)")
+            }
+        }
+        return loaded
+    }
+}
+
+extension SampleConsumer: StreamConsumer {
+    func makeState(of start: FlowStart) -> InspectedFlow {
+        counters.flows &+= 1
+        let signatures = signatures.indices.contains(inspector) ? signatures[inspector] : nil
+        return InspectedFlow(
+            rule: rule, inspector: inspector, detection: detector.openFlow(),
+            matchState: signatures == nil ? nil : .init())
+    }
+
+    func arrived(_ packet: DecodedPacket, _ direction: Direction, of flow: Flow<InspectedFlow>) {
+        let way = FlowDirection(direction)
+        let state = flow.attachment
+        opensFlow = flow.state == .new
+        if packet.isSentByHost, state.hostSends == nil { state.hostSends = way }
+        guard !state.isDropped else { return }
+        takeWaiting(state)
+        inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)
+        detect(packet, way, flow)
+        if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }
+        if packet.proto == .udp, packet.isComplete, !packet.payload.isEmpty, isRead(state) {
+            readDatagram(packet.payload, way, flow)
+        }
+    }
+
+    func finished(
+        _ packet: DecodedPacket, _ direction: Direction, as use: SegmentUse, of flow: Flow<InspectedFlow>
+    ) {
+        let way = FlowDirection(direction)
+        if flow.attachment.isDropped {
+            guard options.tellsDroppedPackets else { return }
+            writeDrop(
+                MatchContext(flow: flow, packet: packet, way: way), DropNote(reason: "flow drop"))
+        } else {
+            inspect(packet, way, flow, use)
+            if options.waitsForAcknowledgement {
+                keepWaiting(way.opposite, flow.attachment)
+            } else {
+                flush(way.opposite, flow)
+            }
+        }
+        writeLaterEvents(flow)
+    }
+
+    func strayed(_ packet: DecodedPacket) { inspectStray(packet) }
+
+    func anomaly(_ anomaly: Anomaly, of flow: Flow<InspectedFlow>?, _ packet: DecodedPacket?) {
+        writeAnomaly(anomaly, flow, packet)
+    }
+
+    func data(_ bytes: UnsafeRawBufferPointer, at place: StreamPlace, of flow: Flow<InspectedFlow>) {
+        let way = FlowDirection(place.direction)
+        let state = flow.attachment
+        guard !state.isDropped else { return }
+        guard isRead(state) else { return flow.ignoreStream(place.direction) }
+        takeWaiting(state)
+        if state.matchState != nil {
+            pending[way].add(bytes, at: place.offset, tail: state.tails[way])
+        }
+        readStream(bytes, way, flow)
+    }
+
+    func gap(of count: Int64, at place: StreamPlace, of flow: Flow<InspectedFlow>) {
+        let way = FlowDirection(place.direction)
+        guard !flow.attachment.isDropped, isRead(flow.attachment) else { return }
+        takeWaiting(flow.attachment)
+        flush(way, flow)
+        flow.attachment.tails[way] = []
+        skipStream(Int(clamping: count), way, flow)
+    }
+
+    func streamEnded(at place: StreamPlace, of flow: Flow<InspectedFlow>) {
+        guard !flow.attachment.isDropped else { return }
+        takeWaiting(flow.attachment)
+        endStream(FlowDirection(place.direction), flow)
+    }
+
+    func closed(_ flow: Flow<InspectedFlow>, _ reason: FlowEnd) {
+        takeWaiting(flow.attachment)
+        endStream(.toServer, flow)
+        endStream(.toClient, flow)
+        flush(.toServer, flow)
+        flush(.toClient, flow)
+        finishDetection(flow)
+        writeUntold(flow)
+        writeLaterEvents(flow)
+        if options.writesFlowEvents { writeFlow(flow, reason) }
+    }
+}
+
+extension SampleConsumer {
+    /// Whether anybody wants to know what its protocol says: signatures, or who reads events.
+    fileprivate func isRead(_ state: InspectedFlow) -> Bool {
+        state.matchState != nil || options.writesProtocolEvents
+    }
+}
+
+extension FlowDirection {
+    init(_ direction: Direction) { self = direction == .toServer ? .toServer : .toClient }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The transactions of one flow: which record belongs to which buffers, and which events are still to be
+// written.
+import NetworkTypes
+import Protocols
+import SignatureMatching
+
+/// A record that an alert or an event tells of.
+enum TransactionRecord {
+    case http(HTTPTransaction)
+    case tls(TLSSession)
+    case quic(QUICHello)
+    case dns(DNSMessage, number: Int)
+    case ssh(SSHSession)
+    case anomaly(ProtocolAnomaly)
+}
+
+/// A transaction side that signatures look at, and the record that it is of.
+struct TransactionUnit {
+    var side: InspectedTransaction
+    var record: TransactionRecord
+}
+
+struct TransactionTable {
+    /// HTTP requests whose response is not whole, by their number on the connection, oldest first.
+    private(set) var openHTTP: [OpenHTTP] = []
+    private var latestClosed: HTTPTransaction?
+    /// TLS, QUIC or SSH: one for each flow.
+    var handshake: HandshakeBuffers?
+    /// TLS's or SSH's record, for the event at the handshake's end.
+    var record: TransactionRecord?
+    /// The handshake's event was written.
+    var isHandshakeTold = false
+    /// DNS messages so far.
+    private var dnsCount = 0
+
+    struct OpenHTTP {
+        let transaction: HTTPTransaction
+        /// Nil where no signature looks at HTTP.
+        let buffers: HTTPBuffers?
+    }
+
+    /// Transactions that are remembered; the parser has a bound of its own.
+    private static let most = 64
+
+    /// The buffers of a transaction that goes on, or begins.
+    mutating func buffers(of transaction: HTTPTransaction, make: () -> HTTPBuffers?) -> HTTPBuffers? {
+        if let open = openHTTP.last(where: { $0.transaction === transaction }) { return open.buffers }
+        if openHTTP.count >= Self.most { openHTTP.removeFirst() }
+        let buffers = make()
+        openHTTP.append(OpenHTTP(transaction: transaction, buffers: buffers))
+        return buffers
+    }
+
+    /// Forgets a transaction that is whole.
+    mutating func close(_ transaction: HTTPTransaction) {
+        openHTTP.removeAll { $0.transaction === transaction }
+        latestClosed = transaction
+    }
+
+    /// Whether its end was told already: a response without its request may end twice.
+    func isClosed(_ transaction: HTTPTransaction) -> Bool { latestClosed === transaction }
+
+    /// Forgets all of them.
+    mutating func closeAll() { openHTTP = [] }
+
+    /// The handshake's buffers, made at first sight.
+    mutating func handshake(_ make: () -> HandshakeBuffers) -> HandshakeBuffers {
+        if let handshake { return handshake }
+        let made = make()
+        handshake = made
+        return made
+    }
+
+    /// The number of the next DNS message, from 0: each message is a transaction of its own.
+    mutating func nextDNSNumber() -> Int {
+        defer { dnsCount &+= 1 }
+        return dnsCount
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The files that an inspector's `signatures` name. In: a path or glob as the policy spells it, and the file
+// that it stands in. Out: the files' paths, sorted.
+import Glibc
+import PolicyLanguage
+
+/// The files that a path or glob means; empty where there is none.
+/// - Parameters:
+///   - pattern: relative to the folder of `namer`, or absolute.
+///   - namer: the path of the file that names it.
+func signatureFiles(_ pattern: String, namedIn namer: String) -> [String] {
+    var full = pattern
+    if !pattern.hasPrefix("/"), let slash = namer.lastIndex(of: "/") {
+        // What is special in the folder's own name is not meant as a glob.
+        full = namer[...slash].map { "*?[\\".contains($0) ? "\\\($0)" : String($0) }.joined() + pattern
+    }
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard glob(full, GLOB_BRACE, nil, &found) == 0, let paths = found.gl_pathv else { return [] }
+    return (0..<Int(found.gl_pathc)).compactMap { paths[$0].map { String(cString: $0) } }
+}
+
+/// All files with signatures that an inspector names, those with thresholds left out.
+public func signatureFiles(of inspector: PolicyLanguage.Inspector) -> [String] {
+    inspector.signatures.flatMap { pattern in
+        let range = inspector.ranges[pattern] ?? inspector.range
+        return signatureFiles(pattern, namedIn: range.source.path)
+    }.filter { !isThresholdFile($0) }
+}
+
+/// Suricata's threshold.config, and whatever else ends like it.
+func isThresholdFile(_ path: String) -> Bool { path.hasSuffix(".config") }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// DNS over UDP (a datagram is a message) and TCP (two bytes of length in front of each). In: bytes.
+// Out: a record for each whole message.
+import NetworkTypes
+
+/// One DNS conversation.
+public final class DNSParser {
+    private let limits: ProtocolLimits
+    private var reporter: AnomalyReporter
+    /// TCP: bytes of the message that is not whole yet, its length in front.
+    private var pending: [[UInt8]] = [[], []]
+    private var hasEnded = [false, false]
+
+    /// A conversation from any message on.
+    public init(limits: ProtocolLimits = ProtocolLimits()) {
+        self.limits = limits
+        reporter = AnomalyReporter(limit: limits.anomalies)
+    }
+
+    /// Anomalies that were not handed on because the flow had too many.
+    public var suppressedAnomalies: Int { reporter.suppressed }
+
+    /// One datagram's payload.
+    public func feed(
+        datagram: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void
+    ) {
+        var reader = DNSReader(datagram, limits: limits)
+        let message = reader.read()
+        for name in reader.anomalies { report(name, direction, sink) }
+        guard let message else { return report("malformed_data", direction, sink) }
+        sink(.dns(message, direction))
+    }
+
+    /// The next bytes of a TCP direction.
+    public func feed(
+        _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void
+    ) {
+        guard !hasEnded[direction] else { return }
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = pending[direction].count
+            let wanted = count < 2 ? 2 : 2 &+ Int(pending[direction][0]) << 8 &+ Int(pending[direction][1])
+            let piece = rest.prefix(wanted &- count)
+            pending[direction].append(contentsOf: piece)
+            rest = UnsafeRawBufferPointer(rebasing: rest[(rest.startIndex &+ piece.count)...])
+            guard let whole = takeWhole(direction) else { continue }
+            whole.withUnsafeBytes {
+                feed(datagram: UnsafeRawBufferPointer(rebasing: $0[2...]), direction, sink)
+            }
+        }
+    }
+
+    private func takeWhole(_ direction: FlowDirection) -> [UInt8]? {
+        let pending = pending[direction]
+        guard pending.count >= 2, pending.count == 2 &+ (Int(pending[0]) << 8 | Int(pending[1])) else {
+            return nil
+        }
+        self.pending[direction] = []
+        return pending
+    }
+
+    /// Bytes of a TCP direction were not seen: where the next message starts is not known.
+    public func skip(_ count: Int, _ direction: FlowDirection) {
+        guard count > 0 else { return }
+        hasEnded[direction] = true
+        pending[direction] = []
+    }
+
+    private func report(_ name: StaticString, _ direction: FlowDirection, _ sink: RecordSink) {
+        if reporter.admits() { sink(.anomaly(ProtocolAnomaly(.dns, direction, name))) }
+    }
+}
+
+// MARK: - Probes
+
+extension DNSParser {
+    /// Whether a datagram is a DNS message: the header's counts and flags make sense, and the first question
+    /// can be read.
+    public static func probe(
+        datagram: UnsafeRawBufferPointer, _ direction: FlowDirection
+    ) -> ProtocolMatch {
+        var limits = ProtocolLimits()
+        limits.dnsRecords = 1
+        guard datagram.count >= 17, hasPlausibleHeader(datagram) else { return .no }
+        var reader = DNSReader(datagram, limits: limits)
+        guard let message = reader.read(), let question = message.questions.first,
+            [1, 3, 4, 254, 255].contains(question.recordClass & 0x7fff)
+        else { return .no }
+        // Who asks is the client, but for a flow whose first packet was not seen.
+        return .match
+    }
+
+    /// Whether the first bytes of a TCP direction are a DNS message with its length in front.
+    public static func probe(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) -> ProtocolMatch {
+        guard bytes.count >= 2 else { return .needMore }
+        let length = Int(bytes[0]) << 8 | Int(bytes[1])
+        guard length >= 17 else { return .no }
+        guard bytes.count >= 14 else { return .needMore }
+        let message = UnsafeRawBufferPointer(rebasing: bytes[2...].prefix(length))
+        guard hasPlausibleHeader(message) else { return .no }
+        if message.count >= min(length, 270) { return probe(datagram: message, direction) }
+        return probe(datagram: message, direction) == .match ? .match : .needMore
+    }
+
+    /// One question, few records, an opcode that is in use, no more answers than fit.
+    private static func hasPlausibleHeader(_ message: UnsafeRawBufferPointer) -> Bool {
+        var reader = ByteReader(message)
+        guard reader.u16() != nil, let flags = reader.u16(), let questions = reader.u16(),
+            let answers = reader.u16(), let authorities = reader.u16(), let additionals = reader.u16()
+        else { return false }
+        let isResponse = flags & 0x8000 != 0
+        let opcode = (flags >> 11) & 15
+        guard questions == 1, opcode <= 6, opcode != 3 else { return false }
+        if isResponse { return answers <= 4096 && authorities <= 4096 && additionals <= 4096 }
+        // Updates (5) and notifications (4) bring records along. A query's response code says nothing:
+        // servers answer whatever it is.
+        return opcode >= 4 || (answers == 0 && authorities <= 1 && additionals <= 4)
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// What libhtp's callbacks do on the request's side, and those of both sides. In: libhtp's transaction.
+// Out: our transaction, filled, and a record.
+import CHTP
+import NetworkTypes
+
+extension HTTPParser {
+    func requestStart(_ handle: LibraryTransaction?) {
+        guard let handle else { return }
+        _ = transaction(handle)
+        makeRoom(for: handle)
+    }
+
+    func requestLine(_ handle: LibraryTransaction?) -> CInt {
+        guard let handle else { return HTP_ERROR }
+        let transaction = transaction(handle)
+        guard isWithinLimit(transaction) else { return HTP_STOP }
+        fillRequestLine(&transaction.request, handle.pointee)
+        transaction.requestProgress = .line
+        sink?(.http(transaction, .requestLine))
+        return HTP_OK
+    }
+
+    private func fillRequestLine(_ request: inout HTTPRequest, _ source: htp_tx_t) {
+        request.line = bytes(source.request_line)
+        request.method = bytes(source.request_method)
+        request.rawURI = bytes(source.request_uri)
+        request.protocolName = bytes(source.request_protocol)
+        request.uri = request.rawURI
+        guard let parts = source.parsed_uri?.pointee, parts.path != nil else { return }
+        let path = bytes(parts.path)
+        var rest: [UInt8] = []
+        if parts.query != nil { rest += [0x3f] + bytes(parts.query) }
+        if parts.fragment != nil { rest += [0x23] + bytes(parts.fragment) }
+        request.uri = path + rest
+        request.uriDecodedFurther = HTTPPath.decodedFurther(path).map { $0 + rest }
+    }
+
+    func requestHeaders(_ handle: LibraryTransaction?) -> CInt {
+        guard let handle else { return HTP_ERROR }
+        let transaction = transaction(handle)
+        let source = handle.pointee
+        transaction.request.headers.fields = fields(source.request_headers)
+        // CONNECT names a host and a port; libhtp takes a path for a host: "CONNECT / HTTP/1.1".
+        let isPath =
+            transaction.request.method.elementsEqual("CONNECT".utf8)
+            && transaction.request.rawURI.first == 0x2f
+        let host =
+            isPath ? transaction.request.headers.value(of: "host") ?? [] : bytes(source.request_hostname)
+        transaction.request.host = host.map(\.asciiLowercase)
+        transaction.request.port = UInt16(exactly: source.request_port_number)
+        let uriHost = isPath ? nil : source.parsed_uri?.pointee.hostname
+        transaction.request.rawHost =
+            uriHost.map { bytes($0) }
+            ?? transaction.request.headers.value(of: "host") ?? transaction.request.host
+        if let coding = transaction.request.headers.value(of: "content-encoding"), coding.contains(0x2c) {
+            // libhtp 0.5.42 unpacks a request once, and says nothing of the rest.
+            report("too_many_encoding_layers", .toServer)
+        }
+        transaction.requestProgress = .headers
+        sink?(.http(transaction, .requestHeaders))
+        return HTP_OK
+    }
+
+    func requestComplete(_ handle: LibraryTransaction?) -> CInt {
+        guard let handle else { return HTP_ERROR }
+        let transaction = transaction(handle)
+        // Trailers count as headers.
+        transaction.request.headers.fields = fields(handle.pointee.request_headers)
+        transaction.request.messageLength = Int(clamping: handle.pointee.request_message_len)
+        transaction.requestProgress = .complete
+        reportFlags(handle.pointee)
+        sink?(.http(transaction, .requestComplete))
+        return HTP_OK
+    }
+
+    /// What libhtp says in flags and not in messages.
+    func reportFlags(_ source: htp_tx_t) {
+        for (flag, name) in Self.flagNames where source.flags & flag != 0 { report(name, .toServer) }
+        if source.request_auth_type == HTP_AUTH_UNRECOGNIZED {
+            report("request_auth_unrecognized", .toServer)
+        }
+        if source.is_protocol_0_9 != 0, source.request_method_number == HTP_M_UNKNOWN,
+            source.request_protocol_number < 0
+        {
+            report("request_line_invalid", .toServer)
+        }
+    }
+
+    private static let flagNames: [(UInt64, StaticString)] = [
+        (0x400, "invalid_transfer_encoding_value_in_request"),
+        (0x2_0000_0000, "invalid_content_length_field_in_request"),
+        (0x1000, "missing_host_header"),
+        (0x2000, "host_header_ambiguous"),
+        (0x200_0000, "request_uri_host_invalid"),
+        (0x400_0000, "request_header_host_invalid"),
+    ]
+}
+
+// MARK: - Both sides
+
+extension HTTPParser {
+    /// Bytes of a header block, as sent.
+    func headerData(_ data: UnsafeMutablePointer<htp_tx_data_t>?, _ direction: FlowDirection) -> CInt {
+        guard let data = data?.pointee, let handle = data.tx else { return HTP_ERROR }
+        guard let start = data.data, data.len > 0 else { return HTP_OK }
+        let transaction = transaction(handle)
+        let block = UnsafeRawBufferPointer(start: start, count: data.len)
+        let room =
+            configuration.limits.httpHeader
+            &- (direction == .toServer
+                ? transaction.request.headers.raw.count : transaction.response.headers.raw.count)
+        if direction == .toServer {
+            transaction.request.headers.raw.append(contentsOf: block.prefix(max(0, room)))
+        } else {
+            transaction.response.headers.raw.append(contentsOf: block.prefix(max(0, room)))
+        }
+        guard block.count <= room else {
+            report("header_block_over_limit", direction)
+            return HTP_STOP
+        }
+        return HTP_OK
+    }
+
+    /// A piece of a body, without chunk headers and decompressed; none at the body's end.
+    func bodyData(_ data: UnsafeMutablePointer<htp_tx_data_t>?, _ direction: FlowDirection) -> CInt {
+        guard let data = data?.pointee, let handle = data.tx else { return HTP_ERROR }
+        // A gap within a body is a piece without bytes.
+        guard let start = data.data, data.len > 0 else { return HTP_OK }
+        let transaction = transaction(handle)
+        let piece = UnsafeRawBufferPointer(start: start, count: data.len)
+        let isNew: Bool
+        if direction == .toServer {
+            transaction.requestProgress = .body
+            isNew = transaction.request.body.append(piece, limit: configuration.limits.httpRequestBody)
+        } else {
+            transaction.responseProgress = .body
+            isNew = transaction.response.body.append(piece, limit: configuration.limits.httpResponseBody)
+        }
+        if isNew {
+            sink?(.http(transaction, direction == .toServer ? .requestBody : .responseBody))
+        } else {
+            boundDecompression(handle, piece.count, direction)
+        }
+        return HTP_OK
+    }
+
+    /// Bytes that nobody keeps are not worth being unpacked for ever.
+    private func boundDecompression(_ handle: LibraryTransaction, _ count: Int, _ direction: FlowDirection) {
+        let limit = configuration.limits.httpWastedDecompression
+        let coding =
+            direction == .toServer
+            ? handle.pointee.request_content_encoding
+            : handle.pointee.response_content_encoding_processing
+        guard coding != HTP_COMPRESSION_NONE, coding != HTP_COMPRESSION_UNKNOWN else { return }
+        if wasted <= limit, wasted &+ count > limit { report("compression_bomb", direction) }
+        wasted &+= count
+        guard wasted > limit else { return }
+        if direction == .toServer {
+            handle.pointee.request_content_encoding = HTP_COMPRESSION_NONE
+        } else {
+            handle.pointee.response_content_encoding_processing = HTP_COMPRESSION_NONE
+        }
+    }
+
+    func fields(_ table: OpaquePointer?) -> [HTTPHeader] {
+        guard let table else { return [] }
+        let count = htp_table_size(table)
+        var fields: [HTTPHeader] = []
+        fields.reserveCapacity(count)
+        for index in 0..<count {
+            guard let element = htp_table_get_index(table, index, nil) else { continue }
+            let header = element.assumingMemoryBound(to: htp_header_t.self).pointee
+            fields.append(HTTPHeader(name: bytes(header.name), value: bytes(header.value)))
+        }
+        return fields
+    }
+
+    func bytes(_ text: UnsafePointer<bstr>?) -> [UInt8] {
+        guard let text, let start = htp_shim_bytes(text) else { return [] }
+        return [UInt8](UnsafeRawBufferPointer(start: start, count: text.pointee.len))
+    }
+
+    func bytes(_ text: UnsafeMutablePointer<bstr>?) -> [UInt8] { bytes(UnsafePointer(text)) }
+}

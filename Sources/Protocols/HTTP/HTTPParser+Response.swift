@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What libhtp's callbacks do on the response's side. In: libhtp's transaction. Out: our transaction, filled,
+// and a record.
+import CHTP
+import NetworkTypes
+
+extension HTTPParser {
+    func responseStart(_ handle: LibraryTransaction?) -> CInt {
+        guard let handle else { return HTP_ERROR }
+        let isNew = handle.pointee.request_line == nil
+        let transaction = transaction(handle)
+        // libhtp invents a request for a response that none asked for; what it invents is not a request.
+        if isNew, transaction.requestProgress == .notStarted || transaction.request.line.isEmpty {
+            transaction.requestIsMissing = true
+            transaction.request = HTTPRequest()
+            transaction.requestProgress = .complete
+        }
+        return HTP_OK
+    }
+
+    func responseLine(_ handle: LibraryTransaction?) -> CInt {
+        guard let handle else { return HTP_ERROR }
+        let transaction = transaction(handle)
+        guard isWithinLimit(transaction) else { return HTP_STOP }
+        let source = handle.pointee
+        var response = HTTPResponse()
+        // Where a response's first bytes came with the end of the one before, libhtp 0.5.42 has them twice:
+        // the line, its end, and a part of the line again.
+        response.line = Self.firstLine(bytes(source.response_line))
+        response.protocolName = bytes(source.response_protocol)
+        response.statusText = bytes(source.response_status)
+        response.status = UInt16(exactly: source.response_status_number).flatMap {
+            (100...999).contains($0) ? $0 : nil
+        }
+        response.message = Self.firstLine(bytes(source.response_message))
+        // Behind a 100 (Continue) libhtp goes on with the same header block: `responseHeaders` cuts it.
+        response.headers.raw = transaction.response.headers.raw
+        transaction.response = response
+        transaction.responseProgress = .line
+        sink?(.http(transaction, .responseLine))
+        return HTP_OK
+    }
+
+    private static func firstLine(_ text: [UInt8]) -> [UInt8] {
+        Array(text.prefix { $0 != 0x0d && $0 != 0x0a })
+    }
+
+    func responseHeaders(_ handle: LibraryTransaction?) -> CInt {
+        guard let handle else { return HTP_ERROR }
+        let transaction = transaction(handle)
+        transaction.response.headers.fields = fields(handle.pointee.response_headers)
+        if handle.pointee.seen_100continue != 0 { transaction.response.cutInterimHeaders() }
+        transaction.responseProgress = .headers
+        sink?(.http(transaction, .responseHeaders))
+        return HTP_OK
+    }
+
+    func responseComplete(_ handle: LibraryTransaction?) -> CInt {
+        guard let handle else { return HTP_ERROR }
+        let transaction = transaction(handle)
+        // Trailers count as headers.
+        transaction.response.headers.fields = fields(handle.pointee.response_headers)
+        transaction.response.messageLength = Int(clamping: handle.pointee.response_message_len)
+        transaction.responseProgress = .complete
+        if handle.pointee.request_method_number == HTP_M_CONNECT, let status = transaction.response.status,
+            (200...299).contains(status)
+        {
+            isTunnel = true
+        }
+        sink?(.http(transaction, .responseComplete))
+        return HTP_OK
+    }
+
+    /// A message of libhtp's becomes an anomaly.
+    func logged(_ log: UnsafeMutablePointer<htp_log_t>) -> CInt {
+        guard let message = log.pointee.msg, let name = HTTPAnomalies.name(of: message) else { return HTP_OK }
+        report(name, current)
+        return HTP_OK
+    }
+}
+
+extension HTTPResponse {
+    /// Takes what belongs to a 100 (Continue), and the status line behind it, out of the header block.
+    fileprivate mutating func cutInterimHeaders() {
+        guard !line.isEmpty, headers.raw.count >= line.count else { return }
+        let starts = (0...(headers.raw.count &- line.count)).reversed()
+        guard let start = starts.first(where: { headers.raw[$0...].starts(with: line) }) else { return }
+        let rest = headers.raw[(start &+ line.count)...].drop { $0 != 0x0a }
+        headers.raw = Array(rest.dropFirst())
+    }
+}

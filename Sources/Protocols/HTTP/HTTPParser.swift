@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// One HTTP/1 connection through libhtp. In: both directions' bytes in order, gaps and ends. Out: records at
+// each stage of each transaction. HTTPParser+Request and +Response hold what libhtp's callbacks do.
+import CHTP
+import NetworkTypes
+
+/// One HTTP/1 connection.
+public final class HTTPParser {
+    let configuration: HTTPConfiguration
+    private let connection: OpaquePointer?
+    /// What takes the records while bytes are being fed; nil between calls.
+    var sink: RecordSink?
+    var reporter: AnomalyReporter
+    /// Transactions whose request or response is not whole, oldest first.
+    private var open: [(handle: LibraryTransaction, transaction: HTTPTransaction)] = []
+    /// Transactions that libhtp is done with, to be freed once it has returned.
+    private var done: [LibraryTransaction] = []
+    private var nextIndex = 0
+    /// Bytes that wait for the other side, which a CONNECT does.
+    private var heldBack: [[UInt8]] = [[], []]
+    /// The direction of the bytes that libhtp has now.
+    var current = FlowDirection.toServer
+    /// Decompressed bytes that no body had room for.
+    var wasted = 0
+    /// Which direction's parser has given up.
+    private var hasEnded = [false, false]
+    /// A CONNECT was answered and what follows is not HTTP: the rest belongs to another protocol.
+    public internal(set) var isTunnel = false
+    /// Requests that were given up because too many waited for their response.
+    public private(set) var abandonedTransactions = 0
+
+    /// A connection from its first byte on, or from any request's first byte.
+    public init(configuration: HTTPConfiguration) {
+        self.configuration = configuration
+        reporter = AnomalyReporter(limit: configuration.limits.anomalies)
+        connection = configuration.handle.flatMap { htp_connp_create($0) }
+        guard let connection else { return }
+        htp_connp_set_user_data(connection, Unmanaged.passUnretained(self).toOpaque())
+        htp_connp_open(connection, nil, 0, nil, 0, nil)
+    }
+
+    deinit {
+        if let connection { htp_connp_destroy_all(connection) }
+    }
+
+    /// Anomalies that were not handed on because the flow had too many.
+    public var suppressedAnomalies: Int { reporter.suppressed }
+
+    /// The next bytes of a direction.
+    public func feed(
+        _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void
+    ) {
+        withSink(sink) {
+            push(bytes, direction)
+            resume()
+        }
+    }
+
+    /// `count` bytes of a direction that were not seen; only within a body does reading go on behind them.
+    public func skip(_ count: Int, _ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
+        guard count > 0 else { return }
+        withSink(sink) {
+            guard let connection, !hasEnded[direction], heldBack[direction].isEmpty else {
+                hasEnded[direction] = true
+                return
+            }
+            current = direction
+            _ = took(direction, send(connection, nil, count, direction))
+            tidy()
+        }
+    }
+
+    /// The direction has ended: a body that lasts until the end is whole.
+    public func end(_ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
+        withSink(sink) {
+            guard let connection, !hasEnded[direction] else { return }
+            current = direction
+            if direction == .toServer {
+                htp_connp_req_close(connection, nil)
+            } else {
+                htp_connp_close(connection, nil)
+                hasEnded[.toServer] = true
+            }
+            hasEnded[direction] = true
+            tidy()
+        }
+    }
+
+    private func withSink(_ sink: RecordSink, _ body: () -> Void) {
+        withoutActuallyEscaping(sink) { sink in
+            self.sink = sink
+            body()
+            self.sink = nil
+        }
+    }
+
+    /// Small pieces, so that what libhtp makes of one piece is bounded too.
+    private static let pieceSize = 4096
+
+    private func push(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) {
+        guard let connection, !hasEnded[direction], !isTunnel else { return }
+        guard heldBack[direction].isEmpty else { return hold(bytes, direction) }
+        current = direction
+        var start = 0
+        while start < bytes.count {
+            let piece = UnsafeRawBufferPointer(rebasing: bytes[start...].prefix(Self.pieceSize))
+            let state = send(connection, piece.baseAddress, piece.count, direction)
+            tidy()
+            guard took(direction, state) else { return }
+            if isTunnel {
+                return hold(UnsafeRawBufferPointer(rebasing: bytes[(start &+ piece.count)...]), direction)
+            }
+            if state == HTP_STREAM_DATA_OTHER {
+                let consumed =
+                    direction == .toServer
+                    ? htp_connp_req_data_consumed(connection) : htp_connp_res_data_consumed(connection)
+                start &+= min(consumed, piece.count)
+                return hold(UnsafeRawBufferPointer(rebasing: bytes[start...]), direction)
+            }
+            start &+= piece.count
+        }
+    }
+
+    private func send(
+        _ connection: OpaquePointer, _ start: UnsafeRawPointer?, _ count: Int, _ direction: FlowDirection
+    ) -> htp_stream_state_t {
+        let state =
+            direction == .toServer
+            ? htp_connp_req_data(connection, nil, start, count)
+            : htp_connp_res_data(connection, nil, start, count)
+        return htp_stream_state_t(UInt32(truncatingIfNeeded: state))
+    }
+
+    /// Whether the direction goes on.
+    private func took(_ direction: FlowDirection, _ state: htp_stream_state_t) -> Bool {
+        switch state {
+        case HTP_STREAM_ERROR, HTP_STREAM_STOP:
+            hasEnded[direction] = true
+            if direction == .toServer, let connection, let handle = htp_connp_get_in_tx(connection) {
+                reportFlags(handle.pointee)
+            }
+            report("parser_stopped", direction)
+            return false
+        case HTP_STREAM_TUNNEL:
+            isTunnel = true
+            return false
+        default: return true
+        }
+    }
+
+    private func hold(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) {
+        guard heldBack[direction].count &+ bytes.count <= configuration.limits.httpHeldBack else {
+            hasEnded[direction] = true
+            heldBack[direction] = []
+            return report("held_back_bytes_over_limit", direction)
+        }
+        heldBack[direction] += bytes
+    }
+
+    /// Hands on what was held back, as long as one side moves.
+    private func resume() {
+        var moved = true
+        while moved {
+            moved = false
+            for direction in FlowDirection.allCases where !heldBack[direction].isEmpty && !isTunnel {
+                let bytes = heldBack[direction]
+                heldBack[direction] = []
+                bytes.withUnsafeBytes { push($0, direction) }
+                if heldBack[direction].count < bytes.count { moved = true }
+            }
+        }
+    }
+
+    /// What was held back of a direction, once `isTunnel`: the tunnel's first bytes.
+    func takeHeldBack(_ direction: FlowDirection) -> [UInt8] {
+        defer { heldBack[direction] = [] }
+        return heldBack[direction]
+    }
+}
+
+extension HTTPParser {
+    /// Our transaction for libhtp's; made anew at its first event.
+    func transaction(_ handle: LibraryTransaction) -> HTTPTransaction {
+        if let last = open.last, last.handle == handle { return last.transaction }
+        if let found = open.first(where: { $0.handle == handle }) { return found.transaction }
+        let transaction = HTTPTransaction(index: nextIndex)
+        nextIndex &+= 1
+        open.append((handle, transaction))
+        return transaction
+    }
+
+    /// Room for a further transaction: the oldest that is not being read is given up.
+    func makeRoom(for handle: LibraryTransaction) {
+        guard open.count > configuration.limits.httpOpenTransactions, let connection else { return }
+        let answered = htp_connp_get_out_tx(connection)
+        guard let index = open.firstIndex(where: { $0.handle != handle && $0.handle != answered }) else {
+            return
+        }
+        let oldest = open.remove(at: index).handle
+        // libhtp frees only what is whole.
+        oldest.pointee.request_progress = HTP_REQUEST_COMPLETE
+        oldest.pointee.response_progress = HTP_RESPONSE_COMPLETE
+        htp_tx_destroy(oldest)
+        abandonedTransactions &+= 1
+        if abandonedTransactions == 1 { report("too_many_open_transactions", .toServer) }
+    }
+
+    /// Whether the connection may have that transaction; its first line is where libhtp takes a no.
+    func isWithinLimit(_ transaction: HTTPTransaction) -> Bool {
+        if transaction.index < configuration.limits.httpTransactions { return true }
+        report("too_many_transactions", current)
+        return false
+    }
+
+    func transactionComplete(_ handle: LibraryTransaction?) -> CInt {
+        guard let handle else { return HTP_ERROR }
+        // libhtp says so once for each side.
+        open.removeAll { $0.handle == handle }
+        if !done.contains(handle) { done.append(handle) }
+        return HTP_OK
+    }
+
+    /// Frees what libhtp keeps until it is told.
+    private func tidy() {
+        guard let connection else { return }
+        if !done.isEmpty {
+            // One that libhtp still points at, as behind a refused CONNECT, stays until it points elsewhere.
+            let used = [htp_connp_get_in_tx(connection), htp_connp_get_out_tx(connection)]
+            for handle in done where !used.contains(handle) { htp_tx_destroy(handle) }
+            done.removeAll { !used.contains($0) }
+        }
+        guard let messages = htp_connp_get_connection(connection) else { return }
+        while htp_shim_message_count(messages) > 0 { htp_shim_free_last_message(messages) }
+    }
+
+    func report(_ name: StaticString, _ direction: FlowDirection) {
+        guard let sink, reporter.admits() else { return }
+        sink(.anomaly(ProtocolAnomaly(.http, direction, name)))
+    }
+}
+
+extension Array {
+    /// The element of a direction, of an array with one for each.
+    subscript(direction: FlowDirection) -> Element {
+        get { self[Int(direction.rawValue)] }
+        set { self[Int(direction.rawValue)] = newValue }
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recognises HTTP/1 by the first bytes of a direction. In: bytes from the flow's first on. Out: a match.
+import NetworkTypes
+
+extension HTTPParser {
+    /// A request begins with a known method and a blank, or has a line that ends in a version; a response
+    /// with its version.
+    public static func probe(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) -> ProtocolMatch {
+        // libhtp passes over empty lines and blanks before a message.
+        let skipped = bytes.prefix(16).prefix { $0 == 0x0d || $0 == 0x0a || $0 == 0x20 || $0 == 0x09 }
+        let text = UnsafeRawBufferPointer(rebasing: bytes[skipped.count...])
+        if text.isEmpty { return skipped.count == 16 ? .no : .needMore }
+        return direction == .toServer ? probeRequest(text) : probeResponse(text)
+    }
+
+    private static func probeResponse(_ text: UnsafeRawBufferPointer) -> ProtocolMatch {
+        let start: StaticString = "HTTP/"
+        let expected = UnsafeBufferPointer(start: start.utf8Start, count: start.utf8CodeUnitCount)
+        guard zip(text, expected).allSatisfy({ $0 == $1 }) else { return .no }
+        guard text.count > expected.count else { return .needMore }
+        // HTTP/2 has no such line; what follows must be a version's digit.
+        return text[expected.count] == 0x31 || text[expected.count] == 0x30 ? .match : .no
+    }
+
+    private static func probeRequest(_ text: UnsafeRawBufferPointer) -> ProtocolMatch {
+        let method = text.prefix(33).prefix { isToken($0) }
+        guard !method.isEmpty, method.count < 33 else { return .no }
+        guard method.count < text.count else { return .needMore }
+        let delimiter = text[method.count]
+        guard delimiter == 0x20 || delimiter == 0x09 else { return .no }
+        if methods.contains(where: { $0.elementsEqual(method) }) { return .match }
+        // An unknown method needs a version at the line's end.
+        guard let lineEnd = text.firstIndex(of: 0x0a) else { return .needMore }
+        return hasVersion(UnsafeRawBufferPointer(rebasing: text[..<lineEnd])) ? .match : .no
+    }
+
+    private static func hasVersion(_ line: UnsafeRawBufferPointer) -> Bool {
+        let end = line.last == 0x0d ? line.count &- 1 : line.count
+        guard end >= 9 else { return false }
+        return line[(end &- 9)..<(end &- 2)].elementsEqual(" HTTP/1".utf8)
+    }
+
+    /// RFC 9110 section 5.6.2.
+    private static func isToken(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+        case 0x21, 0x23...0x27, 0x2a, 0x2b, 0x2d, 0x2e, 0x5e...0x60, 0x7c, 0x7e: true
+        default: false
+        }
+    }
+
+    /// Methods that also name HTTP without a version; SIP's and RTSP's OPTIONS is not among them.
+    private static let methods: [[UInt8]] = [
+        "GET", "POST", "HEAD", "PUT", "DELETE", "CONNECT", "TRACE", "PATCH", "PROPFIND", "PROPPATCH", "MKCOL",
+        "SEARCH", "MKACTIVITY", "CHECKOUT",
+    ].map { Array($0.utf8) }
+}

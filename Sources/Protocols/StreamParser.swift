@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// A TCP flow's application protocol. In: both directions' bytes in order, gaps and ends. Out: records.
+// Recognises the protocol by the first bytes, whatever the port, then hands on to that protocol's parser.
+import NetworkTypes
+
+/// A TCP flow's application protocol.
+public final class StreamParser {
+    private let http: HTTPConfiguration
+    private var state = State.probing
+    private var directions = [Probed(), Probed()]
+    /// What the side that spoke later speaks, where it is another protocol than the flow's.
+    private var strange: (direction: FlowDirection, appProtocol: ApplicationProtocol)?
+    /// A bit of each direction whose first bytes were compared with the flow's protocol.
+    private var compared: UInt8 = 0
+    /// CONNECT within CONNECT: how many tunnels are around this one.
+    private let depth: Int
+
+    private enum State {
+        case probing
+        case unknown
+        case http(HTTPParser)
+        case tls(TLSParser)
+        case dns(DNSParser)
+        case ssh(SSHParser)
+        case tunnel(StreamParser)
+    }
+
+    /// One direction while the protocol is not known.
+    private struct Probed {
+        var held: [UInt8] = []
+        /// Protocols that the held bytes can still be.
+        var candidates = StreamParser.all
+        /// More bytes came than are held: the direction cannot be read from its start.
+        var isOverLimit = false
+    }
+
+    /// A flow from its first byte on.
+    public convenience init(http: HTTPConfiguration) { self.init(http: http, depth: 0) }
+
+    private init(http: HTTPConfiguration, depth: Int) {
+        self.http = http
+        self.depth = depth
+    }
+
+    private static let all: [ApplicationProtocol] = [.http, .tls, .dns, .ssh]
+
+    /// The protocol, once recognised; of a tunnel through a proxy the protocol within it.
+    public var appProtocol: ApplicationProtocol? {
+        switch state {
+        case .probing, .unknown: nil
+        case .http: .http
+        case .tls: .tls
+        case .dns: .dns
+        case .ssh: .ssh
+        case .tunnel(let inner): inner.appProtocol ?? .http
+        }
+    }
+
+    /// What one direction speaks: the flow's protocol, unless its first bytes are those of another one.
+    public func appProtocol(of direction: FlowDirection) -> ApplicationProtocol? {
+        strange?.direction == direction ? strange?.appProtocol : appProtocol
+    }
+
+    /// Neither direction's bytes are a protocol that is read here, or all that can be read was: further bytes
+    /// change nothing.
+    public var isFinished: Bool {
+        switch state {
+        case .unknown: true
+        case .tls(let parser): parser.isFinished
+        case .ssh(let parser): parser.isFinished
+        case .tunnel(let inner): inner.isFinished
+        case .probing, .http, .dns: false
+        }
+    }
+
+    /// Anomalies that were not handed on because the flow had too many.
+    public var suppressedAnomalies: Int {
+        switch state {
+        case .probing, .unknown: 0
+        case .http(let parser): parser.suppressedAnomalies
+        case .tls(let parser): parser.suppressedAnomalies
+        case .dns(let parser): parser.suppressedAnomalies
+        case .ssh(let parser): parser.suppressedAnomalies
+        case .tunnel(let inner): inner.suppressedAnomalies
+        }
+    }
+
+    /// The next bytes of a direction.
+    public func feed(
+        _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void
+    ) {
+        guard !bytes.isEmpty else { return }
+        if compared & Self.bit(direction) == 0, let own = appProtocol { compare(bytes, direction, own) }
+        switch state {
+        case .unknown: return
+        case .probing: probe(bytes, direction, sink)
+        case .http(let parser):
+            parser.feed(bytes, direction, sink)
+            if parser.isTunnel { enterTunnel(parser, sink) }
+        case .tls(let parser): parser.feed(bytes, direction, sink)
+        case .dns(let parser): parser.feed(bytes, direction, sink)
+        case .ssh(let parser): parser.feed(bytes, direction, sink)
+        case .tunnel(let inner): inner.feed(bytes, direction, sink)
+        }
+    }
+
+    /// `count` bytes of a direction that were not seen.
+    public func skip(_ count: Int, _ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
+        guard count > 0 else { return }
+        switch state {
+        case .unknown: return
+        case .probing: giveUp(direction)
+        case .http(let parser): parser.skip(count, direction, sink)
+        case .tls(let parser): parser.skip(count, direction, sink)
+        case .dns(let parser): parser.skip(count, direction)
+        case .ssh(let parser): parser.skip(count, direction)
+        case .tunnel(let inner): inner.skip(count, direction, sink)
+        }
+    }
+
+    /// The direction has ended.
+    public func end(_ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
+        switch state {
+        case .http(let parser): parser.end(direction, sink)
+        case .tls(let parser): parser.end(direction, sink)
+        case .tunnel(let inner): inner.end(direction, sink)
+        case .probing, .unknown, .dns, .ssh: return
+        }
+    }
+}
+
+// MARK: - Recognition
+
+extension StreamParser {
+    private func probe(
+        _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: RecordSink
+    ) {
+        guard !directions[direction].isOverLimit else { return }
+        // What comes in one piece is looked at whole; only what must wait is bounded.
+        directions[direction].held.append(contentsOf: bytes)
+        if let found = candidates(direction) { return start(found, sink) }
+        if directions[direction].held.count > http.limits.probe { giveUp(direction) }
+        if directions.allSatisfy({ $0.candidates.isEmpty }) {
+            state = .unknown
+            directions = [Probed(), Probed()]
+        }
+    }
+
+    /// Asks each candidate about the held bytes: the protocol that they are, if one is.
+    private func candidates(_ direction: FlowDirection) -> ApplicationProtocol? {
+        let held = directions[direction].held
+        var still: [ApplicationProtocol] = []
+        for candidate in directions[direction].candidates {
+            let answer = held.withUnsafeBytes { Self.ask(candidate, $0, direction) }
+            if answer == .match { return candidate }
+            if answer == .needMore { still.append(candidate) }
+        }
+        directions[direction].candidates = still
+        return nil
+    }
+
+    private static func ask(
+        _ candidate: ApplicationProtocol, _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection
+    ) -> ProtocolMatch {
+        switch candidate {
+        case .http: HTTPParser.probe(bytes, direction)
+        case .tls: TLSParser.probe(bytes, direction)
+        case .dns: DNSParser.probe(bytes, direction)
+        case .ssh: SSHParser.probe(bytes, direction)
+        case .quic: .no
+        }
+    }
+
+    private static func bit(_ direction: FlowDirection) -> UInt8 { 1 << direction.rawValue }
+
+    /// Looks once whether a direction's first bytes are the flow's protocol, or rather another one.
+    private func compare(
+        _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ own: ApplicationProtocol
+    ) {
+        compared |= Self.bit(direction)
+        guard Self.ask(own, bytes, direction) == .no else { return }
+        let other = Self.all.first { $0 != own && Self.ask($0, bytes, direction) == .match }
+        strange = other.map { (direction, $0) }
+    }
+
+    private func giveUp(_ direction: FlowDirection) {
+        directions[direction] = Probed()
+        directions[direction].candidates = []
+        directions[direction].isOverLimit = true
+    }
+
+    /// Hands what was held to the protocol's parser, requests first.
+    private func start(_ found: ApplicationProtocol, _ sink: RecordSink) {
+        switch found {
+        case .http: state = .http(HTTPParser(configuration: http))
+        case .tls: state = .tls(TLSParser(limits: http.limits))
+        case .dns: state = .dns(DNSParser(limits: http.limits))
+        case .ssh: state = .ssh(SSHParser(limits: http.limits))
+        case .quic: state = .unknown
+        }
+        let held = directions
+        directions = [Probed(), Probed()]
+        for direction in FlowDirection.allCases {
+            if held[direction].isOverLimit { skip(1, direction, sink) }
+            held[direction].held.withUnsafeBytes { feed($0, direction, sink) }
+        }
+    }
+
+    /// Behind a CONNECT another protocol begins.
+    private func enterTunnel(_ parser: HTTPParser, _ sink: RecordSink) {
+        guard depth < 2 else {
+            state = .unknown
+            return
+        }
+        let inner = StreamParser(http: http, depth: depth + 1)
+        state = .tunnel(inner)
+        for direction in FlowDirection.allCases {
+            parser.takeHeldBack(direction).withUnsafeBytes { inner.feed($0, direction, sink) }
+        }
+    }
+}

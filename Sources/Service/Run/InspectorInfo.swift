@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// An inspector of the running policy, as it is stored with the program: what the controller holds findings
+// against, and what a worker compares the policy file with, as that may have changed since.
+import InspectorProcess
+import PolicyLanguage
+
+extension GenerationInfo {
+    /// One of a policy's inspectors.
+    public struct InspectorInfo: Codable, Sendable, Hashable {
+        public var name: String
+        /// "alert", "drop-flow" or "ban".
+        public var onMatch: String
+        /// Of bans, at most; 0 with any other response.
+        public var banNanoseconds: UInt64
+        /// Counter slots of the rules that name it, in the policy's order.
+        public var ruleSlots: [UInt32]
+
+        /// Those of a policy, by their position in it.
+        static func all(of policy: CheckedPolicy, slots: [String: UInt32]) -> [InspectorInfo] {
+            var rules: [String: [UInt32]] = [:]
+            for rule in policy.rules {
+                if let name = rule.inspect, let slot = slots[rule.name] {
+                    rules[name, default: []].append(slot)
+                }
+            }
+            return policy.inspectors.map { inspector in
+                let (word, nanoseconds) = words(inspector.onMatch)
+                return InspectorInfo(
+                    name: inspector.name, onMatch: word, banNanoseconds: nanoseconds,
+                    ruleSlots: rules[inspector.name] ?? [])
+            }
+        }
+
+        private static func words(_ response: MatchResponse) -> (String, UInt64) {
+            switch response {
+            case .alert: ("alert", 0)
+            case .dropFlow: ("drop-flow", 0)
+            case .ban(let nanoseconds): ("ban", UInt64(max(0, nanoseconds)))
+            }
+        }
+
+        /// What findings may ask for.
+        var bounds: InspectorBounds {
+            let strongest: InspectorBounds.Strongest =
+                switch onMatch {
+                case "ban": .ban(nanoseconds: banNanoseconds)
+                case "drop-flow": .dropFlow
+                default: .alert
+                }
+            return InspectorBounds(strongest: strongest, ruleSlots: Set(ruleSlots))
+        }
+    }
+
+    /// Whether some rule inspects.
+    public var inspects: Bool { header.inspectorBounds?.contains { !$0.ruleSlots.isEmpty } ?? false }
+}

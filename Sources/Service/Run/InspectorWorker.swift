@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inspector's process, from its start to its sandbox: it reads the policy that runs and its signatures
+// with the privileges that it was started with, and gives them up before it looks at the first packet. In: a
+// job, the ring of samples and the running policy's description as descriptors. Out: messages to the
+// controller.
+import Dataplane
+import Glibc
+import Inspection
+import InspectorProcess
+import MapCompiler
+import PolicyLanguage
+import Sandbox
+import SignatureMatching
+
+/// `inspector-worker`: what `run` starts.
+public func runInspector(_ job: WorkerJob) -> ExitStatus {
+    var channel = WorkerChannel()
+    do {
+        var inspector = try RingInspector.loaded(job)
+        let status = try enterSandbox(
+            SandboxRequest(
+                user: geteuid() == 0 ? job.user : nil,
+                descriptors: [0, 1, 2, WorkerProgram.socket, WorkerProgram.firstGiven],
+                memoryBytes: job.memoryBytes))
+        inspector.leaveOutWaiting()
+        var ready = inspector.ready
+        ready.landlockVersion = status.landlockVersion
+        channel.send(.ready(ready))
+        runWorker(&inspector, &channel)
+        return .done
+    } catch let error as SandboxError {
+        channel.send(.failed(error.description))
+        return .unavailable
+    } catch {
+        let failure = ServiceError(wrapping: error)
+        channel.send(.failed(failure.message))
+        return failure.status
+    }
+}
+
+/// Takes samples out of the kernel's ring to the inspector.
+private struct RingInspector: SampleInspector {
+    let descriptor = WorkerProgram.firstGiven
+    let ready: WorkerReady
+    private let job: WorkerJob
+    private let ring: SampleRing
+    private let inspector: PayloadInspector
+    private let info: RulePositions
+    private var outcome = InspectionOutcome()
+    private var stale: UInt64 = 0
+    /// From CLOCK_MONOTONIC to nanoseconds since 1970-01-01T00:00Z.
+    private var clockOffset = wallClock() &- Int64(clamping: programClock())
+
+    /// Reads everything that takes files.
+    static func loaded(_ job: WorkerJob) throws -> RingInspector {
+        guard let bytes = wholeFile(WorkerProgram.firstGiven + 1, most: 1 << 30),
+            let info = GenerationInfo.decoded(bytes)
+        else { throw ServiceError(.internalError, "the running policy's description cannot be read") }
+        let policy = try runningPolicy(info, job)
+        // Until the signatures are known, every flow is needed.
+        try tellScopes(policy, nil)
+        var loader = PlanLoader(policy)
+        loader.engineSettings.cache = signatureCache()
+        let report = loader.load()
+        guard let plan = report.plan else {
+            let errors = report.diagnostics.filter { $0.severity == .error }
+            let first = errors.first.map { "\($0.range.source.path):\($0.range.line): \($0.message)" }
+            throw ServiceError(.wrongInput, first ?? "the policy's inspectors cannot be loaded")
+        }
+        try tellScopes(policy, plan)
+        var options = InspectionOptions()
+        options.verifyChecksums = job.verifiesChecksums
+        options.isOneSided = job.isOneSided
+        options.seed = UInt64.random(in: 1...UInt64.max)
+        let left = report.counts.map { $0.unsupported + $0.errors }.reduce(0, +)
+        return RingInspector(
+            job,
+            ring: try SampleRing(
+                descriptor: WorkerProgram.firstGiven, bytes: job.ringBytes),
+            inspector: try PayloadInspector(plan: plan, options: options), info: RulePositions(info),
+            ready: WorkerReady(
+                landlockVersion: 0, inspectors: UInt16(clamping: plan.inspectors.count),
+                signatures: UInt32(clamping: report.counts.map(\.loaded).reduce(0, +)),
+                signaturesLeftOut: UInt32(clamping: left)))
+    }
+
+    private init(
+        _ job: WorkerJob, ring: SampleRing, inspector: PayloadInspector, info: RulePositions,
+        ready: WorkerReady
+    ) {
+        (self.job, self.ring, self.inspector) = (job, ring, inspector)
+        (self.info, self.ready) = (info, ready)
+    }
+
+    /// What a worker before this one left in the ring: the packet that it fell over may be the first of it.
+    mutating func leaveOutWaiting() {
+        // No sample is shorter than its head; more than the ring holds have come since.
+        let most = job.ringBytes / MemoryLayout<UInt64>.size / 8
+        stale &+= UInt64(ring.read(limit: most) { _ in })
+    }
+
+    var counters: WorkerCounters {
+        let inner = inspector.counters
+        var counters = WorkerCounters()
+        counters.samples = inner.samples
+        counters.sampledBytes = inner.sampledBytes
+        counters.staleSamples = stale
+        counters.flows = inner.flows
+        counters.alerts = inner.alerts
+        return counters
+    }
+
+    mutating func inspect(atMost most: Int, into report: inout SampleReport) -> Int {
+        let count = ring.read(limit: most) { sample in
+            // Taken for a policy whose inspectors are others.
+            guard sample.inspectorsSeed == job.inspectorsSeed, let rule = info.positions[sample.ruleSlot]
+            else { return stale &+= 1 }
+            var taken = InspectionSample(
+                frame: sample.bytes, timeNanoseconds: Int64(clamping: sample.nanoseconds) &+ clockOffset,
+                rule: rule, inspector: UInt32(clamping: sample.inspector), isOutbound: sample.isSent)
+            taken.isCutShort = sample.frameLength > sample.bytes.count
+            inspector.feed(taken, into: &outcome)
+        }
+        deliver(into: &report)
+        return count
+    }
+
+    mutating func advance(into report: inout SampleReport) {
+        clockOffset = wallClock() &- Int64(clamping: programClock())
+        inspector.advance(to: wallClock(), into: &outcome)
+        deliver(into: &report)
+    }
+
+    mutating func finish(into report: inout SampleReport) {
+        inspector.finish(into: &outcome)
+        deliver(into: &report)
+    }
+
+    private mutating func deliver(into report: inout SampleReport) {
+        guard !outcome.isEmpty else { return }
+        for finding in outcome.findings {
+            if let reported = info.reported(finding) { report.findings.append(reported) }
+        }
+        for event in outcome.events {
+            report.lines += Array(event.line.utf8)
+            report.lines.append(UInt8(ascii: "\n"))
+        }
+        outcome.removeAll()
+    }
+}
+
+/// The policy of the file that the running one was read from, where it still says the same of inspection.
+private func runningPolicy(_ info: GenerationInfo, _ job: WorkerJob) throws -> CheckedPolicy {
+    let path = info.header.file
+    guard let policy = loadPolicy(path: path).policy else {
+        throw ServiceError(.wrongInput, "\(path) has errors since it was applied: correct and apply it")
+    }
+    let slots = Dictionary(
+        info.rules.map { ($0.name, $0.slot) }, uniquingKeysWith: { first, _ in first })
+    let bounds = GenerationInfo.InspectorInfo.all(of: policy, slots: slots)
+    guard bounds == info.header.inspectorBounds, policy.rules.map(\.name) == info.rules.map(\.name),
+        policy.inspectorsSeed == job.inspectorsSeed
+    else {
+        throw ServiceError(.wrongInput, "\(path) has changed since it was applied: apply it again")
+    }
+    return policy
+}
+
+/// Tells the kernel which flows the signatures need: those of this very process, whatever files said before.
+/// - Parameter plan: nil: every flow.
+private func tellScopes(_ policy: CheckedPolicy, _ plan: InspectionPlan?) throws {
+    guard let state = try SharedState.open(Datapath().pins) else { return }
+    let scopes = plan?.sampleScopes(of: policy) ?? policy.inspectors.map { _ in nil }
+    let seed = policy.inspectorsSeed
+    try state.setSampleScopes(scopes.map { SampleScope($0, inspectorsSeed: seed).bytes }, seed: seed)
+}
+
+/// Rules by their counters' slots, as the kernel names them, and by position, as the inspector does.
+private struct RulePositions {
+    let positions: [UInt32: UInt32]
+    private let slots: [UInt32]
+
+    init(_ info: GenerationInfo) {
+        slots = info.rules.map(\.slot)
+        positions = Dictionary(
+            info.rules.enumerated().map { ($0.element.slot, UInt32(clamping: $0.offset)) },
+            uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Nil: an alert, for which the event is all; or a match outside of any flow, which nothing can be done
+    /// for.
+    func reported(_ finding: Finding) -> ReportedFinding? {
+        guard let flow = finding.flow, slots.indices.contains(Int(finding.rule)) else { return nil }
+        let response: ReportedFinding.Response
+        let nanoseconds: Int64
+        switch finding.response {
+        case .alert: return nil
+        case .dropFlow(_, let lifetime): (response, nanoseconds) = (.dropFlow, lifetime)
+        case .ban(let address, let lifetime): (response, nanoseconds) = (.ban(address), lifetime)
+        }
+        let cause: ReportedFinding.Cause =
+            switch finding.cause {
+            case .signature(let id): .signature(id.sid)
+            case .protocolName(let name): .protocolName(name)
+            }
+        return ReportedFinding(
+            response, cause: cause,
+            flow: InspectedFlow(
+                proto: flow.proto, source: flow.source, sourcePort: flow.sourcePort,
+                destination: flow.destination, destinationPort: flow.destinationPort),
+            ruleSlot: slots[Int(finding.rule)], inspector: UInt16(clamping: finding.inspector),
+            nanoseconds: UInt64(max(0, nanoseconds)))
+    }
+}

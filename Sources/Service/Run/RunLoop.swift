@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// `run`: one loop beside the kernel, which filters with it and without. In: signals, what the inspector's
+// process says, the time. Out: bans and dropped flows, event lines, refreshed sets, a report for `status`.
+import Dataplane
+import Glibc
+import InspectorProcess
+
+/// Serves this network namespace until SIGTERM or SIGINT.
+/// - Parameter tell: takes remarks, a line each; text in them may come from outside.
+/// - Throws: `ServiceError` where it cannot begin; nothing is changed then.
+public func run(_ request: RunRequest, tell: @escaping (String) -> Void) throws {
+    let (datapath, _) = try openInstance(for: "run")
+    let lock = try RunLock(path: RunLock.path(datapath.pins))
+    // Before there is another thread.
+    let signals = try SignalDescriptor([SIGTERM, SIGINT, SIGHUP])
+    // A reader of events that goes away is an error of writing, not an end.
+    signal(SIGPIPE, SIG_IGN)
+    let events = try request.events.map(EventFile.init)
+    restoreKeptBans(tell)
+    let loop = RunLoop(
+        datapath, request,
+        RunInputs(lock: lock, signals: signals, events: events, work: try BackgroundWork()),
+        tell: tell)
+    loop.run()
+}
+
+/// Bans of the file that the kernel does not have: mostly an apply has brought them already.
+private func restoreKeptBans(_ tell: (String) -> Void) {
+    do {
+        guard let store = BanStore.kept(), try store.read() != nil else { return }
+        _ = try BanService(for: "run").restore()
+    } catch {
+        tell("bans were not restored: \(ServiceError(wrapping: error).message)")
+    }
+}
+
+/// What the loop owns.
+struct RunInputs {
+    var lock: RunLock
+    var signals: SignalDescriptor
+    var events: EventFile?
+    var work: BackgroundWork
+}
+
+private final class RunLoop {
+    private let datapath: Datapath
+    private let request: RunRequest
+    private let inputs: RunInputs
+    private let execution: FindingExecution
+    private let holder: GenerationHolder
+    private let controller: InspectorController
+    private let tell: (String) -> Void
+    private var refreshes = RefreshSchedule([], from: 0)
+    private var report: RunReport
+    private var isEnding = false
+    /// When the policy is looked at, the report written: every second.
+    private var nextRound: UInt64 = 0
+    private var nextSave: UInt64 = 0
+    private var toldLoss: String?
+
+    private static let round: UInt64 = 1_000_000_000
+    /// A crash of this host loses the inspector's bans of so long at most.
+    private static let saving: UInt64 = 5_000_000_000
+
+    init(
+        _ datapath: Datapath, _ request: RunRequest, _ inputs: RunInputs, tell: @escaping (String) -> Void
+    ) {
+        (self.datapath, self.request, self.inputs, self.tell) = (datapath, request, inputs, tell)
+        let execution = FindingExecution(datapath, tell: tell)
+        let holder = GenerationHolder()
+        (self.execution, self.holder) = (execution, holder)
+        controller = InspectorController(
+            duties: InspectionDuties(
+                sampling: { holder.current?.sampling(of: $0) }, carryOut: execution.carryOut,
+                write: { inputs.events?.write($0) }, tell: tell))
+        report = RunReport(pid: getpid(), startedNanoseconds: wallClock())
+        report.events = request.events
+    }
+
+    func run() {
+        while !(isEnding && controller.isIdle) {
+            let now = monotonicNanoseconds()
+            if now >= nextRound { doRound(now) }
+            wait()
+            while let signal = inputs.signals.next() { obey(signal) }
+            inputs.events?.flush()
+            tellRemarks()
+            controller.turn(at: monotonicNanoseconds())
+        }
+        finish()
+    }
+
+    private func wait() {
+        var waited = ([inputs.signals.descriptor, inputs.work.descriptor] + controller.descriptors).map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
+        if let end = inputs.events?.waitsFor, end >= 0 {
+            waited.append(pollfd(fd: end, events: Int16(POLLOUT), revents: 0))
+        }
+        let due = min(nextRound, controller.deadline ?? .max)
+        let now = monotonicNanoseconds()
+        let milliseconds = due > now ? Int32(clamping: (due - now) / 1_000_000 + 1) : 0
+        poll(&waited, nfds_t(waited.count), milliseconds)
+    }
+
+    private func obey(_ signal: Int32) {
+        guard signal == SIGHUP else {
+            isEnding = true
+            return controller.use(nil, at: monotonicNanoseconds())
+        }
+        do {
+            try inputs.events?.reopen()
+        } catch {
+            tell("\(ServiceError(wrapping: error).message); the file before goes on")
+        }
+    }
+
+    private func doRound(_ now: UInt64) {
+        nextRound = now &+ Self.round
+        if !isEnding {
+            do {
+                try followPolicy(now)
+            } catch {
+                tell("the running policy cannot be read: \(ServiceError(wrapping: error).message)")
+            }
+        }
+        // First: sets that are read every second would leave it no turn.
+        saveBans(now)
+        if !isEnding { refreshSets(now) }
+        tellLoss()
+        inputs.lock.write(currentReport())
+    }
+
+    /// Takes note of an apply, or of a detach.
+    private func followPolicy(_ now: UInt64) throws {
+        guard let id = try datapath.runningProgramID() else {
+            guard holder.current != nil else { return }
+            holder.current = nil
+            refreshes = RefreshSchedule([], from: now)
+            return controller.use(nil, at: now)
+        }
+        guard holder.current?.programID != id, let info = try runningInfo(datapath) else { return }
+        if holder.current?.goesOn(as: info, programID: id) == true { return }
+        let next = try RunningGeneration(datapath, info, programID: id, request: request)
+        let former = holder.current
+        holder.current = next
+        execution.ruleNames = Dictionary(
+            info.rules.map { ($0.slot, $0.name) }, uniquingKeysWith: { first, _ in first })
+        refreshes = RefreshSchedule(info.header.refreshes ?? [], from: now)
+        controller.use(next.setup, at: now)
+        // Its descriptors were in use until here.
+        withExtendedLifetime(former) {}
+    }
+
+    private func refreshSets(_ now: UInt64) {
+        guard let next = refreshes.next, now >= next, !inputs.work.isBusy else { return }
+        let names = refreshes.take(at: now)
+        _ = inputs.work.start { tell in
+            do {
+                let outcomes = try SetService(for: "run").refresh(names, warn: tell)
+                for outcome in outcomes where outcome.isChanged {
+                    tell("set '\(outcome.name)' has changed: \(outcome.count) entries")
+                }
+            } catch {
+                tell("sets were not refreshed: \(ServiceError(wrapping: error).message)")
+            }
+        }
+    }
+
+    private func saveBans(_ now: UInt64) {
+        guard execution.hasUnsaved, now >= nextSave, BanStore.kept() != nil, !inputs.work.isBusy else {
+            return
+        }
+        nextSave = now &+ Self.saving
+        execution.hasUnsaved = false
+        _ = inputs.work.start { tell in writeBans(tell) }
+    }
+
+    private func tellLoss() {
+        let problem = inputs.events?.problem
+        defer { toldLoss = problem }
+        guard let problem, problem != toldLoss, let target = request.events else { return }
+        tell("events are lost: '\(target)': \(problem)")
+    }
+
+    private func currentReport() -> RunReport {
+        report.fill(from: controller)
+        report.findings.bans = execution.bans
+        report.findings.droppedFlows = execution.droppedFlows
+        report.findings.failed = execution.failed
+        report.eventsWritten = inputs.events?.written ?? 0
+        report.eventsLost = inputs.events?.lost ?? 0
+        return report
+    }
+
+    private func finish() {
+        inputs.events?.flush()
+        inputs.work.finish(milliseconds: 10_000)
+        if execution.hasUnsaved, BanStore.kept() != nil { writeBans(tell) }
+        tellRemarks()
+    }
+
+    /// Warnings come as text of several lines, or of none.
+    private func tellRemarks() {
+        for remark in inputs.work.takeRemarks() {
+            for line in remark.split(separator: "\n") { tell(String(line)) }
+        }
+    }
+}
+
+/// The generation whose worker runs; the controller's duties look here.
+private final class GenerationHolder {
+    var current: RunningGeneration?
+}
+
+private func writeBans(_ tell: (String) -> Void) {
+    do {
+        _ = try BanService(for: "run").save()
+    } catch {
+        tell("bans would not survive a reboot: \(ServiceError(wrapping: error).message)")
+    }
+}
+
+extension RunReport {
+    mutating func fill(from controller: InspectorController) {
+        inspection =
+            switch controller.state {
+            case .idle: .none
+            case .starting: .starting
+            case .running: .running
+            case .ending: .stopping
+            case .waiting: .waiting
+            }
+        inspectorPID = controller.pid
+        landlockVersion = controller.ready?.landlockVersion
+        signatures = controller.ready?.signatures ?? 0
+        signaturesLeftOut = controller.ready?.signaturesLeftOut ?? 0
+        let history = controller.history
+        (starts, crashes, hangs) = (history.starts, history.crashes, history.hangs)
+        (violations, lastFault) = (history.violations, history.lastFault)
+        let totals = controller.totals
+        counters.samples = totals.counters.samples
+        counters.sampledBytes = totals.counters.sampledBytes
+        counters.staleSamples = totals.counters.staleSamples
+        counters.flows = totals.counters.flows
+        counters.alerts = totals.counters.alerts
+        counters.eventsLost = totals.counters.eventsLost
+        counters.memoryBytes = totals.counters.memoryBytes
+        findings.refused = Dictionary(
+            totals.refused.map { ($0.rawValue, $1) }, uniquingKeysWith: { first, _ in first })
+    }
+}

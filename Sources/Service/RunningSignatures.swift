@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which signature files the running policy's inspectors name. In: the kernel's description of what runs, and
+// its policy file. Out: paths.
+import Inspection
+import PolicyLanguage
+
+/// The signature files of the running policy's inspectors as they are now, each once, in the policy's order.
+/// - Throws: `ServiceError` where nothing runs, or its policy file cannot be loaded any more.
+public func runningSignatureFiles() throws -> [String] {
+    let (datapath, _) = try openInstance(for: "signatures (of files needs none)")
+    guard let info = try runningInfo(datapath) else { throw nothingRuns("signatures, or name files") }
+    let path = info.header.file
+    guard let policy = loadPolicy(path: path).policy else {
+        throw ServiceError(.wrongInput, "\(path) has errors since it was applied: correct and apply it")
+    }
+    var seen: Set<String> = []
+    let files = policy.inspectors.flatMap(signatureFiles(of:)).filter { seen.insert($0).inserted }
+    guard !files.isEmpty else {
+        throw ServiceError(.noInput, "no inspector of \(path) names a signature file; name files to look at")
+    }
+    return files
+}

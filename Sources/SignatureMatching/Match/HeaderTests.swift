@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conditions on headers, flows and recognised protocols: a signature's tests + a packet -> whether they
+// hold.
+
+import NetworkTypes
+import Signatures
+
+/// Addresses, ports and protocols of a signature's header.
+func admits(_ wanted: SignatureHeader, _ header: PacketHeader) -> Bool {
+    guard wanted.transports.contains(header.transport) else { return false }
+    if let family = wanted.family, family != header.source.family { return false }
+    if wanted.isAnyToAny { return true }
+    if wanted.sourcePorts.contains(header.sourcePort),
+        wanted.destinationPorts.contains(header.destinationPort),
+        wanted.source.contains(header.source), wanted.destination.contains(header.destination)
+    {
+        return true
+    }
+    return wanted.isBidirectional && wanted.sourcePorts.contains(header.destinationPort)
+        && wanted.destinationPorts.contains(header.sourcePort) && wanted.source.contains(header.destination)
+        && wanted.destination.contains(header.source)
+}
+
+/// The flow's state; the direction was compared before.
+func admits(_ wanted: FlowConditions, _ subject: Subject) -> Bool {
+    let header = subject.packet.header
+    if let isReassembled = wanted.isReassembled, isReassembled != header.isReassembled { return false }
+    switch wanted.state {
+    case .stateless: return true
+    case .any: return !wanted.hasDirection || subject.flow != nil
+    case .established: return subject.flow != nil && header.isEstablished
+    case .notEstablished: return subject.flow != nil && !header.isEstablished
+    }
+}
+
+/// One test of the packet's headers.
+func packetTestHolds(_ test: PacketTest, _ packet: InspectedPacket) -> Bool {
+    let fields = packet.fields
+    switch test {
+    case .number(let field, let number): return fields.value(of: field).map(number.holds) ?? false
+    case .transports(let transports): return transports.contains(packet.header.transport)
+    case .tcpFlags(let wanted, let match, let considered):
+        guard let flags = fields.tcpFlags else { return false }
+        return holds(match, flags.intersection(considered).rawValue, wanted.rawValue)
+    case .fragmentBits(let wanted, let match):
+        guard let bits = fields.fragmentBits else { return false }
+        return holds(match, bits, wanted)
+    case .ipOption(let option):
+        return option == .any ? !fields.ipOptions.isEmpty : fields.ipOptions.contains(option.rawValue)
+    case .sameAddress: return packet.header.source == packet.header.destination
+    }
+}
+
+private func holds(_ match: BitMatch, _ bits: UInt8, _ wanted: UInt8) -> Bool {
+    switch match {
+    case .exact: bits == wanted
+    case .all: bits & wanted == wanted
+    case .anyOf: bits & wanted != 0
+    case .none: bits & wanted == 0
+    }
+}
+
+/// One test of what was recognised, or of a transaction's fields.
+func protocolTestHolds(_ test: ProtocolTest, _ subject: Subject) -> Bool {
+    let header = subject.packet.header
+    let fields = subject.transaction?.fields
+    switch test {
+    case .application(let wanted, let isNegated, let side, let isExact):
+        return holds(ApplicationTest(wanted: wanted, isNegated: isNegated, isExact: isExact), side, header)
+    case .streamSize(let direction, let number): return holds(number, direction, header)
+    case .dnsOpcode(let number): return (fields?.dnsOpcode).map { number.holds(UInt64($0)) } ?? false
+    case .dnsRcode(let number): return (fields?.dnsRcode).map { number.holds(UInt64($0)) } ?? false
+    case .dnsRRType(let number, let choice): return holds(number, choice, fields?.dnsRecordTypes ?? [])
+    case .tlsVersion(let wanted, let isNegated):
+        guard let versions = fields?.tlsVersion, !versions.isEmpty else { return false }
+        return versions.isDisjoint(with: wanted) == isNegated
+    case .tlsState(let wanted, let isNegated):
+        guard let states = fields?.tlsStates else { return false }
+        return states.isDisjoint(with: wanted) == isNegated
+    case .sshVersion(let wanted, let orCompatible):
+        guard let version = fields?.sshVersion, !version.isEmpty else { return false }
+        return version == wanted || orCompatible && version.elementsEqual("1.99".utf8)
+    case .event(let name): return fields?.events.contains(name) ?? false
+    }
+}
+
+private func holds(_ test: NumberTest, _ choice: RecordChoice, _ types: [UInt16]) -> Bool {
+    switch choice {
+    case .any: return types.contains { test.holds(UInt64($0)) }
+    case .all: return !types.isEmpty && types.allSatisfy { test.holds(UInt64($0)) }
+    case .index(let place):
+        let index = place < 0 ? types.count + place : place
+        return types.indices.contains(index) && test.holds(UInt64(types[index]))
+    }
+}
+
+/// What `app-layer-protocol` asks of one answer.
+private struct ApplicationTest {
+    var wanted: ApplicationProtocol
+    var isNegated: Bool
+    var isExact: Bool
+
+    /// Nothing recognised yet is neither the protocol nor another one; it is `unknown`.
+    func holds(_ known: ApplicationProtocol?) -> Bool {
+        guard let known else { return wanted == .unknown && !isNegated }
+        return (isExact ? wanted == known : wanted.includes(known)) != isNegated
+    }
+}
+
+private func holds(_ test: ApplicationTest, _ side: ProtocolTest.Side, _ header: PacketHeader) -> Bool {
+    let (toServer, toClient) = (header.applicationToServer, header.applicationToClient)
+    switch side {
+    case .direction: return test.holds(header.direction == .toServer ? toServer : toClient)
+    case .toServer: return test.holds(toServer)
+    case .toClient: return test.holds(toClient)
+    case .either: return test.holds(toServer) || test.holds(toClient)
+    case .both: return test.holds(toServer) && test.holds(toClient)
+    case .final: return test.holds(header.application)
+    case .original: return test.holds(header.originalApplication ?? header.application)
+    }
+}
+
+private func holds(_ test: NumberTest, _ direction: StreamDirection, _ header: PacketHeader) -> Bool {
+    guard header.transport == .tcp else { return false }
+    let (toServer, toClient) = (header.streamBytesToServer, header.streamBytesToClient)
+    switch direction {
+    case .client: return test.holds(toServer)
+    case .server: return test.holds(toClient)
+    case .both: return test.holds(toServer) && test.holds(toClient)
+    case .either: return test.holds(toServer) || test.holds(toClient)
+    }
+}

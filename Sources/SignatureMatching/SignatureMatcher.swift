@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// packet + stream chunk + transactions -> the signatures that match, in order: one object for each worker.
+
+import NetworkTypes
+import Signatures
+
+/// Runs an engine's signatures. Not shared: each worker has its own, with its own scratch memory, bits of
+/// hosts and rates.
+public final class SignatureMatcher {
+    public let engine: SignatureEngine
+    /// What is remembered beyond flows.
+    public let memory: MatchMemory
+    /// What was done, refused and bounded so far.
+    public internal(set) var counters = MatchCounters()
+
+    /// Matches of one call; more are counted.
+    public static let mostMatches = 64
+    /// Candidates of one call; more are counted.
+    static let mostCandidates = 16_384
+
+    let plan: MatchPlan
+    let scanner = LiteralScanner()
+    let runner: ChainRunner
+    var candidates: [Candidate] = []
+    var found: [SignatureMatch] = []
+    /// For each signature the round in which it became a candidate: a cheap set.
+    var rounds: [UInt32]
+    var round: UInt32 = 0
+    var costs: [SignatureCost] = []
+
+    /// `memory`: what another matcher remembered, for a reload.
+    public init(
+        _ engine: SignatureEngine, memory: MatchMemory = MatchMemory()
+    ) throws(SignatureEngineError) {
+        self.engine = engine
+        self.memory = memory
+        plan = engine.plan
+        runner = ChainRunner(
+            limits: engine.settings.regexLimits, mostSteps: engine.settings.mostSteps,
+            usesMachineCode: engine.settings.usesMachineCode)
+        rounds = Array(repeating: 0, count: plan.signatures.count)
+        if engine.settings.isProfiled {
+            costs = plan.signatures.indices.map { SignatureCost(signature: $0) }
+        }
+        do {
+            for prefilter in plan.prefilters { try scanner.prepare(for: prefilter.database) }
+        } catch {
+            throw SignatureEngineError(description: "hyperscan: no scratch memory: \(error)")
+        }
+    }
+
+    /// The signatures that match, in the order of the engine's list, at most `mostMatches` of them.
+    /// `flow`: the packet's flow; nil where there is none: then conditions on flows fail.
+    public func inspect(_ packet: InspectedPacket, flow: FlowMatchState?) -> [SignatureMatch] {
+        counters.inspections &+= 1
+        if let flow, flow.isPassed || flow.isBypassed { return [] }
+        candidates.removeAll(keepingCapacity: true)
+        found.removeAll(keepingCapacity: true)
+        if packet.payload != nil { collectFromPacket(packet, flow) }
+        if let stream = packet.stream { collectFromStream(stream, packet) }
+        for (index, transaction) in packet.transactions.enumerated() {
+            collect(from: transaction, at: index, packet.header)
+        }
+        guard !candidates.isEmpty else { return [] }
+        candidates.sort { $0.order < $1.order }
+        evaluate(packet, flow)
+        counters.matches &+= UInt64(found.count)
+        return found
+    }
+
+    /// Cost by signature, in the engine's order; empty unless `Settings.isProfiled`.
+    public var profile: [SignatureCost] { costs }
+}
+
+/// A signature that may match, and where.
+struct Candidate {
+    /// Signature in the upper half, place in the lower: sorted by it, signatures are tried in order.
+    let order: UInt64
+
+    init(_ signature: UInt32, _ place: SignatureMatch.Place) {
+        let low: UInt64 =
+            switch place {
+            case .stream: 0
+            case .packet: 1
+            case .transaction(let index): UInt64(UInt32(clamping: index)) + 2
+            }
+        order = UInt64(signature) << 32 | low
+    }
+
+    var signature: Int { Int(order >> 32) }
+
+    var place: SignatureMatch.Place {
+        switch order & 0xffff_ffff {
+        case 0: .stream
+        case 1: .packet
+        case let index: .transaction(Int(index) - 2)
+        }
+    }
+}

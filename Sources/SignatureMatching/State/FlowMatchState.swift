@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// What signatures remember of one flow: bits, counters, what was reported already. Small, and empty for
+// most.
+
+import NetworkTypes
+
+/// One flow's memory; the caller keeps it with the flow. Numbers keep their meaning over a reload when the
+/// names of the old set were given to the new one.
+public final class FlowMatchState {
+    /// A `pass` signature on the stream or a transaction matched: nothing of the flow is reported from
+    /// here on.
+    public internal(set) var isPassed = false
+    /// A signature with `bypass` matched: the caller may stop to inspect the flow.
+    public internal(set) var isBypassed = false
+    /// Bits, counters and reports that were refused because the flow has too many.
+    public internal(set) var refused: UInt32 = 0
+
+    private var bits: [UInt32] = []
+    private var integers: [(name: UInt32, value: UInt32)] = []
+    private var reports: [StreamReport] = []
+    /// Two bits of each `OnceKind`: its signatures were tried to the server, to the client.
+    private var onceDone: UInt8 = 0
+
+    private struct StreamReport {
+        var signature: UInt32
+        var direction: FlowDirection
+        var end: UInt64
+    }
+
+    /// Bits, counters and remembered reports that a flow may have, each.
+    static let most = 256
+
+    public init() {}
+
+    func hasBit(_ name: UInt32) -> Bool { bits.contains(name) }
+
+    func setBit(_ name: UInt32) {
+        guard !bits.contains(name) else { return }
+        if bits.count < FlowMatchState.most { bits.append(name) } else { refused &+= 1 }
+    }
+
+    func clearBit(_ name: UInt32) { bits.removeAll { $0 == name } }
+
+    /// nil: it was never set.
+    func integer(_ name: UInt32) -> UInt32? { integers.first { $0.name == name }?.value }
+
+    func setInteger(_ name: UInt32, to value: UInt32) {
+        if let index = integers.firstIndex(where: { $0.name == name }) {
+            integers[index].value = value
+        } else if integers.count < FlowMatchState.most {
+            integers.append((name, value))
+        } else {
+            refused &+= 1
+        }
+    }
+
+    /// Whether this is the first time that a kind of once-a-direction signature is tried.
+    func isFirstTime(_ kind: OnceKind, _ direction: FlowDirection) -> Bool {
+        let bit: UInt8 = 1 << (kind.rawValue &* 2 &+ direction.rawValue)
+        defer { onceDone |= bit }
+        return onceDone & bit == 0
+    }
+
+    /// Signatures that are tried once for each direction of a flow.
+    enum OnceKind: UInt8 {
+        case addresses = 0, recognition = 1
+        /// Recognition ones again: the sides speak different protocols.
+        case disagreement = 2
+    }
+
+    /// Notes a report on stream bytes `start..<end`; false if the signature reported bytes that overlap
+    /// them.
+    func noteReport(_ signature: UInt32, _ direction: FlowDirection, bytes: Range<UInt64>) -> Bool {
+        if let index = reports.firstIndex(where: { $0.signature == signature && $0.direction == direction }) {
+            let isNew = bytes.lowerBound >= reports[index].end
+            if isNew { reports[index].end = bytes.upperBound }
+            return isNew
+        }
+        if reports.count >= FlowMatchState.most {
+            refused &+= 1
+            reports.removeFirst()
+        }
+        reports.append(StreamReport(signature: signature, direction: direction, end: bytes.upperBound))
+        return true
+    }
+}

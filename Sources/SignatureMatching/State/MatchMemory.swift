@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// What signatures remember beyond flows: bits of hosts and pairs, and how often they matched. Bounded, on
+// packets' time.
+
+import NetworkTypes
+import Signatures
+
+/// Kept over reloads: give it to the next matcher.
+public final class MatchMemory {
+    /// Bits of hosts and pairs, and counted rates, that are kept, each.
+    public static let most = 65_536
+
+    /// Ports that one rate tells apart.
+    private static let mostPorts = 256
+
+    /// What was not remembered for want of room.
+    public internal(set) var refused: UInt64 = 0
+
+    private var bits: [HostBit: Int64] = [:]
+    private var rates: [RateKey: Rate] = [:]
+    private var swept: Int64 = .min
+
+    private struct HostBit: Hashable {
+        var name: Int
+        var first: IPAddress
+        var second: IPAddress?
+    }
+
+    struct RateKey: Hashable {
+        var gid: UInt32
+        var sid: UInt32
+        var isFilter: Bool
+        var first: IPAddress?
+        var second: IPAddress?
+        var ports: UInt32 = 0
+    }
+
+    private struct Rate {
+        var start: Int64
+        var count: UInt32
+        var next: UInt64
+        var seconds: UInt32
+        /// Ports that were seen in the span, where only new ones count.
+        var ports: Set<UInt16> = []
+
+        func isRunning(at now: Int64) -> Bool { now &- start <= Int64(seconds) * 1_000_000_000 }
+    }
+
+    public init() {}
+}
+
+// Bits of hosts.
+extension MatchMemory {
+    private static func bit(_ name: Int, _ scope: BitScope, _ header: PacketHeader) -> HostBit {
+        switch scope {
+        case .flow, .source: HostBit(name: name, first: header.source)
+        case .destination: HostBit(name: name, first: header.destination)
+        case .addressPair:
+            HostBit(
+                name: name, first: min(header.source, header.destination),
+                second: max(header.source, header.destination))
+        }
+    }
+
+    func hasBit(_ name: Int, _ scope: BitScope, _ header: PacketHeader) -> Bool {
+        guard let end = bits[MatchMemory.bit(name, scope, header)] else { return false }
+        return header.timeNanoseconds < end
+    }
+
+    func setBit(_ name: Int, _ scope: BitScope, _ header: PacketHeader, seconds: UInt32) {
+        let bit = MatchMemory.bit(name, scope, header)
+        if bits[bit] == nil, bits.count >= MatchMemory.most {
+            sweep(header.timeNanoseconds)
+            guard bits.count < MatchMemory.most else {
+                refused &+= 1
+                return
+            }
+        }
+        bits[bit] = seconds == 0 ? .max : header.timeNanoseconds &+ Int64(seconds) * 1_000_000_000
+    }
+
+    func clearBit(_ name: Int, _ scope: BitScope, _ header: PacketHeader) {
+        bits[MatchMemory.bit(name, scope, header)] = nil
+    }
+}
+
+// Rates.
+extension MatchMemory {
+    /// What a rate says of one more match.
+    enum RateAnswer { case report, silent, none }
+
+    private static func key(
+        _ signature: Signature, _ tracking: RateTracking, isFilter: Bool, _ header: PacketHeader
+    ) -> RateKey {
+        var key = RateKey(gid: signature.gid, sid: signature.sid, isFilter: isFilter)
+        switch tracking {
+        case .bySource: key.first = header.source
+        case .byDestination: key.first = header.destination
+        case .byRule: break
+        case .byBoth, .byFlow:
+            key.first = min(header.source, header.destination)
+            key.second = max(header.source, header.destination)
+        }
+        if tracking == .byFlow {
+            let ports = [header.sourcePort, header.destinationPort].sorted()
+            key.ports = UInt32(ports[0]) << 16 | UInt32(ports[1])
+        }
+        return key
+    }
+
+    /// Whether a match counts: false up to the filter's count within its span.
+    func passes(_ filter: DetectionFilter, of signature: Signature, _ header: PacketHeader) -> Bool {
+        let key = MatchMemory.key(signature, filter.tracking, isFilter: true, header)
+        let port = filter.uniqueOn.map { $0 == .source ? header.sourcePort : header.destinationPort }
+        let rate = count(key, seconds: filter.seconds, header.timeNanoseconds, port: port)
+        return rate.map { $0 > filter.count } ?? false
+    }
+
+    func answer(_ threshold: Threshold, of signature: Signature, _ header: PacketHeader) -> RateAnswer {
+        let key = MatchMemory.key(signature, threshold.tracking, isFilter: false, header)
+        if threshold.kind == .backoff { return backOff(threshold, key, header.timeNanoseconds) }
+        guard let count = count(key, seconds: threshold.seconds, header.timeNanoseconds) else {
+            return threshold.kind == .limit ? .report : .none
+        }
+        switch threshold.kind {
+        case .limit: return count <= threshold.count ? .report : .silent
+        case .both: return count == threshold.count ? .report : count > threshold.count ? .silent : .none
+        case .threshold, .backoff:
+            guard count >= threshold.count else { return .none }
+            rates[key]?.count = 0
+            return .report
+        }
+    }
+
+    /// The count with this match within the span that is running; nil: there is no room to count.
+    private func count(
+        _ key: RateKey, seconds: UInt32, _ now: Int64, port: UInt16? = nil
+    ) -> UInt32? {
+        guard var rate = room(key, seconds, now) else { return nil }
+        let (age, overflow) = now.subtractingReportingOverflow(rate.start)
+        if overflow || age > Int64(seconds) * 1_000_000_000 {
+            rate.start = now
+            rate.count = 0
+            rate.ports = []
+        }
+        if let port {
+            if rate.ports.contains(port) { return rate.count }
+            if rate.ports.count < MatchMemory.mostPorts { rate.ports.insert(port) }
+        }
+        rate.count = rate.count == .max ? .max : rate.count + 1
+        rates[key] = rate
+        return rate.count
+    }
+
+    private func backOff(_ threshold: Threshold, _ key: RateKey, _ now: Int64) -> RateAnswer {
+        guard var rate = room(key, .max, now) else { return .none }
+        if rate.next == 0 { rate.next = UInt64(max(1, threshold.count)) }
+        rate.count = rate.count == .max ? .max : rate.count + 1
+        let isDue = UInt64(rate.count) == rate.next
+        if isDue {
+            let (next, overflow) = rate.next.multipliedReportingOverflow(
+                by: UInt64(max(1, threshold.multiplier)))
+            rate.next = overflow ? .max : max(next, rate.next + 1)
+        }
+        rates[key] = rate
+        return isDue ? .report : .silent
+    }
+
+    private func room(_ key: RateKey, _ seconds: UInt32, _ now: Int64) -> Rate? {
+        if let known = rates[key] { return known }
+        if rates.count >= MatchMemory.most { sweep(now) }
+        guard rates.count < MatchMemory.most else {
+            refused &+= 1
+            return nil
+        }
+        return Rate(start: now, count: 0, next: 0, seconds: seconds)
+    }
+
+    /// Forgets what has ended, at most once a second of packets' time: a full table must not cost a walk
+    /// each time.
+    private func sweep(_ now: Int64) {
+        guard
+            now < swept || now.subtractingReportingOverflow(swept).partialValue >= 1_000_000_000
+                || swept == .min
+        else { return }
+        swept = now
+        bits = bits.filter { $0.value > now }
+        rates = rates.filter { $0.value.isRunning(at: now) }
+    }
+}

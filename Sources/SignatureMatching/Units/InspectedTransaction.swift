@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// One direction of an application's transaction as buffers: filled by the protocol parsers' owner as
+// bytes come, inspected each time something is new.
+
+import NetworkTypes
+import Signatures
+
+/// Fields of a transaction that signatures test and that are no bytes.
+public struct TransactionFields: Sendable {
+    public var dnsOpcode: UInt8?
+    public var dnsRcode: UInt16?
+    /// Types of the questions (to the server) or of the answers (to the client).
+    public var dnsRecordTypes: [UInt16] = []
+    public var tlsVersion: TLSVersions = []
+    public var tlsStates: TLSStates = []
+    /// As in "2.0".
+    public var sshVersion: [UInt8] = []
+    /// Events of the protocol's parser, as in "http.missing_host_header".
+    public var events: [String] = []
+
+    public init() {}
+}
+
+/// A transaction's buffers of one direction (HTTP request or response, DNS message, TLS handshake side, SSH
+/// banner). Kept by the caller from its first bytes to its end; the matcher keeps its place in it.
+public final class InspectedTransaction {
+    /// Bytes of one buffer.
+    struct Content {
+        var buffer: Buffer
+        var bytes: [UInt8]
+        var isComplete: Bool
+        /// Changed since the last scan.
+        var isNew: Bool
+    }
+
+    public let direction: FlowDirection
+    /// What it is of: signatures for another protocol do not see it.
+    public let application: ApplicationProtocol
+    /// To be kept up to date by the caller before each inspection.
+    public var fields = TransactionFields()
+    /// The other direction of the same transaction, for signatures of both (`=>`).
+    public var request: InspectedTransaction?
+    /// Nothing more comes: what is not here now never will be.
+    public var isComplete = false
+
+    private(set) var contents: [Content] = []
+    /// First entry of `contents` for each buffer, 0xff for none; by `Buffer.number`.
+    private var places = InspectedTransaction.noPlaces
+    private static let noPlaces = [UInt8](repeating: 0xff, count: Buffer.allCases.count)
+    /// Signatures that may still match, in order; the matcher's own.
+    var candidates: [UInt32] = []
+    /// Signatures that have matched; the matcher's own.
+    var matched: [UInt32] = []
+    var wasInspected = false
+
+    /// Buffers with all their instances that one transaction keeps; more are refused.
+    public static let mostContents = 128
+
+    public init(direction: FlowDirection, application: ApplicationProtocol) {
+        self.direction = direction
+        self.application = application
+        contents.reserveCapacity(16)
+    }
+
+    /// Sets a buffer; again with `isComplete` false as a body grows (all its bytes from the first one
+    /// that is still looked at).
+    public func set(_ buffer: Buffer, _ bytes: [UInt8], isComplete: Bool = true) {
+        let place = Int(places[buffer.number])
+        let content = Content(buffer: buffer, bytes: bytes, isComplete: isComplete, isNew: true)
+        if place < contents.count {
+            contents[place] = content
+        } else {
+            append(content)
+        }
+    }
+
+    /// Adds one more instance of a buffer that can come several times. False: refused, there are too many.
+    @discardableResult
+    public func append(_ buffer: Buffer, _ bytes: [UInt8]) -> Bool {
+        append(Content(buffer: buffer, bytes: bytes, isComplete: true, isNew: true))
+    }
+
+    @discardableResult
+    private func append(_ content: Content) -> Bool {
+        guard contents.count < InspectedTransaction.mostContents else { return false }
+        if places[content.buffer.number] == 0xff {
+            places[content.buffer.number] = UInt8(contents.count)
+        }
+        contents.append(content)
+        return true
+    }
+
+    /// Index of the first instance of a buffer in `contents`.
+    func first(_ buffer: Buffer) -> Int? {
+        let place = Int(places[buffer.number])
+        return place < contents.count ? place : nil
+    }
+
+    /// Index of the next instance behind `index`.
+    func next(after index: Int) -> Int? {
+        let buffer = contents[index].buffer
+        var next = index + 1
+        while next < contents.count {
+            if contents[next].buffer == buffer { return next }
+            next += 1
+        }
+        return nil
+    }
+
+    func markScanned() {
+        for index in contents.indices { contents[index].isNew = false }
+    }
+}
+
+extension Buffer {
+    /// Position in the list of all buffers. An enumeration without payloads is one byte, its case's
+    /// position; a test holds that against `allCases`.
+    @inline(__always) var number: Int { Int(unsafeBitCast(self, to: UInt8.self)) }
+}

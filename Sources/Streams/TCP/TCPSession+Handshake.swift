@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flows -> streams: the handshake, and SYNs that come when it is over. What a client sends before its server
+// answered is held back: whether it fits the answer decides whether the server takes it.
+import NetworkTypes
+
+extension TCPSession {
+    /// A SYN was seen, its answer not.
+    func judgeBeforeAnswer(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        let flags = packet.tcpFlags
+        if flags.contains(.rst) { return judgeRefusal(packet, direction) }
+        if flags.contains([.syn, .ack]) { return judgeAnswer(packet, direction) }
+        if flags.contains(.syn) { return judgeRequest(packet, direction) }
+        guard flags.contains(.ack) else { return .refused(.withoutAck) }
+        return direction == .toServer
+            ? judgeEarlyData(packet) : judgeUnansweredReply(packet)
+    }
+
+    /// The reset that says "closed port" acknowledges the SYN. One of the client's ends nothing: where the
+    /// server had it no SYN+ACK would follow, and where one does it did not.
+    private func judgeRefusal(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        if direction == .toServer {
+            let isRight = halves.toServer.offset(of: packet.tcpSequence) == 0
+            return isRight ? SegmentJudgement() : .refused(.resetInvalid)
+        }
+        let isAnswer =
+            request?.isAnswered(by: packet.tcpAcknowledgement) ?? false
+            || otherRequest?.isAnswered(by: packet.tcpAcknowledgement) ?? false
+        guard packet.tcpFlags.contains(.ack), isAnswer else { return .refused(.resetInvalid) }
+        isReset = true
+        state = .closed
+        return SegmentJudgement()
+    }
+
+    /// A SYN again, or with another number. Its data waits: TCP Fast Open (RFC 7413) servers may take it.
+    func judgeRequest(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        guard direction == .toServer else { return .refused(.synToClient) }
+        var judgement = SegmentJudgement()
+        guard packet.tcpSequence == request?.sequence else {
+            otherRequest = ConnectionRequest(packet)
+            judgement.anomalies.insert(.synDifferentSequence)
+            return judgement
+        }
+        judgement.takesPayload = true
+        return judgement
+    }
+
+    private func judgeAnswer(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        guard direction == .toClient else { return .refused(.synAckWrongDirection) }
+        if request?.isAnswered(by: packet.tcpAcknowledgement) != true {
+            guard let other = otherRequest, other.isAnswered(by: packet.tcpAcknowledgement) else {
+                return .refused(.synAckWrongAck)
+            }
+            request = other
+            halves.toServer.sync(other.sequence &+ 1, rules.memory)
+        }
+        var judgement = SegmentJudgement()
+        let isFitting = earlyAcknowledgement.map { $0 == packet.tcpSequence &+ 1 } ?? true
+        if !isFitting {
+            judgement.anomalies.insert(.handshakeDataInjected)
+            halves.toServer.discard(rules.memory)
+        } else if packet.tcpAcknowledgement == halves.toServer.base, dropSYNData() {
+            judgement.anomalies.insert(.synDataIgnored)
+        }
+        otherRequest = nil
+        state = .synReceived
+        halves.toServer.isHeld = false
+        halves.toClient.sync(packet.tcpSequence &+ 1, rules.memory)
+        agreeOnScale(request?.windowScale, packet.tcpWindowScale)
+        take(acknowledgementOf: packet, .toClient)
+        judgement.takesPayload = true
+        return judgement
+    }
+
+    /// The server acknowledged the SYN alone: the client will send its data again.
+    private func dropSYNData() -> Bool {
+        guard let request, request.payloadCount > 0, earlyAcknowledgement == nil else { return false }
+        halves.toServer.discard(rules.memory)
+        return true
+    }
+
+    /// RFC 7323 2.2: scaling holds where both SYNs have it.
+    private func agreeOnScale(_ client: UInt8?, _ server: UInt8?) {
+        halves.toServer.windowShift = server == nil ? 0 : client ?? 0
+        halves.toClient.windowShift = client == nil ? 0 : server ?? 0
+    }
+
+    /// The client goes on although no answer was seen: where one direction alone is sampled, that is all
+    /// there will be; else it waits for the answer, which it has to fit.
+    private func judgeEarlyData(_ packet: DecodedPacket) -> SegmentJudgement {
+        if let other = otherRequest, packet.tcpSequence == other.sequence &+ 1 {
+            guard rules.isOneSided else { return .refused() }
+            request = other
+            halves.toServer.sync(other.sequence &+ 1, rules.memory)
+        }
+        let offset = halves.toServer.offset(of: packet.tcpSequence)
+        guard offset >= 0, offset <= HalfStream.blindWindow else { return .refused(.outOfWindow) }
+        if rules.isOneSided {
+            // It sends the SYN's data again, so the server did not take it.
+            if offset == 0, !packet.payload.isEmpty { _ = dropSYNData() }
+            halves.toServer.isHeld = false
+            state = .established
+            return judgeSegment(packet, .toServer)
+        }
+        if let early = earlyAcknowledgement, early != packet.tcpAcknowledgement {
+            return .refused(.handshakeWrongAck)
+        }
+        earlyAcknowledgement = packet.tcpAcknowledgement
+        return payload(of: packet, at: offset)
+    }
+
+    /// The server goes on although its SYN+ACK was not seen, which a lost sample explains.
+    private func judgeUnansweredReply(_ packet: DecodedPacket) -> SegmentJudgement {
+        let offset = halves.toServer.offset(of: packet.tcpAcknowledgement)
+        guard offset >= 0, offset <= halves.toServer.seen else { return .refused(.handshakeWrongDirection) }
+        let start = earlyAcknowledgement ?? packet.tcpSequence
+        guard packet.tcpSequence &- start < UInt32(HalfStream.blindWindow) else {
+            return .refused(.handshakeWrongDirection)
+        }
+        halves.toClient.sync(start, rules.memory)
+        halves.toServer.isHeld = false
+        halves.toServer.windowShift = request?.windowScale ?? 0
+        halves.toClient.windowShift = 14
+        state = .established
+        return judgeSegment(packet, .toClient)
+    }
+
+    /// SYN+ACK was seen, the client's ACK not.
+    func judgeBeforeAcknowledgement(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        let flags = packet.tcpFlags
+        if flags.contains(.rst) { return judgeReset(packet, direction) }
+        if flags.contains([.syn, .ack]) { return judgeAnswerAgain(packet, direction) }
+        if flags.contains(.syn) { return judgeRequest(packet, direction) }
+        guard flags.contains(.ack) else { return .refused(.withoutAck) }
+        if direction == .toServer {
+            if let other = otherAnswer, packet.tcpAcknowledgement == other {
+                halves.toClient.sync(other, rules.memory)
+            }
+            let offset = halves.toClient.offset(of: packet.tcpAcknowledgement)
+            guard offset >= 0, offset <= max(halves.toClient.seen, 0) else {
+                return .refused(.handshakeWrongAck)
+            }
+        }
+        // A server's stack sends nothing but SYN+ACK before it has the client's ACK: it had it.
+        let judgement = judgeSegment(packet, direction)
+        if judgement.takesPayload { moveOn() }
+        return judgement
+    }
+
+    private func judgeAnswerAgain(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        guard direction == .toClient else { return .refused(.synAckWrongDirection) }
+        guard packet.tcpSequence &+ 1 == halves.toClient.base else {
+            otherAnswer = packet.tcpSequence &+ 1
+            return .refused(.synAckDifferentSequence)
+        }
+        let offset = halves.toServer.offset(of: packet.tcpAcknowledgement)
+        guard offset >= 0, offset <= halves.toServer.seen else { return .refused(.synAckDifferentAck) }
+        take(acknowledgementOf: packet, .toClient)
+        var judgement = SegmentJudgement()
+        judgement.takesPayload = true
+        return judgement
+    }
+
+    /// A SYN in a connection that has begun: a host answers with a bare ACK (RFC 5961 4.2). Only where the
+    /// server answers with SYN+ACK, or the connection is known to be over, has a new one begun.
+    func judgeLateSYN(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        if packet.tcpFlags.contains(.ack) { return judgeLateAnswer(packet, direction) }
+        let isRefused = isReset && !halves.toClient.isSynced
+        let isOver = state == .timeWait || state == .closed && (!isReset || isRefused || rules.isOneSided)
+        if isOver {
+            var judgement = SegmentJudgement()
+            judgement.isReplaced = true
+            return judgement
+        }
+        guard direction == .toServer else { return .refused(.establishedSYNToClient) }
+        guard packet.tcpSequence &+ 1 != halves.toServer.base else { return .refused(.establishedSYN) }
+        otherRequest = ConnectionRequest(packet)
+        return .refused(.establishedSYNDiffers)
+    }
+
+    private func judgeLateAnswer(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        guard direction == .toClient else { return .refused(.establishedSYNACKToServer) }
+        if let other = otherRequest, other.isAnswered(by: packet.tcpAcknowledgement) {
+            var judgement = SegmentJudgement()
+            judgement.isReplaced = true
+            judgement.request = other
+            return judgement
+        }
+        if !halves.toClient.isSynced { halves.toClient.sync(packet.tcpSequence &+ 1, rules.memory) }
+        let isSame = packet.tcpSequence &+ 1 == halves.toClient.base
+        return .refused(isSame ? .establishedSYNACK : .establishedSYNACKDiffers)
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flows -> streams: segments of a connection that has begun. A segment whose numbers the receiver's stack
+// would not take moves nothing and brings nothing: decoys are made of such.
+import NetworkTypes
+
+extension TCPSession {
+    func judgeSegment(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        guard packet.tcpFlags.contains(.ack) else { return .refused(.withoutAck) }
+        let (half, other) = (halves[direction], halves[direction.reversed])
+        if !half.isSynced { half.sync(packet.tcpSequence, rules.memory) }
+        guard other.mayAcknowledge(packet.tcpAcknowledgement) else { return .refused(.invalidAck) }
+        let offset = half.offset(of: packet.tcpSequence)
+        if let refusal = windowRefusal(packet, at: offset, half) { return refusal }
+        take(acknowledgementOf: packet, direction)
+        var judgement = payload(of: packet, at: offset)
+        if isReset, !isResetDoubted, !packet.payload.isEmpty {
+            isResetDoubted = true
+            judgement.anomalies.insert(.resetSuspected)
+        }
+        let end = offset + Int64(packet.payload.count + packet.missingPayload)
+        if let fin = half.fin, end > fin, !packet.payload.isEmpty {
+            judgement.anomalies.insert(.finOutOfWindow)
+            // Once it was acknowledged the receiver has the FIN, and takes nothing behind it.
+            if half.isFinAcked { judgement.takesPayload = false }
+        }
+        if packet.tcpFlags.contains(.fin) { takeFIN(at: end, direction, &judgement) }
+        if half.fin != nil || other.fin != nil || state == .synReceived { moveOn() }
+        return judgement
+    }
+
+    /// A payload that is taken, with what is to be said of it.
+    func payload(of packet: DecodedPacket, at offset: Int64) -> SegmentJudgement {
+        var judgement = SegmentJudgement()
+        judgement.takesPayload = true
+        judgement.offset = offset
+        if packet.tcpFlags.contains(.urg), packet.tcpUrgentPointer > 0 {
+            judgement.anomalies.insert(.urgentData)
+        }
+        return judgement
+    }
+
+    /// RFC 9293 3.10.7.4: a segment that begins behind the receiver's room is dropped. A byte right behind it
+    /// is how a sender asks whether there is room again.
+    private func windowRefusal(
+        _ packet: DecodedPacket, at offset: Int64, _ half: HalfStream
+    ) -> SegmentJudgement? {
+        guard let edge = half.edge else {
+            let isFar = offset - half.next > HalfStream.blindWindow
+            return isFar ? .refused(.outOfWindow) : nil
+        }
+        if packet.payload.isEmpty { return offset > edge + 1 ? .refused(.outOfWindow) : nil }
+        guard offset >= edge else { return nil }
+        return offset == edge && packet.payload.count == 1 ? .refused() : .refused(.outOfWindow)
+    }
+
+    /// The acknowledgement and the window of a packet, for the stream of the other direction.
+    func take(acknowledgementOf packet: DecodedPacket, _ direction: Direction) {
+        let other = halves[direction.reversed]
+        guard other.isSynced else { return }
+        let shift = packet.tcpFlags.contains(.syn) ? 0 : Int64(halves[direction].windowShift)
+        let offset = other.offset(of: packet.tcpAcknowledgement)
+        other.acknowledge(offset, window: Int64(packet.tcpWindow) << shift, rules.memory)
+    }
+
+    private func takeFIN(at offset: Int64, _ direction: Direction, _ judgement: inout SegmentJudgement) {
+        if let fin = halves[direction].fin, fin != offset {
+            judgement.anomalies.insert(.finOutOfWindow)
+            guard !halves[direction].isFinAcked else { return }
+        }
+        halves[direction].finish(at: offset)
+        if firstFIN == nil { firstFIN = direction }
+    }
+
+    /// The state by which FINs were seen and acknowledged, from the server's side as Suricata has it.
+    func moveOn() {
+        guard !isReset else { return }
+        let isServersAcked = halves.toClient.isFinAcked
+        switch (halves.toServer.fin != nil, halves.toClient.fin != nil) {
+        case (false, false): state = .established
+        case (true, false): state = .closeWait
+        case (false, true): state = isServersAcked ? .finWait2 : .finWait1
+        case (true, true):
+            if isServersAcked, halves.toServer.isFinAcked {
+                state = .closed
+            } else if firstFIN == .toServer {
+                state = .lastAck
+            } else {
+                state = isServersAcked ? .timeWait : .closing
+            }
+        }
+    }
+}

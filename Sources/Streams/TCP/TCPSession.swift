@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flows -> streams: one TCP connection, as its two hosts see it. In: segments of both directions. Out: for
+// each whether the receiver's stack would take it (RFC 9293 3.10.7, RFC 5961, and where they leave a choice
+// Linux), and where in its stream its payload stands.
+import NetworkTypes
+
+/// A connection request, as far as it must be known when its answer comes.
+struct ConnectionRequest {
+    let sequence: UInt32
+    let payloadCount: Int
+    let windowScale: UInt8?
+
+    init(_ packet: DecodedPacket) {
+        sequence = packet.tcpSequence
+        payloadCount = packet.payload.count
+        windowScale = packet.tcpWindowScale
+    }
+
+    /// Whether an acknowledgement answers it: of the SYN alone, or of its data too.
+    func isAnswered(by acknowledgement: UInt32) -> Bool {
+        Int(acknowledgement &- sequence &- 1) <= payloadCount
+    }
+}
+
+/// What is decided of a segment.
+struct SegmentJudgement {
+    var anomalies = AnomalySet()
+    /// The receiver's stack would take its payload, if it has any.
+    var takesPayload = false
+    /// Where in the sender's stream its payload begins.
+    var offset: Int64 = 0
+    /// A new connection took the place of this one; of a request that was seen before, this is it.
+    var isReplaced = false
+    var request: ConnectionRequest?
+
+    static func refused(_ anomaly: Anomaly? = nil) -> SegmentJudgement {
+        var judgement = SegmentJudgement()
+        if let anomaly { judgement.anomalies.insert(anomaly) }
+        return judgement
+    }
+}
+
+/// What the session must know of the tracker's options.
+struct SessionRules {
+    let isOneSided: Bool
+    let memory: StreamMemory
+}
+
+/// The connection. `halves[d]` is the stream that flows in direction d.
+final class TCPSession {
+    var state = TCPState.none
+    let isMidstream: Bool
+    let halves = PerDirection(HalfStream(), HalfStream())
+    let rules: SessionRules
+    /// The client's SYN, and a later one with another number: the SYN+ACK says which the server took.
+    var request: ConnectionRequest?
+    var otherRequest: ConnectionRequest?
+    /// A later SYN+ACK with another number: the client's ACK says which it took (a server that sends SYN
+    /// cookies has no fixed one).
+    var otherAnswer: UInt32?
+    /// What the client acknowledged before any SYN+ACK was seen.
+    var earlyAcknowledgement: UInt32?
+    /// Who sent the first FIN.
+    var firstFIN: Direction?
+    var isReset = false
+    /// Data went on behind the reset, which was told.
+    var isResetDoubted = false
+
+    /// A connection that begins with a SYN.
+    init(request: ConnectionRequest, _ rules: SessionRules) {
+        self.rules = rules
+        self.request = request
+        isMidstream = false
+        state = .synSent
+        halves.toServer.sync(request.sequence &+ 1, rules.memory)
+        halves.toServer.isHeld = true
+        halves.toServer.windowShift = request.windowScale ?? 0
+    }
+
+    /// A connection of which the first segment that was seen, from `direction`, is in its middle, or its
+    /// SYN+ACK.
+    init(midstream packet: DecodedPacket, _ direction: Direction, _ rules: SessionRules) {
+        self.rules = rules
+        isMidstream = true
+        let isAnswer = packet.tcpFlags.contains(.syn)
+        state = isAnswer ? .synReceived : .established
+        halves[direction].sync(packet.tcpSequence &+ (isAnswer ? 1 : 0), rules.memory)
+        halves[direction.reversed].sync(packet.tcpAcknowledgement, rules.memory)
+        // How far windows are to be shifted was said in the SYNs: the most that RFC 7323 allows.
+        halves.toServer.windowShift = 14
+        halves.toClient.windowShift = 14
+        if isAnswer { halves[direction].windowShift = packet.tcpWindowScale ?? 0 }
+    }
+
+    /// Judges a segment, and moves the connection on by it.
+    func judge(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        let flags = packet.tcpFlags
+        if flags.isSuperset(of: [.syn, .fin]) || flags.isSuperset(of: [.syn, .rst]) {
+            return .refused(.finWithSYN)
+        }
+        switch state {
+        case .synSent:
+            return judgeBeforeAnswer(packet, direction)
+        case .synReceived:
+            return judgeBeforeAcknowledgement(packet, direction)
+        default:
+            if flags.contains(.rst) { return judgeReset(packet, direction) }
+            if flags.contains(.syn) { return judgeLateSYN(packet, direction) }
+            return judgeSegment(packet, direction)
+        }
+    }
+
+    /// RFC 5961 3.2: a reset counts only at the very number that the receiver expects. It ends nothing here
+    /// but the state: what its receiver goes on to acknowledge is read on, for the reset may have died on
+    /// the way.
+    func judgeReset(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        guard halves[direction].mayReset(packet.tcpSequence) else { return .refused(.resetInvalid) }
+        isReset = true
+        state = .closed
+        return SegmentJudgement()
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last section of docs/evasion.md: requests that try to pass the inspector. In: the tables of
+// Tests/Support/Evasion, which InspectionTests runs. Out: lines of Markdown.
+import TestSupport
+
+func inspectionSection() -> [String] {
+    let plain = TransportEvasion.all.filter { $0.anomaly == nil }
+    let twofold = TransportEvasion.all.filter { $0.anomaly != nil }
+    let found = MessageEvasion.all.filter { $0.told == nil }
+    let told = MessageEvasion.all.filter { $0.told != nil }
+    let text = """
+
+        # Requests that try to walk past the inspector
+
+        \(TransportEvasion.all.count) ways to send one request and \(MessageEvasion.all.count) ways to write
+        it or its answer, in IPv4 and IPv6, each with several seeds, in segments of 1, 3, 17 and 1460 bytes,
+        and by chance both at once.
+
+            scripts/test EvasionSuiteTests
+
+        Six signatures must find them: a `content`, `http.uri`, a `pcre` with `U`, the old `http_header`,
+        and `file.data` of requests and of responses.
+
+        ## Beneath HTTP
+
+        Found by all six: \(names(plain)).
+
+        Where expiry before the host, or another overlap, makes two readings possible, the first data wins,
+        and the anomaly event `stream.reassembly_overlap_different_data` says that there are two; `content`
+        finds the request in the packet itself, and a signature with that `stream-event` acts on it. On the
+        host that it protects, a packet that comes in has not expired: what is followed is what the host
+        has. Such are: \(names(twofold)).
+
+        The byte that an urgent pointer marks stays in the stream, as Linux has it with `SO_OOBINLINE`; the
+        anomaly `stream.urgent_data` says that a host without it reads one byte less.
+
+        ## In HTTP
+
+        Found: \(names(found)).
+
+        A path that is encoded more than once is looked at in two forms: decoded once, as most servers do,
+        and decoded up to \(timesDecoded) times. Query and fragment are looked at as they were sent.
+
+        Found in pieces of ordinary size; in pieces of a few bytes libhtp 0.5.42 cannot tell how a body is
+        packed, and a request that is packed twice is unpacked once. Then the anomaly event says so
+        (`gzip_decompression_failed`, `too_many_encoding_layers`): \(names(told)).
+        """
+    return text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+}
+
+/// Once by libhtp, and three times more.
+private let timesDecoded = 4
+
+private func names(_ evasions: [some CustomStringConvertible]) -> String {
+    evasions.map(\.description).joined(separator: "; ")
+}

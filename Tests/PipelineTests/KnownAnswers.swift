@@ -1,0 +1,1 @@
+../ProtocolsTests/Support/KnownAnswers.swift

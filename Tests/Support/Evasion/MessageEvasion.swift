@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ways to write one request, or its answer, so that a server or a browser reads the same of it. In: what
+// is to be brought past the sensor. Out: both sides' bytes, and which of its parts are there.
+
+/// What the signatures of the suite look for, and by which number.
+public enum EvasionTarget: Int, CaseIterable, Sendable {
+    /// The request's path in the stream's bytes.
+    case content = 1
+    /// `/secret/passwd` in `http.uri`.
+    case uri = 2
+    /// The same as an expression.
+    case expression = 3
+    /// `x-probe: attack` in the old `http_header`.
+    case header = 4
+    /// `evil payload` in `file.data` of a request.
+    case upload = 5
+    /// `evil answer` in `file.data` of a response.
+    case download = 6
+
+    /// The signatures in Suricata's syntax, the target's number as sid.
+    public static let rules = #"""
+        alert tcp any any -> any any (msg:"content"; flow:to_server; content:"/secret/passwd"; sid:1;)
+        alert http any any -> any any (msg:"uri"; flow:to_server; http.uri; content:"/secret/passwd"; sid:2;)
+        alert http any any -> any any (msg:"pcre"; flow:to_server; pcre:"/\/secret\/pass[a-w]d/U"; sid:3;)
+        alert http any any -> any any (msg:"header"; flow:to_server; content:"X-Probe|3a 20|attack"; \
+            nocase; http_header; sid:4;)
+        alert http any any -> any any (msg:"upload"; flow:to_server; file.data; \
+            content:"evil payload"; sid:5;)
+        alert http any any -> any any (msg:"download"; flow:to_client; file.data; content:"evil answer"; \
+            sid:6;)
+        """#
+}
+
+/// A way to write a request and its answer.
+public struct MessageEvasion: Sendable, CustomStringConvertible {
+    public let name: String
+    public let request: [UInt8]
+    public let response: [UInt8]
+    public let targets: [EvasionTarget]
+    /// The anomaly that is told where it is not found, for what libhtp cannot read.
+    public internal(set) var told: String?
+
+    public var description: String { name }
+
+    init(
+        _ name: String, _ request: [UInt8] = plainRequest, answer: [UInt8] = plainResponse,
+        finds targets: [EvasionTarget]
+    ) {
+        (self.name, self.request, self.response, self.targets) = (name, request, answer, targets)
+    }
+
+    init(_ name: String, _ request: String, answer: [UInt8] = plainResponse, finds targets: [EvasionTarget]) {
+        self.init(name, Array(request.utf8), answer: answer, finds: targets)
+    }
+
+    /// All of them, the plain one first.
+    public static let all = [plain] + uris + lines + headers + uploads + downloads
+
+    /// The request as any client writes it.
+    public static let plain = MessageEvasion("plain", plainRequest, finds: EvasionTarget.allCases)
+}
+
+let plainRequest = Array(
+    """
+    POST /secret/passwd?x=1 HTTP/1.1\r\nHost: www.example.com\r\nX-Probe: attack\r\n\
+    Content-Length: 21\r\n\r\nthe evil payload here
+    """.utf8)
+let plainResponse = Array("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nthe evil answer here".utf8)
+
+extension MessageEvasion {
+    private static func path(_ name: String, _ path: String) -> MessageEvasion {
+        MessageEvasion(
+            name, "GET \(path) HTTP/1.1\r\nHost: www.example.com\r\n\r\n", finds: [.uri, .expression])
+    }
+
+    /// RFC 3986, and what servers make of it beyond that.
+    static let uris: [MessageEvasion] = [
+        path("a letter URL-encoded", "/%73ecret/passwd"),
+        path("all letters URL-encoded", "/%73%65%63%72%65%74/%70%61%73%73%77%64"),
+        path("upper-case digits", "/secret/p%61sswd%3F"),
+        path("slashes URL-encoded", "%2fsecret%2Fpasswd"),
+        path("URL-encoded twice", "/%2573ecret/passwd"),
+        path("URL-encoded twice, digits of it", "/%25%37%33ecret/passwd"),
+        path("URL-encoded thrice", "/%252573ecret/passwd"),
+        path("%u of IIS", "/%u0073ecret/passwd"),
+        path("%u of full-width letters", "/%uff53ecret/passwd"),
+        path("a slash as %u2215", "/secret%u2215passwd"),
+        path("overlong UTF-8 of two bytes", "/%c1%b3ecret/passwd"),
+        path("overlong UTF-8 of three bytes", "/%e0%81%b3ecret/passwd"),
+        path("an overlong slash", "/secret%c0%afpasswd"),
+        path("full-width UTF-8", "/%ef%bd%93ecret/passwd"),
+        path("folders of itself", "/./secret/./passwd"),
+        path("folders up", "/a/b/../../secret/c/../passwd"),
+        path("folders up, encoded", "/a/%2e%2e/secret/c/%2e./passwd"),
+        path("folders up, encoded twice", "/a/%252e%252e/secret/passwd"),
+        path("above the root", "/../../secret/passwd"),
+        path("slashes repeated", "//secret////passwd"),
+        path("backslashes", #"\secret\passwd"#),
+        path("an absolute URI", "http://www.example.com/secret/passwd"),
+        path("an absolute URI of another name", "http://other.example:8080/%73ecret/passwd"),
+        path("a long way", "/" + String(repeating: "a/../", count: 800) + "secret/passwd"),
+        path("a query and a fragment", "/%73ecret/passwd?%2e%2e/x#/y"),
+    ]
+
+    private static func line(_ name: String, _ request: String) -> MessageEvasion {
+        MessageEvasion(name, request, finds: [.uri, .expression])
+    }
+
+    private static let host = "Host: www.example.com\r\n"
+
+    static let lines: [MessageEvasion] = [
+        line("line ends without CR", "GET /secret/passwd HTTP/1.1\nHost: www.example.com\n\n"),
+        line("mixed line ends", "GET /secret/passwd HTTP/1.1\nHost: www.example.com\r\n\n"),
+        line("CR CR LF", "GET /secret/passwd HTTP/1.1\r\r\nHost: www.example.com\r\r\n\r\r\n"),
+        line("empty lines first", "\r\n\r\n\nGET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("blanks first", "  GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("blanks between", "GET   /secret/passwd   HTTP/1.1\r\n\(host)\r\n"),
+        line("tabs between", "GET\t/secret/passwd\tHTTP/1.1\r\n\(host)\r\n"),
+        line("form feeds between", "GET\u{0c}/secret/passwd\u{0b}HTTP/1.1\r\n\(host)\r\n"),
+        line("a blank behind the version", "GET /secret/passwd HTTP/1.1 \r\n\(host)\r\n"),
+        line("a blank in the path", "GET /a b/../secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("no version", "GET /secret/passwd\r\n\r\n"),
+        line("a version that is none", "GET /secret/passwd HTTP/9.9\r\n\(host)\r\n"),
+        line("version 1.0", "GET /secret/passwd HTTP/1.0\r\n\r\n"),
+        line("another case of the method", "get /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("a method of its own", "FROBNICATE /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("HEAD", "HEAD /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+        line(
+            "behind another request",
+            "GET / HTTP/1.1\r\n\(host)\r\nGET /secret/passwd HTTP/1.1\r\n\(host)\r\n"
+        ),
+        line(
+            "behind a hundred others",
+            String(repeating: "GET / HTTP/1.1\r\n\(host)\r\n", count: 100)
+                + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+        line(
+            "behind one with a body",
+            "POST / HTTP/1.1\r\n\(host)Content-Length: 5\r\n\r\nhello"
+                + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"
+        ),
+        line(
+            "behind a chunked one",
+            "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+                + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+        line(
+            "behind one of which two lengths are told",
+            "POST / HTTP/1.1\r\n\(host)Content-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+                + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+    ]
+
+    private static func header(_ name: String, _ lines: String) -> MessageEvasion {
+        MessageEvasion(name, "GET / HTTP/1.1\r\n\(host)\(lines)\r\n", finds: [.header])
+    }
+
+    static let headers: [MessageEvasion] = [
+        header("a folded header", "X-Probe:\r\n attack\r\n"),
+        header("a header folded by a tab", "X-Probe:\r\n\tattack\r\n"),
+        header("a header folded twice", "X-Probe:\r\n \r\n attack\r\n"),
+        header("another case", "x-PROBE: attack\r\n"),
+        header("no blank", "X-Probe:attack\r\n"),
+        header("blanks and tabs", "X-Probe: \t  attack\r\n"),
+        header("a blank before the colon", "X-Probe : attack\r\n"),
+        header("blanks behind", "X-Probe: attack  \t\r\n"),
+        header("line end without CR", "X-Probe: attack\n"),
+        header("behind a line without a colon", "nothing\r\nX-Probe: attack\r\n"),
+        header("behind an empty name", ": x\r\nX-Probe: attack\r\n"),
+        header("behind a zero byte", "X-A: \0\r\nX-Probe: attack\r\n"),
+        header("behind many", (0..<90).map { "X-\($0): a\r\n" }.joined() + "X-Probe: attack\r\n"),
+        header("behind a long one", "X-A: \(String(repeating: "a", count: 8000))\r\nX-Probe: attack\r\n"),
+        header("in a trailer", "X-A: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Probe: attack\r\n"),
+    ]
+}
