@@ -18,6 +18,8 @@ public struct ReplayInspection {
     /// Positions in the policy, by name.
     private let rules: [String: UInt32]
     private let inspectors: [String: UInt32]
+    /// Of the last sampled packet; nil before one.
+    private var latestTime: Int64?
     /// The last mark and its positions: names need not be looked up for each packet.
     private var latest: (mark: SampleMark, rule: UInt32, inspector: UInt32)?
 
@@ -36,6 +38,7 @@ public struct ReplayInspection {
             inspector: number, isOutbound: isOutbound, packetNumber: UInt64(clamping: frame.number))
         sample.isCutShort = frame.capturedLength < frame.originalLength
         (sample.linkType, sample.linkHeader) = (frame.linkType, frame.linkHeader)
+        latestTime = sample.timeNanoseconds
         inspector.feed(sample, into: &outcome)
         return settle()
     }
@@ -47,7 +50,7 @@ public struct ReplayInspection {
         return (rule, inspector)
     }
 
-    /// The captures are at their end: all flows are.
+    /// The captures are at their end: all flows are. Behind them comes what was counted, once.
     mutating func finish(_ take: ([InspectionEvent]) -> Void) {
         var alerts = 0
         inspector.finish { outcome in
@@ -56,6 +59,7 @@ public struct ReplayInspection {
             outcome.removeAll()
         }
         self.alerts += alerts
+        if let latestTime, inspector.options.writesFlowEvents { take([inspector.stats(at: latestTime)]) }
     }
 
     mutating func takeEvents() -> [InspectionEvent] {

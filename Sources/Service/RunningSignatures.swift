@@ -7,8 +7,10 @@ import PolicyLanguage
 /// The signature files of the running policy's inspectors as they are now, each once, in the policy's order.
 /// - Throws: `ServiceError` where nothing runs, or its policy file cannot be loaded any more.
 public func runningSignatureFiles() throws -> [String] {
-    let (datapath, _) = try openInstance(for: "signatures (of files needs none)")
-    guard let info = try runningInfo(datapath) else { throw nothingRuns("signatures, or name files") }
+    try requirePrivileges(for: "signatures without files")
+    let command = "look at its signatures; or name files"
+    let (datapath, _) = try openInstance(for: command)
+    guard let info = try runningInfo(datapath) else { throw nothingRuns(command) }
     let path = info.header.file
     guard let policy = loadPolicy(path: path).policy else {
         throw ServiceError(.wrongInput, "\(path) has errors since it was applied: correct and apply it")

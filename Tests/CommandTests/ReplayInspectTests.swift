@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// `replay --inspect`: the inspector's lines among the packets', and what its findings do to the packets
+// behind them; no privileges.
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct ReplayInspectTests {
+    private let folder: TemporaryFolder
+    private static let attacker = "203.0.113.77"
+    private static let signatures = """
+        drop udp any any -> any 9000 (msg:"attack"; content:"evil"; sid:1000001; rev:2;)
+        alert udp any any -> any 9000 (msg:"note"; content:"curious"; sid:1000002;)
+
+        """
+
+    init() throws {
+        folder = try TemporaryFolder()
+        try folder.file("local.rules", Self.signatures)
+    }
+
+    private func policy(_ onMatch: String) throws -> String {
+        try folder.file(
+            "p.conf",
+            """
+            default: drop
+            stateful: false
+            never-ban: [192.0.2.8]
+            inspectors: { payload: { signatures: [local.rules], on-match: \(onMatch) } }
+            rules: [{ name: telemetry, service: udp/9000, inspect: payload, action: pass }]
+
+            """)
+    }
+
+    /// Datagrams to port 9000, a millisecond apart.
+    private func capture(_ datagrams: [(source: String, text: String)]) throws -> String {
+        func word(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(value >> (8 * $0) & 0xff) } }
+        var bytes = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1].flatMap(word)
+        for (number, datagram) in datagrams.enumerated() {
+            var frame = try PacketBuilder("udp \(datagram.source) > 198.51.100.1:9000")
+            let length = UInt8(8 + datagram.text.utf8.count)
+            // No checksum, as IPv4 allows.
+            frame.segment = Array(frame.segment[..<4]) + [0, length, 0, 0] + Array(datagram.text.utf8)
+            let content = frame.bytes
+            bytes += word(1_767_225_600) + word(UInt32(number) * 1000)
+            bytes += word(UInt32(content.count)) + word(UInt32(content.count)) + content
+        }
+        let path = folder.path + "/traffic.pcap"
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        return path
+    }
+
+    /// The lines of a replay.
+    private func replay(
+        _ onMatch: String, _ datagrams: [(source: String, text: String)], _ words: String...
+    ) throws -> [JSON] {
+        let all = ["replay", try policy(onMatch), try capture(datagrams), "--output", "json"] + words
+        let outcome = try run([Product.path] + all, environment: ["XDG_CACHE_HOME": folder.path])
+        try #require(outcome.exit == 0, "\(outcome)")
+        return try outcome.output.split(separator: "\n").map { try JSON(String($0)) }
+    }
+
+    private func kinds(_ lines: [JSON]) -> [String] {
+        lines.map { $0["event_type"].string ?? ($0["packet"].int == nil ? "summary" : "packet") }
+    }
+
+    private var traffic: [(source: String, text: String)] {
+        [
+            ("\(Self.attacker):4000", "hello"), ("\(Self.attacker):4000", "an evil thing"),
+            ("\(Self.attacker):4000", "more"), ("\(Self.attacker):4001", "another flow"),
+            ("192.0.2.7:4000", "curious"),
+        ]
+    }
+
+    @Test func `a match bans its source from the next packet on, and the lines stand in order`() throws {
+        let lines = try replay("ban 10m", traffic, "--inspect")
+        #expect(
+            kinds(lines) == [
+                "packet", "packet", "alert", "drop", "packet", "packet", "packet", "alert", "flow", "flow",
+                "stats", "summary",
+            ])
+        let packets = lines.filter { $0["packet"].int != nil }
+        #expect(packets.map { $0["verdict"].string } == ["pass", "pass", "drop", "drop", "pass"])
+        #expect(packets.map { $0["reason"].string } == ["rule", "rule", "ban", "ban", "rule"])
+        #expect(packets[1]["sampled"] == .bool(true) && packets[2]["sampled"] == .bool(false))
+        let alert = lines[2]
+        #expect(alert["alert"]["signature_id"].int == 1_000_001 && alert["alert"]["rev"].int == 2)
+        #expect(alert["src_ip"].string == Self.attacker && alert["src_port"].int == 4000)
+        #expect(alert["xdpguard"]["rule"].string == "telemetry")
+        let summary = try #require(lines.last)["summary"]
+        #expect(summary["alerts"].int == 2 && summary["reasons"]["ban"].int == 2)
+        #expect(lines[10]["stats"]["decoder"]["pkts"].int == 3)
+        #expect(lines[8]["app_proto"].string != nil)
+    }
+
+    @Test func `under drop-flow the flow's packets alone are dropped`() throws {
+        let packets = try replay("drop-flow", traffic, "--inspect").filter { $0["packet"].int != nil }
+        #expect(packets.map { $0["reason"].string } == ["rule", "rule", "flow", "rule", "rule"])
+        #expect(packets[2]["verdict"].string == "drop")
+    }
+
+    @Test func `on-match alert lets all pass, and never-ban stands above a match`() throws {
+        let alerted = try replay("alert", traffic, "--inspect").filter { $0["packet"].int != nil }
+        #expect(alerted.allSatisfy { $0["verdict"].string == "pass" })
+        let friend = traffic.map { (source: "192.0.2.8:4000", text: $0.text) }
+        let spared = try replay("ban 10m", friend, "--inspect").filter { $0["packet"].int != nil }
+        #expect(spared.allSatisfy { $0["verdict"].string == "pass" })
+    }
+
+    @Test func `without --inspect nothing is inspected, with --quiet only the sums are told`() throws {
+        #expect(kinds(try replay("ban 10m", traffic)) == Array(repeating: "packet", count: 5) + ["summary"])
+        let quiet = try replay("ban 10m", traffic, "--inspect", "--quiet")
+        #expect(kinds(quiet) == ["summary"] && quiet[0]["summary"]["reasons"]["ban"].int == 2)
+    }
+
+    @Test func `no privileges are needed`() throws {
+        let (policy, capture) = (try policy("ban 10m"), try capture(traffic))
+        let outcome = try Product.runUnprivileged("replay", policy, capture, "--inspect")
+        #expect(outcome.exit == 0, "\(outcome)")
+        #expect(outcome.output.contains("alerts: 2"))
+    }
+}
