@@ -134,10 +134,12 @@ public final class SampleRing {
     /// - Returns: how many were read.
     @discardableResult
     public func read(limit: Int = Int.max, _ body: (Sample) throws -> Void) rethrows -> Int {
-        var count = 0
-        while count < limit, let record = next() {
+        var (count, left) = (0, limit)
+        // What is no sample counts too: from a position that a bad reader left it may go on for ever.
+        while left > 0, let record = next() {
             // Whatever `body` does with it, the sample is read.
             defer { position = record.end }
+            left -= 1
             guard !record.isDiscarded else { continue }
             guard let sample = Sample(record.bytes) else {
                 malformed &+= 1
@@ -165,19 +167,22 @@ public final class SampleRing {
     /// The record at the position; nil where there is none, or the kernel still writes it.
     private func next() -> Record? {
         let at = position
-        guard end &- at >= UInt64(Self.headBytes) else { return nil }
+        let waiting = end &- at
+        guard waiting >= UInt64(Self.headBytes) else { return nil }
         let head = producerPage + page + Int(at & UInt64(size - 1))
         let word = head.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.load(ordering: .acquiring)
         guard word & Self.busy == 0 else { return nil }
         let length = Int(word & ~(Self.busy | Self.discarded))
-        guard length <= size - Self.headBytes else {
+        let whole = (length + Self.headBytes + 7) & ~7
+        // The kernel's records end where it says that it has written, or before.
+        guard waiting <= UInt64(size), whole <= Int(waiting) else {
             malformed &+= 1
             skipAll()
             return nil
         }
         return Record(
             bytes: UnsafeRawBufferPointer(start: head + Self.headBytes, count: length),
-            isDiscarded: word & Self.discarded != 0, end: at &+ UInt64((length + Self.headBytes + 7) & ~7))
+            isDiscarded: word & Self.discarded != 0, end: at &+ UInt64(whole))
     }
 }
 

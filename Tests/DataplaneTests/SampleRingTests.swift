@@ -106,7 +106,8 @@ private func read(_ ring: SampleRing) -> [[UInt8]] {
         let ring = try fake.reader()
         fake.write([1])
         let busy = fake.written
-        fake.writeRecord([2], head: 1 << 31 | 49)
+        // Its room is taken as a whole.
+        fake.writeRecord([UInt8](repeating: 0, count: 49), head: 1 << 31 | 49)
         #expect(read(ring) == [[1]])
         let end = fake.written
         fake.setWritten(busy)
@@ -159,6 +160,19 @@ private func read(_ ring: SampleRing) -> [[UInt8]] {
         fake.setRead(position)
         let ring = try fake.reader()
         #expect(read(ring) == [])
+        fake.write([2])
+        #expect(read(ring) == [[2]])
+    }
+
+    @Test(arguments: Array(stride(from: 8, through: 64, by: 8)) as [UInt64])
+    func `from a position within a record nothing is read beyond what is written`(position: UInt64) throws {
+        let fake = try FakeRing(size: 4096)
+        fake.write([UInt8](repeating: 0xff, count: 40))
+        fake.setRead(position)
+        let ring = try fake.reader()
+        #expect(read(ring).count <= 64)
+        #expect(ring.pendingBytes <= 4096)
+        ring.skipAll()
         fake.write([2])
         #expect(read(ring) == [[2]])
     }

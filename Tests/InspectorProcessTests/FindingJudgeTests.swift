@@ -65,8 +65,8 @@ import Testing
             name: "a flow that is sampled for another inspector",
             sampling: FlowSampling(ruleSlot: 7, inspector: 1), refusal: .unknownFlow),
         JudgeCase(
-            name: "a flow that another rule has sampled", sampling: FlowSampling(ruleSlot: 8, inspector: 0),
-            refusal: .unknownFlow),
+            name: "a flow whose latest packet another rule of the inspector asked for",
+            sampling: FlowSampling(ruleSlot: 8, inspector: 0)),
     ]
 
     @Test(arguments: cases) func `a finding is carried out only where all of it holds`(_ test: JudgeCase) {

@@ -61,6 +61,33 @@ import Testing
         #expect(error?.message.contains("no/eve.json': No such file or directory") == true)
     }
 
+    @Test func `behind a line whose rest could not be written the next one is its own`() throws {
+        defer { finish() }
+        signal(SIGPIPE, SIG_IGN)
+        #expect(mkfifo(path("pipe"), 0o600) == 0)
+        let first = open(path("pipe"), O_RDONLY | O_NONBLOCK)
+        let file = try EventFile(path("pipe"))
+        // More than a pipe holds.
+        file.write(bytes(String(repeating: "x", count: 100_000) + "\n"))
+        #expect(file.waitsFor >= 0)
+        close(first)
+        file.flush()
+        #expect(file.lost == 1 && file.written == 0 && file.waitsFor == -1)
+        let second = open(path("pipe"), O_RDONLY | O_NONBLOCK)
+        defer { close(second) }
+        var seen: [UInt8] = []
+        func drain() {
+            var piece = [UInt8](repeating: 0, count: 1 << 17)
+            while case let count = read(second, &piece, piece.count), count > 0 { seen += piece[..<count] }
+        }
+        drain()
+        file.write(bytes("{\"a\":1}\n"))
+        drain()
+        #expect(seen.split(separator: UInt8(ascii: "\n")).last.map(Array.init) == bytes("{\"a\":1}"))
+        #expect(seen.last == UInt8(ascii: "\n") && seen.contains(UInt8(ascii: "x")) == (seen.count > 20))
+        #expect(file.written == 1 && file.lost == 1)
+    }
+
     @Test func `a slow reader gets every line later, and one that is too slow is counted`() throws {
         defer { finish() }
         #expect(mkfifo(path("pipe"), 0o600) == 0)

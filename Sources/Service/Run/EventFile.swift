@@ -10,8 +10,12 @@ public final class EventFile {
     private var descriptor: Int32
     /// Whole lines, but for the first, of which a part may be written.
     private var pending: [UInt8] = []
-    /// The first line of `pending` has begun in the file.
+    /// How much of it is written: what is behind is not moved for every piece.
+    private var position = 0
+    /// The last byte that was written is within a line.
     private var isMidLine = false
+    /// What waits begins with the end of a line that is counted as lost.
+    private var closesLine = false
     public private(set) var written: UInt64 = 0
     public private(set) var lost: UInt64 = 0
     /// Why the last lines were lost, until some are written again; nil: they were not.
@@ -31,11 +35,16 @@ public final class EventFile {
     deinit { if path != nil, descriptor >= 0 { close(descriptor) } }
 
     /// Becomes writable when there is room; -1: nothing waits for that.
-    public var waitsFor: Int32 { pending.isEmpty ? -1 : descriptor }
+    public var waitsFor: Int32 { waiting == 0 ? -1 : descriptor }
+
+    private var waiting: Int { pending.count - position }
 
     public func write(_ lines: [UInt8]) {
-        if pending.count + lines.count > Self.mostPending {
-            return lose(lines, "nobody takes them fast enough")
+        if waiting + lines.count > Self.mostPending { return loseAtOnce(lines) }
+        // The rest of a line could not be written: the next one does not go on in it.
+        if isMidLine, waiting == 0 {
+            pending.append(UInt8(ascii: "\n"))
+            closesLine = true
         }
         pending += lines
         flush()
@@ -43,22 +52,23 @@ public final class EventFile {
 
     /// Writes what waits, as far as there is room.
     public func flush() {
-        var position = 0
-        defer { forget(position) }
-        while position < pending.count {
+        defer { forget() }
+        while waiting > 0 {
             var polled = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
             guard poll(&polled, 1, 0) == 1 else { return }
             let count = pending.withUnsafeBytes { bytes in
-                let rest = min(Self.chunk, bytes.count - position)
-                return Glibc.write(descriptor, bytes.baseAddress?.advanced(by: position), rest)
+                Glibc.write(
+                    descriptor, bytes.baseAddress?.advanced(by: position), min(Self.chunk, waiting))
             }
             if count < 0, errno == EINTR || errno == EAGAIN { return }
             guard count > 0 else {
                 let why = String(cString: strerror(errno))
-                let rest = Array(pending[position...])
-                pending.removeLast(rest.count)
-                return lose(rest, why)
+                lose(pending[position...], why)
+                return pending.removeLast(waiting)
             }
+            let gone = pending[position..<(position + count)]
+            written &+= lines(in: gone)
+            isMidLine = gone.last != UInt8(ascii: "\n")
             position += count
             problem = nil
         }
@@ -71,25 +81,38 @@ public final class EventFile {
         flush()
         if isMidLine {
             // The rest of a line without its beginning is none.
-            let rest = (pending.firstIndex(of: UInt8(ascii: "\n")) ?? pending.count - 1) + 1
-            pending.removeFirst(rest)
-            lost &+= 1
+            if waiting > 0 {
+                let end = pending[position...].firstIndex(of: UInt8(ascii: "\n")) ?? pending.count - 1
+                position = end + 1
+                lost &+= 1
+            }
             isMidLine = false
         }
         close(descriptor)
         descriptor = next
     }
 
-    private func forget(_ count: Int) {
-        guard count > 0 else { return }
-        let gone = pending.prefix(count)
-        written &+= UInt64(gone.count { $0 == UInt8(ascii: "\n") })
-        isMidLine = gone.last != UInt8(ascii: "\n")
-        pending.removeFirst(min(count, pending.count))
+    /// What is written goes once it is half of all.
+    private func forget() {
+        guard position * 2 >= pending.count else { return }
+        pending.removeFirst(position)
+        position = 0
     }
 
-    private func lose(_ lines: [UInt8], _ why: String) {
-        lost &+= UInt64(lines.count { $0 == UInt8(ascii: "\n") })
+    /// The lines that end in the first bytes of what waits.
+    private func lines(in bytes: ArraySlice<UInt8>) -> UInt64 {
+        defer { closesLine = false }
+        return UInt64(bytes.count { $0 == UInt8(ascii: "\n") } - (closesLine ? 1 : 0))
+    }
+
+    /// Lines that never came to wait.
+    private func loseAtOnce(_ bytes: [UInt8]) {
+        lost &+= UInt64(bytes.count { $0 == UInt8(ascii: "\n") })
+        problem = "nobody takes them fast enough"
+    }
+
+    private func lose(_ bytes: ArraySlice<UInt8>, _ why: String) {
+        lost &+= lines(in: bytes)
         problem = why
     }
 

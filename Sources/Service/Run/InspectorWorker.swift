@@ -97,6 +97,8 @@ private struct RingInspector: SampleInspector {
         // No sample is shorter than its head; more than the ring holds have come since.
         let most = job.ringBytes / MemoryLayout<UInt64>.size / 8
         stale &+= UInt64(ring.read(limit: most) { _ in })
+        // Where a worker that was taken over left a place within a record, nothing can be read from there.
+        ring.skipAll()
     }
 
     var counters: WorkerCounters {
