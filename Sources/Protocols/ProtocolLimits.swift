@@ -13,7 +13,7 @@ public struct ProtocolLimits: Sendable {
     /// The header block of one message, and the number of headers that libhtp keeps of it.
     public var httpHeader = 65_536
     /// Headers of one message.
-    public var httpHeaderCount: UInt32 = 256
+    public var httpHeaderCount: UInt32 = 1024
     /// The kept part of a request's body.
     public var httpRequestBody = 102_400
     /// The kept part of a response's body.

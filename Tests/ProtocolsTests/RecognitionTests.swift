@@ -124,3 +124,19 @@ func `random changes of the bytes are survived`(seed: UInt64) {
     }
     _ = Reading(conversation.split(&random)).text
 }
+
+@Test(arguments: [0, 9, 15, 16, 17, 500, 511, 512, 1023, 1025, 4000])
+func `however many empty lines stand before a request, it is recognised without an answer`(count: Int) {
+    var conversation = Conversation()
+    conversation.client(String(repeating: "\r\n", count: count) + "GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+    let reading = Reading(conversation)
+    #expect(reading.appProtocol == .http)
+    #expect(reading.transactions.first?.request.uri.text == "/x")
+}
+
+@Test func `a request behind one with many headers is read too`() {
+    let fields = (0..<1000).map { "\($0):\r\n" }.joined()
+    let conversation = Conversation(
+        "GET /first HTTP/1.1\r\nHost: h\r\n\(fields)\r\nGET /second HTTP/1.1\r\nHost: h\r\n\r\n")
+    #expect(Reading(conversation).transactions.map(\.request.uri.text) == ["/first", "/second"])
+}

@@ -49,9 +49,9 @@ public struct InspectionEvent: Sendable {
 
     /// One line for people: kind, what, and the flow.
     public var text: String {
-        let flow = header.map { " " + $0.flowText } ?? ""
+        let flow = header.map { ": " + $0.flowText } ?? ""
         let rule = header?.rule.map { ", rule '\($0.rule)'" } ?? ""
-        return printable("  \(kind.rawValue): \(summary)\(rule):\(flow)")
+        return printable("  \(kind.rawValue): \(summary)\(rule)\(flow)")
     }
 }
 

@@ -6,12 +6,16 @@ extension HTTPParser {
     /// A request begins with a known method and a blank, or has a line that ends in a version; a response
     /// with its version.
     public static func probe(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) -> ProtocolMatch {
-        // libhtp passes over empty lines and blanks before a message.
-        let skipped = bytes.prefix(16).prefix { $0 == 0x0d || $0 == 0x0a || $0 == 0x20 || $0 == 0x09 }
+        // Servers and libhtp pass over empty lines and blanks before a message, however many; nothing but
+        // HTTP begins with more than a few.
+        let skipped = bytes.prefix { $0 == 0x0d || $0 == 0x0a || $0 == 0x20 || $0 == 0x09 }
         let text = UnsafeRawBufferPointer(rebasing: bytes[skipped.count...])
-        if text.isEmpty { return skipped.count == 16 ? .no : .needMore }
+        if text.isEmpty { return skipped.count >= mostEmpty ? .match : .needMore }
         return direction == .toServer ? probeRequest(text) : probeResponse(text)
     }
+
+    /// Below what is held until a protocol is recognised.
+    private static let mostEmpty = 512
 
     private static func probeResponse(_ text: UnsafeRawBufferPointer) -> ProtocolMatch {
         let start: StaticString = "HTTP/"

@@ -35,8 +35,8 @@ struct ReplayCommand: ParsableCommand {
     @Option(
         name: .long,
         help: """
-            With --inspect: packets with a wrong checksum are left out, as their receiver would, or taken, \
-            as for captures of a host whose network card computes them.
+            With --inspect: TCP segments with a wrong checksum are in no stream, as their receiver leaves \
+            them out, or taken, as for captures of a host whose network card computes them.
             """)
     var checksums: Checksums = .verify
     @Flag(name: .long, help: "Only the sums: neither packets nor events.") var quiet = false

@@ -3,6 +3,7 @@
 // privileges, nothing is changed.
 import ArgumentParser
 import Diagnostics
+import Glibc
 import Inspection
 import JSONOutput
 import PolicyLanguage
@@ -45,7 +46,9 @@ struct SignatureArguments: ParsableArguments {
         do throws(FileReadError) {
             return try SignatureFileReader().read(path)
         } catch {
-            throw ServiceError(.noInput, "cannot read '\(printable(name))': \(error.reason)")
+            throw ServiceError(
+                error.errno == EBADMSG ? .wrongInput : .noInput,
+                "cannot read '\(printable(name))': \(error.reason)")
         }
     }
 
