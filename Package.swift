@@ -244,7 +244,7 @@ let package = Package(
             [
                 "Inspection", "Replay", "Capture", "PolicyLanguage", "Diagnostics", "JSONOutput",
                 "NetworkTypes", "detection",
-            ]),
+            ], exclude: ["everything.conf"]),
         tests(
             "ScaleTests",
             [
@@ -272,10 +272,13 @@ if Context.environment["XDPGUARD_FUZZ"] != nil {
         package.products.append(.library(name: "Fuzz\(name)", type: .static, targets: ["Fuzz\(name)"]))
         package.targets.append(
             .target(
-                name: "Fuzz\(name)", dependencies: ["Protocols", "NetworkTypes"],
+                name: "Fuzz\(name)", dependencies: ["FuzzConversation", "Protocols", "NetworkTypes"],
                 path: "Tests/Fuzz/\(name.lowercased())", swiftSettings: strict))
     }
     package.targets += [
+        .target(
+            name: "FuzzConversation", dependencies: ["Protocols", "NetworkTypes"],
+            path: "Tests/Fuzz/conversation", swiftSettings: strict),
         .target(
             name: "FuzzPolicy", dependencies: ["PolicyLanguage"], path: "Tests/Fuzz/policy",
             swiftSettings: strict),

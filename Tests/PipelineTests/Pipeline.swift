@@ -9,28 +9,13 @@ import Replay
 import Testing
 
 /// Everything is inspected, whatever the program thinks of it.
-private let policyText = """
-    default: pass
-    malformed: pass
-    spoofed: pass
-    fragments: pass
-    stateful: false
-    essential: []
-    inspectors:
-      everything: { sample: { packets: 4294967295, bytes: 1 TiB }, on-match: alert }
-    rules:
-      - { name: everything, inspect: everything, action: pass }
-    """
-
-private struct OneText: FileReader {
-    func read(_ path: String) throws(FileReadError) -> [UInt8] { Array(policyText.utf8) }
-}
+private let policyPath = #filePath.replacing("Pipeline.swift", with: "everything.conf")
 
 enum Pipeline {
     /// The events of a capture up to its end, or to where it is broken.
     /// - Throws: `CaptureError` where nothing of it can be read.
     static func events(of path: String) throws -> [InspectionEvent] {
-        let report = loadPolicy(path: "everything.conf", reader: OneText(), now: 0)
+        let report = loadPolicy(path: policyPath, now: 0)
         let policy = try #require(report.policy, "\(report.rendered())")
         let plan = try #require(PlanLoader(policy).load().plan)
         var options = InspectionOptions()

@@ -7,17 +7,9 @@ import os, re, resource, shutil, statistics, subprocess
 import frames, machine
 from machine import Failed, say
 
-EVERYTHING = """default: pass
-malformed: pass
-spoofed: pass
-fragments: pass
-stateful: false
-essential: []
-inspectors:
-  everything: {{ sample: {{ packets: 4294967295, bytes: 1 TiB }}, on-match: alert{keys} }}
-rules:
-  - {{ name: everything, inspect: everything, action: pass }}
-"""
+# Everything is inspected; `%s` takes further keys of the inspector.
+with open(os.path.join(os.path.dirname(__file__), "../../Tests/PipelineTests/everything.conf")) as file:
+    EVERYTHING = file.read().replace("on-match: alert", "on-match: alert%s")
 
 # The first match of a frame of the stack, from the innermost on, tells the stage.
 STAGES = (
@@ -40,7 +32,7 @@ ALLOCATION = ("allocation, caller not known", r"alloc|free|unlink_chunk|RefCount
 def policy(folder, name, keys=""):
     path = f"{folder}/{name}.conf"
     with open(path, "w") as f:
-        f.write(EVERYTHING.format(keys=keys))
+        f.write(EVERYTHING % keys)
     return path
 
 
