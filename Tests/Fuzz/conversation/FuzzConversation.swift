@@ -25,11 +25,11 @@ public struct FuzzConversation {
     ///   - feed: gives a piece to the parser, and each of its records to its last argument.
     /// - Returns: the stages and anomalies that the bytes give, in order.
     public func told(
-        pieces: Int, stage: (ProtocolRecord) -> String?,
-        feed: (UnsafeRawBufferPointer, FlowDirection, (ProtocolRecord) -> Void) -> Void
+        pieces: Int, stage: @escaping (ProtocolRecord) -> String?,
+        feed: (UnsafeRawBufferPointer, FlowDirection, @escaping (ProtocolRecord) -> Void) -> Void
     ) -> [String] {
         var seen: [String] = []
-        func take(_ record: ProtocolRecord) {
+        let take = { (record: ProtocolRecord) in
             if case .anomaly(let anomaly) = record {
                 seen.append(anomaly.name)
             } else if let name = stage(record) {
