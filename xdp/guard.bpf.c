@@ -327,11 +327,11 @@ static __always_inline int filter(struct xdp_md *ctx)
 	        .limit_slot = GUARD_NO_SLOT,
 	};
 	packet_clear(&room->packet);
-	room->charge_count = 0;
-	room->sample_tag = 0;
+	room->sample_tag = room->charge_count = 0;
 	room->fit = FLOW_UNASKED;
 	judge(ctx, room, decision);
 	apply_mode(decision);
+	give_chosen(ctx, room, decision);
 	if (follows_flows() && decision->verdict == GUARD_PASS &&
 	    decision->reason != GUARD_REASON_ESTABLISHED && says_something(&room->packet))
 		note_let_in(ctx, &room->packet);

@@ -47,12 +47,12 @@ struct {
 	__uint(max_entries, 1);
 } guard_scope_counts SEC(".maps");
 
-/* When the samples' reader was last woken (CLOCK_MONOTONIC, ns): the programs' own. */
+/* Of the samples' reader: enum guard_sample_reader, times of CLOCK_MONOTONIC in ns. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, __u64);
-	__uint(max_entries, 1);
+	__uint(max_entries, GUARD_READER_WORDS);
 } guard_sample_wake SEC(".maps");
 
 /* Flows whose packets are dropped. The controller adds and removes; the programs check the end time and

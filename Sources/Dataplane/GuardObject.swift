@@ -63,7 +63,8 @@ enum SharedMap: String, CaseIterable {
         case .sampleCounts: return has(GUARD_CFG_INSPECT) ? UInt32(GUARD_SAMPLE_COUNTS.rawValue) : 0
         case .sampleScopes, .scopeCounts: return has(GUARD_CFG_INSPECT) ? UInt32(GUARD_SCOPES) : 0
         case .droppedFlows: return has(GUARD_CFG_INSPECT) ? UInt32(GUARD_DROPPED_FLOWS) : 0
-        case .sampleWake, .droppedAny: return has(GUARD_CFG_INSPECT) ? 1 : 0
+        case .sampleWake: return has(GUARD_CFG_INSPECT) ? UInt32(GUARD_READER_WORDS.rawValue) : 0
+        case .droppedAny: return has(GUARD_CFG_INSPECT) ? 1 : 0
         default: return nil
         }
     }

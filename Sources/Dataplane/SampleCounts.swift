@@ -13,6 +13,10 @@ public struct SampleCounts: Sendable, Hashable {
     /// Lost: the ring was full, or the frame could not be read.
     public var lostFull: UInt64 = 0
     public var lostCopy: UInt64 = 0
+    /// Not given, as nobody inspected, and `on-overload` is `drop`.
+    public var lostUnread: UInt64 = 0
+    /// Packets that came in, dropped by `on-overload`.
+    public var overloaded: UInt64 = 0
     /// Given, but cut, as the frame was longer than a sample can be.
     public var cut: UInt64 = 0
     /// Not samples: packets of flows beyond their budget, and of flows that `every` leaves out.
@@ -30,7 +34,7 @@ public struct SampleCounts: Sendable, Hashable {
     public init() {}
 
     /// Samples that nobody can see.
-    public var lost: UInt64 { lostFull &+ lostCopy }
+    public var lost: UInt64 { lostFull &+ lostCopy &+ lostUnread }
 }
 
 extension SharedState {
@@ -47,6 +51,8 @@ extension SharedState {
         counts.bytes = try count(GUARD_SAMPLES_BYTES)
         counts.lostFull = try count(GUARD_SAMPLES_LOST_FULL)
         counts.lostCopy = try count(GUARD_SAMPLES_LOST_COPY)
+        counts.lostUnread = try count(GUARD_SAMPLES_LOST_UNREAD)
+        counts.overloaded = try count(GUARD_SAMPLES_OVERLOADED)
         counts.cut = try count(GUARD_SAMPLES_CUT)
         counts.beyondBudget = try count(GUARD_SAMPLES_BEYOND_BUDGET)
         counts.notChosen = try count(GUARD_SAMPLES_NOT_CHOSEN)
@@ -56,6 +62,24 @@ extension SharedState {
         counts.droppedReceived = try count(GUARD_FLOWS_DROPPED)
         counts.droppedSent = try count(GUARD_FLOWS_DROPPED_SENT)
         return counts
+    }
+
+    /// Tells the programs until when somebody inspects, in CLOCK_MONOTONIC nanoseconds: from then on
+    /// inspectors with `on-overload: drop` have what they cannot inspect dropped. 0: nobody does any more.
+    public func setInspected(until nanoseconds: UInt64) throws(KernelError) {
+        guard maps[.sampleWake] != nil else { return }
+        var key = GUARD_READER_UNTIL.rawValue
+        var until = nanoseconds
+        try check(bpf_map_update_elem(descriptor(.sampleWake), &key, &until, 0), "say who inspects")
+    }
+
+    /// The kernel's number of the ring: another ring has another one. Nil where the policy inspects nothing.
+    public func sampleRingNumber() throws(KernelError) -> UInt32? {
+        guard maps[.samples] != nil else { return nil }
+        var info = bpf_map_info()
+        var size = UInt32(MemoryLayout<bpf_map_info>.size)
+        try check(bpf_obj_get_info_by_fd(descriptor(.samples), &info, &size), "ask about a map")
+        return info.id
     }
 
     /// The ring that samples go to, for `SampleRing`: a descriptor of its own, which whoever gets it may hand

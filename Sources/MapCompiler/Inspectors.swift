@@ -41,6 +41,7 @@ extension guard_inspector {
     fileprivate init(_ inspector: Inspector) {
         self.init(
             bytes: inspector.sampleBytes ?? 0, packets: inspector.samplePackets ?? 0,
-            every: inspector.everyFlow)
+            every: inspector.everyFlow,
+            flags: inspector.onOverload == .drop ? GUARD_INSPECTOR_DROP.rawValue : 0, padding: 0)
     }
 }

@@ -19,8 +19,8 @@ struct native_samples {
 	struct guard_sample_scope *scopes; /* of GUARD_SCOPES inspectors; NULL until one was told */
 	struct native_dropped *dropped; /* an open hash; NULL until the first one */
 	__u64 counts[GUARD_SAMPLE_COUNTS];
+	__u64 reader[GUARD_READER_WORDS];
 	struct guard_counter unneeded[GUARD_SCOPES];
-	__u64 woken_ns;
 	__u64 dropped_any;
 };
 
@@ -146,11 +146,13 @@ static __always_inline void *sample_element(struct native_samples *samples, cons
 		return index < samples->line_count ? &samples->lines[index] : NULL;
 	if (map == &guard_sample_counts)
 		return index < GUARD_SAMPLE_COUNTS ? &samples->counts[index] : NULL;
+	if (map == &guard_sample_wake)
+		return index < GUARD_READER_WORDS ? &samples->reader[index] : NULL;
 	if (map == &guard_sample_scopes)
 		return samples->scopes && index < GUARD_SCOPES ? &samples->scopes[index] : NULL;
 	if (map == &guard_scope_counts)
 		return index < GUARD_SCOPES ? &samples->unneeded[index] : NULL;
-	return map == &guard_sample_wake ? &samples->woken_ns : &samples->dropped_any;
+	return &samples->dropped_any;
 }
 
 #endif

@@ -34,7 +34,8 @@ struct AllowedCall {
             AllowedCall("mprotect", notExecutable),
             AllowedCall("munmap"), AllowedCall("mremap"), AllowedCall("madvise"), AllowedCall("brk"),
             // What is open.
-            AllowedCall("read"), AllowedCall("write"), AllowedCall("writev"), AllowedCall("close"),
+            AllowedCall("read"), AllowedCall("pread64"), AllowedCall("write"), AllowedCall("writev"),
+            AllowedCall("close"),
             AllowedCall("recvfrom"), AllowedCall("recvmsg"), AllowedCall("sendto"), AllowedCall("sendmsg"),
             AllowedCall("poll"), AllowedCall("ppoll"), AllowedCall("epoll_wait"),
             AllowedCall("epoll_pwait"),

@@ -69,6 +69,8 @@ public struct GenerationInfo: Sendable {
         /// in samples; nil elsewhere, and in descriptions of earlier versions.
         public var inspectors: [String]?
         public var inspectorsSeed: UInt64?
+        /// Where the inspectors' signatures come from; nil in descriptions of earlier versions.
+        public var signaturePaths: [SignaturePath]?
 
         public init(
             policy: String, file: String, mode: String, appliedNanoseconds: Int64, user: UInt32,
@@ -120,7 +122,7 @@ public struct GenerationInfo: Sendable {
 }
 
 /// Numbers in host order, and blocks of bytes behind their length.
-private struct DescriptionWriter {
+struct DescriptionWriter {
     var bytes: [UInt8] = []
 
     mutating func append(_ number: some FixedWidthInteger) {
@@ -134,11 +136,13 @@ private struct DescriptionWriter {
 }
 
 /// Reads what the writer wrote; nil where the bytes end early.
-private struct DescriptionReader {
+struct DescriptionReader {
     let bytes: [UInt8]
     private var position = 0
 
     init(bytes: [UInt8]) { self.bytes = bytes }
+
+    var isAtEnd: Bool { position == bytes.count }
 
     mutating func number<Number: FixedWidthInteger & BitwiseCopyable>(_: Number.Type) -> Number? {
         let size = MemoryLayout<Number>.size

@@ -220,6 +220,7 @@ private func generation(
         .init(bit: bit, place: "\(entry.range.source.path):\(entry.range.line)")
     }
     header.inspectorBounds = GenerationInfo.InspectorInfo.all(of: policy, slots: slots.rules)
+    header.signaturePaths = GenerationInfo.SignaturePath.all(of: policy)
     header.refreshes = policy.sets.compactMap { set in
         set.refresh.map { SetRefresh(name: set.name, everyNanoseconds: $0) }
     }
@@ -239,7 +240,7 @@ extension GenerationInfo.Classifier {
     }
 }
 
-private func absolutePath(_ path: String) -> String {
+func absolutePath(_ path: String) -> String {
     guard let resolved = realpath(path, nil) else { return path }
     defer { free(resolved) }
     return String(cString: resolved)

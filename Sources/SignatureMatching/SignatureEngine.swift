@@ -3,6 +3,7 @@
 // expressions, and indexes of the signatures that have no literal.
 
 import Signatures
+import Synchronization
 
 /// A loaded set of signatures, shared by any number of `SignatureMatcher`s.
 public final class SignatureEngine: Sendable {
@@ -40,6 +41,10 @@ public final class SignatureEngine: Sendable {
     public let cacheOutcome: DatabaseCache.Outcome
     public let settings: Settings
     let plan: MatchPlan
+    /// No two engines have the same one: positions of signatures are those of one engine.
+    let number = SignatureEngine.lastNumber.add(1, ordering: .relaxed).newValue
+
+    private static let lastNumber = Atomic<UInt64>(0)
 
     /// Compiles a set. It fails only where Hyperscan itself does.
     public init(_ set: SignatureSet, settings: Settings = Settings()) throws(SignatureEngineError) {
@@ -56,6 +61,11 @@ public final class SignatureEngine: Sendable {
 
     /// Bytes of the literal databases.
     public var databaseByteCount: Int { plan.databaseByteCount }
+}
+
+extension Signature {
+    /// Its number in any set.
+    var key: UInt64 { UInt64(gid) << 32 | UInt64(sid) }
 }
 
 /// Why a set could not be loaded.

@@ -28,12 +28,13 @@ public final class SignatureMatcher {
     var round: UInt32 = 0
     var costs: [SignatureCost] = []
 
-    /// `memory`: what another matcher remembered, for a reload.
+    /// - Parameter former: for a reload: what it remembers and has counted goes on.
     public init(
-        _ engine: SignatureEngine, memory: MatchMemory = MatchMemory()
+        _ engine: SignatureEngine, after former: SignatureMatcher? = nil
     ) throws(SignatureEngineError) {
         self.engine = engine
-        self.memory = memory
+        memory = former?.memory ?? MatchMemory()
+        counters = former?.counters ?? MatchCounters()
         plan = engine.plan
         runner = ChainRunner(
             limits: engine.settings.regexLimits, mostSteps: engine.settings.mostSteps,

@@ -14,7 +14,7 @@ extension LiveTests {
         private let attacker = "203.0.113.77"
         private let neighbour = "192.0.2.7"
 
-        private static func policy(onMatch: String) -> String {
+        private static func policy(onMatch: String, onOverload: String = "pass") -> String {
             """
             policy: inspected
             default: drop
@@ -25,6 +25,7 @@ extension LiveTests {
                 sample: { packets: 32, bytes: 64 KiB }
                 signatures: [local.rules]
                 on-match: \(onMatch)
+                on-overload: \(onOverload)
             rules:
               - { name: listed, source: $listed, action: drop }
               - { name: telemetry, service: udp/9000, inspect: payload, action: pass }
@@ -35,6 +36,11 @@ extension LiveTests {
         private static let signatures = """
             drop udp any any -> any 9000 (msg:"test attack"; content:"evil payload"; sid:1000001; rev:1;)
             alert udp any any -> any 9000 (msg:"test note"; content:"curious"; sid:1000002; rev:3;)
+
+            """
+
+        private static let novelty = """
+            drop udp any any -> any 9000 (msg:"new"; content:"novelty"; sid:1000009; rev:1;)
 
             """
 
@@ -191,7 +197,7 @@ extension LiveTests {
             #expect(fields["Seccomp"] == "2")
             #expect(fields["Threads"] == "1")
             let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")
-            #expect(Set(open).isSubset(of: ["0", "1", "2", "3", "4"]))
+            #expect(Set(open).isSubset(of: ["0", "1", "2", "3", "4", "5"]))
             withExtendedLifetime(child) {}
         }
 
@@ -217,12 +223,12 @@ extension LiveTests {
             #expect(outcome.errors.contains("no policy runs here: apply one first, then run"))
         }
 
-        @Test func `another policy brings other signatures, and a detach ends inspection`() throws {
+        @Test func `a policy with another inspector brings another worker, and a detach ends inspection`()
+            throws
+        {
             let child = try begin()
-            _ = try net.folder.file(
-                "local.rules",
-                "drop udp any any -> any 9000 (msg:\"new\"; content:\"novelty\"; sid:1000009; rev:1;)\n")
-            try net.apply(Self.policy(onMatch: "ban 10m"))
+            _ = try net.folder.file("local.rules", Self.novelty)
+            try net.apply(Self.policy(onMatch: "ban 20m"))
             #expect(
                 try eventually(within: 30) {
                     let now = try run()
@@ -260,7 +266,8 @@ extension LiveTests {
         @Test func `events go to standard output where that is asked for`() throws {
             let child = try begin(events: "-")
             #expect(try sends("a curious question", from: attacker))
-            #expect(child.outputLines(atLeast: 1).contains { $0.contains("1000002") })
+            // The inspector's counters come first.
+            #expect(child.outputLines(atLeast: 2).contains { $0.contains("1000002") })
             child.signal(SIGTERM)
             let outcome = try child.finish()
             #expect(outcome.outputLines.allSatisfy { $0.hasPrefix("{") && $0.hasSuffix("}") })

@@ -59,6 +59,11 @@ private struct Obedient: SampleInspector {
 
     mutating func advance(into report: inout SampleReport) {}
 
+    mutating func reload() throws(ReloadError) -> WorkerReady {
+        guard counters.samples > 0 else { throw ReloadError("no samples yet") }
+        return WorkerReady(landlockVersion: 0, inspectors: 1, signatures: 3, signaturesLeftOut: 0)
+    }
+
     mutating func finish(into report: inout SampleReport) {
         report.lines += Array("{\"event_type\":\"flow\"}\n".utf8)
     }

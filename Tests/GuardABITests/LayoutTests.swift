@@ -65,7 +65,7 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
     ("guard_talkers", MemoryLayout<guard_talkers>.size, MemoryLayout<guard_talkers>.stride, 8 + 512 * 24),
     ("guard_event", MemoryLayout<guard_event>.size, MemoryLayout<guard_event>.stride, 80),
     ("guard_trace", MemoryLayout<guard_trace>.size, MemoryLayout<guard_trace>.stride, 48),
-    ("guard_inspector", MemoryLayout<guard_inspector>.size, MemoryLayout<guard_inspector>.stride, 16),
+    ("guard_inspector", MemoryLayout<guard_inspector>.size, MemoryLayout<guard_inspector>.stride, 24),
     ("guard_flow_ends", MemoryLayout<guard_flow_ends>.size, MemoryLayout<guard_flow_ends>.stride, 40),
     (
         "guard_sample_line", MemoryLayout<guard_sample_line>.size,

@@ -2,6 +2,7 @@
 // threshold.config: what its lines mean, and what is said of those that mean nothing.
 import Diagnostics
 import NetworkTypes
+import TestSupport
 import Testing
 
 @testable import Inspection
@@ -34,6 +35,22 @@ func `a line that is no entry is told with its place, and the others hold`(_ lin
     #expect(file.diagnostics.count == 1)
     #expect(file.diagnostics.first?.range.line == 2)
     #expect(file.diagnostics.first?.message.contains(words) == true, "\(file.diagnostics)")
+}
+
+@Test(.enabled(if: SharedData.folder != nil, "the shared data are not there"))
+func `the thresholds of Suricata's own tests are read`() throws {
+    let folder = try #require(SharedData.folder)
+    let place = "signatures/suricata-verify/tests/L1"
+    let variables = ["SUPPRESS": AddressSet.all]
+    var entries = 0
+    for test in SharedData.files(in: place)
+    where SharedData.files(in: "\(place)/\(test)").contains("threshold.config") {
+        let bytes = try SharedData.bytes("\(folder)/\(place)/\(test)/threshold.config")
+        let file = ThresholdFile(SourceText(path: test, bytes: bytes), variables: variables)
+        #expect(file.diagnostics.isEmpty, "\(file.diagnostics.map { $0.rendered() })")
+        entries += file.entries.count
+    }
+    #expect(entries == 30)
 }
 
 @Test func `a file of any bytes is read to its end`() {

@@ -128,7 +128,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("garbage", "it sent a message of version 17735, not 1"),
+        ("garbage", "it sent a message of version 17735, not 2"),
         ("long", "it sent a message of 70000 bytes"),
         ("unable", "the policy file has changed"), ("leaving", "it ended with exit code 3"),
         ("silent", "it was not ready after 1 s"),
@@ -149,6 +149,22 @@ import Testing
         #expect(
             rig.controller.history.lastFault
                 == "it could not be started: cannot start /nonexistent/xdpguard: No such file or directory")
+    }
+
+    @Test func `a worker takes over other signatures, or says why it keeps its own, and stays`() throws {
+        let rig = try Rig("good")
+        rig.begin()
+        #expect(!rig.controller.reload())
+        #expect(rig.waits { $0.ready?.signatures == 2 })
+        #expect(rig.controller.reload())
+        #expect(rig.waits { _ in rig.log.reloads == ["no samples yet"] })
+        #expect(rig.controller.ready?.signatures == 2)
+        rig.order("b")
+        #expect(rig.waits { $0.totals.accepted == 1 })
+        #expect(rig.controller.reload())
+        #expect(rig.waits { _ in rig.log.reloads == ["no samples yet", nil] })
+        #expect(rig.controller.ready?.signatures == 3)
+        #expect(rig.controller.history == Rig.history(starts: 1))
     }
 
     @Test func `what a worker writes to standard error is told line by line`() throws {
@@ -176,6 +192,7 @@ private final class Rig {
         var acts: [InspectionAct] = []
         var lines: [UInt8] = []
         var told: [String] = []
+        var reloads: [String?] = []
         var knowsFlows = true
         var text: String { String(decoding: lines, as: UTF8.self) }
     }
@@ -200,11 +217,12 @@ private final class Rig {
         times.firstDelay = 1_000_000
         if kind == "silent" { times.start = 1_000_000_000 }
         let log = log
-        let duties = InspectionDuties(
+        var duties = InspectionDuties(
             sampling: { flow in
                 log.knowsFlows && flow == FindingJudgeTests.flow
                     ? FlowSampling(ruleSlot: 7, inspector: 0) : nil
             }, carryOut: { log.acts += $0 }, write: { log.lines += $0 }, tell: { log.told.append($0) })
+        duties.reloaded = { log.reloads.append($0) }
         controller = InspectorController(duties: duties, times: times)
     }
 

@@ -40,7 +40,9 @@ import Testing
         finding(.dropFlow, .signature(2_024_217)), finding(.ban(FindingJudgeTests.client), .signature(1)),
         finding(.ban(flow6.source), .protocolName("BitTorrent"), flow6),
         .events(Array("{\"event_type\":\"alert\"}\n{\"event_type\":\"flow\"}\n".utf8)),
-        .heartbeat(WorkerCounters()), .heartbeat(counters),
+        .heartbeat(WorkerCounters()), .heartbeat(counters), .reloading,
+        .reloaded(WorkerReady(landlockVersion: 0, inspectors: 1, signatures: 3, signaturesLeftOut: 0)),
+        .notReloaded("local.rules:3: a signature without 'sid'"),
     ]
 
     private func decoded(_ bytes: [UInt8]) throws(WireError) -> WorkerMessage {

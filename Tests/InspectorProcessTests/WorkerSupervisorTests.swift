@@ -36,6 +36,13 @@ import Testing
 
     private static let stories = [
         Story(
+            name: "a worker that takes over other signatures may be silent for longer, but not for good",
+            steps: begin + [
+                Step(1050, .reloading), Step(9000, .tick), Step(9001, .heartbeat), Step(14_000, .tick),
+                Step(14_000, .reloading), Step(73_999, .tick), Step(74_000, .tick, .kill),
+            ],
+            state: .ending(deadline: nil), hangs: 1),
+        Story(
             name: "a worker that is ready runs, and its heartbeats keep it running",
             steps: begin + [Step(1050, .heartbeat), Step(2050, .heartbeat), Step(6000, .tick)],
             state: .running(since: ms(50), deadline: ms(7050))),

@@ -39,7 +39,8 @@ private func record<Record>(_ number: Int, at offset: UInt32, of image: MapImage
 }
 
 @Test func `a rule has its inspector's number, which has its record`() throws {
-    let two = [inspector("a", packets: 16, every: 8), inspector("b", bytes: 1 << 40)]
+    var two = [inspector("a", packets: 16, every: 8), inspector("b", bytes: 1 << 40)]
+    two[1].onOverload = .drop
     let image = try compile(policy(two, rules: ["b", nil, "a"]), for: CompileTarget())
     let rules = (0..<3).map { record($0, at: image.config.rules, of: image, as: guard_rule.self).inspector }
     #expect(rules == [1, UInt16(GUARD_NO_INSPECTOR), 0])
@@ -48,6 +49,7 @@ private func record<Record>(_ number: Int, at offset: UInt32, of image: MapImage
     }
     #expect(records.map(\.packets) == [16, 0] && records.map(\.bytes) == [0, 1 << 40])
     #expect(records.map(\.every) == [8, 1])
+    #expect(records.map(\.flags) == [0, GUARD_INSPECTOR_DROP.rawValue])
     #expect(image.config.inspector_count == 2 && image.config.flags & GUARD_CFG_INSPECT.rawValue != 0)
     #expect(image.config.sample_lines == UInt32(GUARD_SAMPLE_LINES))
     #expect(image.config.sample_bytes == UInt32(GUARD_SAMPLE_RING))

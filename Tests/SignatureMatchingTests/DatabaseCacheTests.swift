@@ -133,3 +133,23 @@ func `digests are those of the standards`(_ given: DigestCase) {
     let digest = Array(given.text.utf8).withUnsafeBytes { given.digest.of($0) }
     #expect(hexadecimal(digest) == given.expected)
 }
+
+@Test func `a process without files has what one with files read or compiled, and compiles nothing`() throws {
+    try inTemporaryDirectory { directory in
+        for expected in [DatabaseCache.Outcome.written, .read] {
+            var cache = DatabaseCache(directory: directory)
+            let shelf = DatabaseShelf()
+            cache.shelf = shelf
+            #expect(try cache.databases(for: lists).outcome == expected)
+            let other = DatabaseCache(shelf: DatabaseShelf(shelf.files), compiles: false)
+            let (databases, outcome) = try other.databases(for: lists)
+            #expect(outcome == .read)
+            #expect(try works(databases))
+            var changed = lists
+            changed[0][0].caseless = false
+            #expect(throws: LiteralDatabaseError.missing) { try other.databases(for: changed) }
+        }
+    }
+    let damaged = DatabaseCache(shelf: DatabaseShelf([[1, 2, 3]]), compiles: false)
+    #expect(throws: LiteralDatabaseError.missing) { try damaged.databases(for: lists) }
+}

@@ -201,8 +201,27 @@ func `a rate reports what its kind lets through, on packets' time`(_ given: Rate
     let old = try SignatureMatcher(SignatureEngine(first))
     let flow = FlowMatchState()
     #expect(old.sids("set", header(.udp), flow: flow) == [1])
-    let new = try SignatureMatcher(SignatureEngine(second), memory: old.memory)
+    let new = try SignatureMatcher(SignatureEngine(second), after: old)
     #expect(new.sids("ask", header(.udp), flow: flow) == [2])
+}
+
+@Test func `a transaction goes on under other signatures: what matched is not told again, the rest is tried`()
+    throws
+{
+    let one = #"alert http any any -> any any (msg:"m"; http.uri; content:"/a"; sid:1;)"#
+    let two =
+        #"alert http any any -> any any (msg:"m"; http.uri; content:"/a"; http.host; content:"b"; sid:2;)"#
+    let old = try matcher(one + "\n" + two)
+    let request = InspectedTransaction(direction: .toServer, application: .http1)
+    request.set(.httpURI, Array("/a".utf8))
+    #expect(old.sids(request) == [1])
+    let set = loadSignatures([SourceText(path: "b.rules", bytes: Array(two.utf8 + [10] + one.utf8))])
+    let new = try SignatureMatcher(SignatureEngine(set), after: old)
+    request.set(.httpHost, Array("b".utf8))
+    #expect(new.sids(request) == [2])
+    request.isComplete = true
+    #expect(new.sids(request) == [])
+    #expect(new.counters.matches == 2)
 }
 
 @Test func `what flows and hosts remember is bounded and counted`() {

@@ -48,7 +48,6 @@ private func header(_ addresses: String, _ ports: String = "any", options: Strin
             #expect(signature.sid > 0 && signature.variableCount <= SignatureLimits.variables, "\(label)")
             #expect(signature.matches.allSatisfy { !$0.inspections.isEmpty }, "\(label)")
         }
-        _ = loadThresholds(source)
     }
 
     @Test(arguments: 1...40)

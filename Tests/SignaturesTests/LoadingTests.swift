@@ -30,7 +30,7 @@ import Testing
         #expect(
             signature.gid == 1 && signature.rev == 0 && signature.priority == 3 && signature.message.isEmpty)
         #expect(signature.classtype == nil && signature.category.isEmpty && signature.target == nil)
-        #expect(!signature.bypassesFlow && signature.threshold == nil && signature.suppressions.isEmpty)
+        #expect(!signature.bypassesFlow && signature.threshold == nil)
     }
 
     @Test(arguments: [
@@ -120,81 +120,6 @@ import Testing
     @Test func `one number of two generators is no conflict`() {
         let set = load([(1, 5, 1), (2, 5, 1)])
         #expect(set.signatures.count == 2 && set.diagnostics.isEmpty)
-    }
-}
-
-@Suite struct ThresholdConfigurationTests {
-    private func thresholds(_ text: String) -> ThresholdConfiguration {
-        loadThresholds(SourceText(path: "threshold.config", text: text))
-    }
-
-    @Test func `each kind of line is read`() throws {
-        let read = thresholds(
-            """
-            # comment
-            threshold gen_id 1, sig_id 5, type limit, track by_flow, count 1, seconds 60
-            event_filter gen_id 1, sig_id 6, type both, track by_rule, count 3, seconds 1000
-
-            suppress gen_id 1, sig_id 7
-            suppress gen_id 1, sig_id 7, track by_src, ip [192.0.2.0/24,!192.0.2.7]
-            rate_filter gen_id 1, sig_id 8, track by_both, count 2, seconds 60, new_action drop, timeout 10
-            """)
-        #expect(read.diagnostics.isEmpty, "\(read.diagnostics.map { $0.rendered() })")
-        #expect(read.thresholds.map(\.threshold.kind) == [.limit, .both])
-        #expect(read.thresholds.map(\.selection.sid) == [5, 6])
-        #expect(read.suppressions.map(\.suppression.side) == [nil, .source])
-        #expect(read.rateFilters.map(\.filter.action) == [.drop])
-        #expect(read.rateFilters[0].filter.timeout == 10 && read.rateFilters[0].filter.tracking == .byBoth)
-    }
-
-    @Test(arguments: [
-        ("by_src", "192.0.2.1", "198.51.100.1", true), ("by_src", "198.51.100.1", "192.0.2.1", false),
-        ("by_dst", "192.0.2.1", "198.51.100.1", false), ("by_dst", "198.51.100.1", "192.0.2.1", true),
-        ("by_either", "192.0.2.1", "198.51.100.1", true), ("by_either", "198.51.100.1", "192.0.2.1", true),
-        ("by_either", "198.51.100.1", "203.0.113.1", false),
-    ])
-    func `a suppression looks at one address or both`(
-        side: String, source: String, destination: String, holds: Bool
-    ) throws {
-        let read = thresholds("suppress gen_id 1, sig_id 1, track \(side), ip 192.0.2.0/24")
-        let suppression = try #require(read.suppressions.first?.suppression)
-        let addresses = (try #require(IPAddress(source)), try #require(IPAddress(destination)))
-        #expect(suppression.holds(source: addresses.0, destination: addresses.1) == holds)
-    }
-
-    @Test func `a line is for one signature, one generator or all`() {
-        var set = load(
-            """
-            alert tcp any any -> any any (sid:1;)
-            alert tcp any any -> any any (sid:2; threshold:type both, track by_src, count 9, seconds 9;)
-            alert tcp any any -> any any (gid:3; sid:1;)
-            """)
-        set.apply(
-            thresholds(
-                """
-                threshold gen_id 1, sig_id 0, type limit, track by_src, count 1, seconds 60
-                suppress gen_id 0, sig_id 0
-                suppress gen_id 3, sig_id 1
-                rate_filter gen_id 1, sig_id 2, track by_rule, count 1, seconds 1, new_action pass, timeout 0
-                """))
-        #expect(set.signatures.map(\.threshold?.kind) == [.limit, .both, nil])
-        #expect(set.signatures.map(\.suppressions.count) == [1, 1, 2])
-        #expect(set.signatures.map { $0.rateFilter == nil } == [true, false, true])
-    }
-
-    @Test(arguments: [
-        "frob gen_id 1, sig_id 1", "suppress gen_id 1", "suppress gen_id 1, sig_id x",
-        "suppress gen_id 1, sig_id 1, track by_rule, ip 192.0.2.1",
-        "suppress gen_id 1, sig_id 1, track by_src",
-        "suppress gen_id 1, sig_id 1, track by_src, ip 192.0.2.300",
-        "suppress gen_id 1, sig_id 1, frob 2", "threshold gen_id 1, sig_id 1, type limit",
-        "rate_filter gen_id 1, sig_id 1, track by_src, count 1, seconds 1, new_action log, timeout 1",
-        "suppress",
-    ])
-    func `a wrong line is said and hurts no other`(line: String) {
-        let read = thresholds("suppress gen_id 1, sig_id 5\n\(line)\nsuppress gen_id 1, sig_id 6\n")
-        #expect(read.suppressions.map(\.selection.sid) == [5, 6])
-        #expect(read.diagnostics.count == 1 && read.diagnostics[0].range.line == 2)
     }
 }
 

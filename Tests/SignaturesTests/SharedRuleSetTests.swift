@@ -87,20 +87,4 @@ struct SharedRuleSetTests {
         #expect(set.counts.errors == Self.refused[file.path] ?? 0, "\(text)")
         #expect(set.counts.unsupported == 0, "\(text)")
     }
-
-    @Test func `the thresholds of Suricata's own tests load`() throws {
-        let folder = try #require(SharedData.folder)
-        let place = "signatures/suricata-verify/tests/L1"
-        var lines = 0
-        let settings = SignatureSettings(addressVariables: ["SUPPRESS": "192.0.2.0/24"])
-        for test in SharedData.files(in: place)
-        where SharedData.files(in: "\(place)/\(test)").contains("threshold.config") {
-            let path = "\(folder)/\(place)/\(test)/threshold.config"
-            let read = loadThresholds(
-                SourceText(path: test, bytes: try SharedData.bytes(path)), settings: settings)
-            #expect(read.diagnostics.isEmpty, "\(read.diagnostics.map { $0.rendered() })")
-            lines += read.thresholds.count + read.suppressions.count + read.rateFilters.count
-        }
-        #expect(lines == 30)
-    }
 }

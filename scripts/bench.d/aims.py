@@ -97,6 +97,16 @@ def other_aims(results):
     yield "`replay --engine native`, at least", slowest, 5, "M packets/s"
 
 
+def inspect_live_aims(results):
+    found = results.get("inspect_live") or {}
+    milliseconds = {key: found[key] / 1000 if key in found else None for key in ("median_us", "p99_us")}
+    yield "first bad payload to the ban, median", milliseconds["median_us"], 1, "ms"
+    yield "first bad payload to the ban, 99 of 100", milliseconds["p99_us"], 5, "ms"
+    saturated = found.get("saturated")
+    kept = saturated["passed"] / max(1, saturated["sent"]) * 100 if saturated else None
+    yield "packets that pass while the inspector is saturated, at least", kept, 100, "%"
+
+
 def inspection_aims(results):
     found = results.get("inspection", {})
     for x in found.get("detection", []):
@@ -111,7 +121,7 @@ def inspection_aims(results):
         yield f"memory of an open flow, {x['with']}", x["bytes"] / 1024, 8, "KiB"
 
 
-FILTER, INSPECTION = (live_aims, classify_aims, apply_aims, other_aims), (inspection_aims,)
+FILTER, INSPECTION = (live_aims, classify_aims, apply_aims, other_aims), (inspection_aims, inspect_live_aims)
 
 
 def rows(results, groups=FILTER + INSPECTION):

@@ -123,6 +123,24 @@ def other_table(results):
     return table(["what", "median"], rows)
 
 
+def inspect_live_table(results):
+    x = results.get("inspect_live")
+    if not x:
+        return "Not measured."
+    rows = [["inspected flows a second", number(round(x["flows_per_s"]))],
+            ["sources with a bad payload", number(x["bans"] + x["missed"])],
+            ["not banned within a second", number(x["missed"])],
+            ["to the ban in the kernel, median", figure(x["median_us"] / 1000, "ms")],
+            ["99 of 100", figure(x["p99_us"] / 1000, "ms")],
+            ["the longest", figure(x["most_us"] / 1000, "ms")]]
+    s = x["saturated"]
+    rows += [["saturated: packets a second", number(round(s["per_s"]))],
+             ["sent", number(s["sent"])], ["passed", number(s["passed"])],
+             ["of them sampled", number(s["received"])],
+             ["samples lost, as the ring was full", number(s["lost_full"])]]
+    return table(["what", "figure"], rows)
+
+
 def detection_table(results):
     rows = [[x["captures"], number(x["packets"])]
             + [f"{x[key] / 1000:,.0f} k" for key in ("ours_pps", "theirs_pps", "told_pps")]
@@ -171,6 +189,7 @@ def sections(results):
         "classbench": classbench_table(results),
         "apply": apply_table(results),
         "other": other_table(results),
+        "inspect-live": inspect_live_table(results),
         "inspection machine": measured,
         "inspection aims": aims_table(results, aims.INSPECTION),
         "detection": detection_table(results),

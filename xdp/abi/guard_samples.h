@@ -14,11 +14,17 @@
 #define GUARD_NO_INSPECTOR 0xffffU
 #define GUARD_INSPECTORS 4096 /* of one policy, at most */
 
+enum guard_inspector_flags {
+	GUARD_INSPECTOR_DROP = 1 << 0, /* on-overload: drop */
+};
+
 /* What an inspector wants of each flow. */
 struct guard_inspector {
 	__u64 bytes; /* of IP packets; 0: no bound */
 	__u32 packets; /* 0: no bound */
 	__u32 every; /* one flow in so many */
+	__u32 flags; /* enum guard_inspector_flags */
+	__u32 padding;
 };
 
 /* ---- Flows */
@@ -108,6 +114,13 @@ struct guard_sample {
 	__u8 padding;
 };
 
+/* Words of guard_sample_wake. */
+enum guard_sample_reader {
+	GUARD_READER_WOKEN = 0, /* when the reader was last woken: the programs' own */
+	GUARD_READER_UNTIL, /* until when somebody inspects, unless it is said again: the controller's */
+	GUARD_READER_WORDS,
+};
+
 /* Indexes of guard_sample_counts, __u64 each. */
 enum guard_sample_count {
 	GUARD_SAMPLES_RECEIVED = 0, /* given to the ring */
@@ -122,6 +135,8 @@ enum guard_sample_count {
 	GUARD_SAMPLES_FORGOTTEN, /* flows that gave way before their time was over */
 	GUARD_FLOWS_DROPPED, /* packets that came in, of dropped flows */
 	GUARD_FLOWS_DROPPED_SENT, /* packets of this host's, of dropped flows */
+	GUARD_SAMPLES_LOST_UNREAD, /* not given, as nobody inspects, and on-overload is drop */
+	GUARD_SAMPLES_OVERLOADED, /* packets that came in, dropped by on-overload */
 	GUARD_SAMPLES_NOT_NEEDED, /* packets that no signature of their inspector could match */
 	GUARD_SAMPLE_COUNTS,
 };
@@ -143,7 +158,7 @@ struct guard_dropped_flow {
 	__u32 padding;
 };
 
-_Static_assert(sizeof(struct guard_inspector) == 16, "layout");
+_Static_assert(sizeof(struct guard_inspector) == 24, "layout");
 _Static_assert(sizeof(struct guard_flow_ends) == 40, "layout");
 _Static_assert(sizeof(struct guard_sample_line) == 128, "layout");
 _Static_assert(sizeof(struct guard_sample) == 48, "layout");

@@ -73,6 +73,8 @@ enum guard_detail {
 	GUARD_DETAIL_DHCP,
 	/* state */
 	GUARD_DETAIL_NO_STATE,
+	/* a rule's, the default's or a fragment's, where it should be inspected and cannot */
+	GUARD_DETAIL_OVERLOAD,
 	GUARD_DETAILS,
 };
 
@@ -136,6 +138,7 @@ static inline const char *guard_detail_name(enum guard_detail detail)
 	case GUARD_DETAIL_PMTU: return "pmtu";
 	case GUARD_DETAIL_DHCP: return "dhcp";
 	case GUARD_DETAIL_NO_STATE: return "no state";
+	case GUARD_DETAIL_OVERLOAD: return "overload";
 	default: return "unknown";
 	}
 }

@@ -181,9 +181,6 @@ static __always_inline int finish(struct xdp_md *ctx, const struct packet *packe
 	count_rules(decision, bytes);
 	if (decision->log)
 		log_packet(ctx, packet, decision);
-	if (guard_config.flags & GUARD_CFG_INSPECT && decision->is_sampled &&
-	    !(guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK))
-		put_sample(ctx, decision->verdict == GUARD_PASS ? 0 : GUARD_SAMPLE_DROPPED);
 	if (guard_config.flags & GUARD_CFG_VIRTUAL_CLOCK)
 		answer(decision);
 	else if (guard_config.flags & GUARD_CFG_REJECT && decision->verdict == GUARD_REJECT)

@@ -15,8 +15,8 @@
  * looks again a millisecond after the last sample, for those that came without one. */
 static __always_inline __u64 sample_wakeup(__u64 now)
 {
-	__u32 zero = 0;
-	__u64 *woken = bpf_map_lookup_elem(&guard_sample_wake, &zero);
+	__u32 key = GUARD_READER_WOKEN;
+	__u64 *woken = bpf_map_lookup_elem(&guard_sample_wake, &key);
 
 	if (!woken || (__s64)(now - *woken) < (__s64)GUARD_SAMPLE_WAKE_NS)
 		return BPF_RB_NO_WAKEUP;
@@ -44,26 +44,31 @@ static __always_inline int load_frame(struct xdp_md *ctx, __u8 *to, __u32 length
 	return bpf_xdp_load_bytes(ctx, 8192, to + 8192, bounded(length - 8192, 1024)) != 0;
 }
 
-/* The ring takes records of a constant size alone: that of the frame's size class. */
-static __always_inline void give_sample(struct xdp_md *ctx, const struct guard_sample *head, const __u32 room)
+/* The ring takes records of a constant size alone: that of the frame's size class. 1 where it is lost. */
+static __always_inline int give_sample(struct xdp_md *ctx, const struct guard_sample *head, const __u32 room)
 {
 	struct guard_sample *record = bpf_ringbuf_reserve(&guard_samples, sizeof(*record) + room, 0);
 
-	if (!record)
-		return count_sample(GUARD_SAMPLES_LOST_FULL, 1);
+	if (!record) {
+		count_sample(GUARD_SAMPLES_LOST_FULL, 1);
+		return 1;
+	}
 	*record = *head;
 	if (load_frame(ctx, (__u8 *)(record + 1), head->captured_length, room)) {
 		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-		return count_sample(GUARD_SAMPLES_LOST_COPY, 1);
+		count_sample(GUARD_SAMPLES_LOST_COPY, 1);
+		return 1;
 	}
 	count_sample(head->flags & GUARD_SAMPLE_SENT ? GUARD_SAMPLES_SENT : GUARD_SAMPLES_RECEIVED, 1);
 	count_sample(GUARD_SAMPLES_BYTES, head->captured_length);
 	if (head->flags & GUARD_SAMPLE_CUT)
 		count_sample(GUARD_SAMPLES_CUT, 1);
 	bpf_ringbuf_submit(record, sample_wakeup(head->time_ns));
+	return 0;
 }
 
-/* Gives the frame to the ring, with the head that its budget wrote. A global function, verified by itself. */
+/* Gives the frame to the ring, with the head that its budget wrote: 1 where it is lost. A global function,
+ * verified by itself. */
 __noinline int put_sample(struct xdp_md *ctx, __u32 flags)
 {
 	struct guard_scratch *room = scratch();
@@ -84,16 +89,14 @@ __noinline int put_sample(struct xdp_md *ctx, __u32 flags)
 	head.flags = flags;
 	head.padding = 0;
 	if (length <= 128)
-		give_sample(ctx, &head, 128);
-	else if (length <= 512)
-		give_sample(ctx, &head, 512);
-	else if (length <= 2048)
-		give_sample(ctx, &head, 2048);
-	else if (SAMPLE_LONGEST == GUARD_SAMPLE_FRAME || length <= GUARD_SAMPLE_FRAME)
-		give_sample(ctx, &head, GUARD_SAMPLE_FRAME);
-	else
-		give_sample(ctx, &head, SAMPLE_LONGEST);
-	return 0;
+		return give_sample(ctx, &head, 128);
+	if (length <= 512)
+		return give_sample(ctx, &head, 512);
+	if (length <= 2048)
+		return give_sample(ctx, &head, 2048);
+	if (SAMPLE_LONGEST == GUARD_SAMPLE_FRAME || length <= GUARD_SAMPLE_FRAME)
+		return give_sample(ctx, &head, GUARD_SAMPLE_FRAME);
+	return give_sample(ctx, &head, SAMPLE_LONGEST);
 }
 
 #endif

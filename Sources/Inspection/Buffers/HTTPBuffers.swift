@@ -10,7 +10,8 @@ import Signatures
 final class HTTPBuffers {
     let request = InspectedTransaction(direction: .toServer, application: .http1)
     let response = InspectedTransaction(direction: .toClient, application: .http1)
-    private let wanted: WantedBuffers
+    /// Of the signatures that run; those that come while a message is here see what of it is still to come.
+    var wanted: WantedBuffers
     /// The request's headers that are in its buffers.
     private var headerCount = 0
     /// The length that each side's body had when it was last shown.

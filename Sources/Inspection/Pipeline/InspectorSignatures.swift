@@ -11,8 +11,11 @@ final class InspectorSignatures {
 
     var engine: SignatureEngine { matcher.engine }
 
-    init(_ engine: SignatureEngine, thresholds: [ThresholdFile]) throws(SignatureEngineError) {
-        matcher = try SignatureMatcher(engine)
+    /// - Parameter former: what it remembers of hosts and has counted goes on.
+    init(
+        _ engine: SignatureEngine, thresholds: [ThresholdFile], after former: InspectorSignatures?
+    ) throws(SignatureEngineError) {
+        matcher = try SignatureMatcher(engine, after: former?.matcher)
         wanted = WantedBuffers(engine)
         rates = AlertRates(thresholds)
     }

@@ -6,7 +6,8 @@ import Streams
 
 /// Inspects sampled packets: IP packets, flows, ordered streams, protocols, signatures. One thread at a time.
 public final class PayloadInspector {
-    public let plan: InspectionPlan
+    /// The newest.
+    public var plan: InspectionPlan { consumer.plan }
     public let options: InspectionOptions
     private let consumer: SampleConsumer
     private let tracker: StreamTracker<SampleConsumer>
@@ -14,7 +15,6 @@ public final class PayloadInspector {
     public init(
         plan: InspectionPlan, options: InspectionOptions = InspectionOptions()
     ) throws(InspectionError) {
-        self.plan = plan
         self.options = options
         consumer = try SampleConsumer(plan, options)
         var streams = StreamOptions()
@@ -30,6 +30,17 @@ public final class PayloadInspector {
 
     /// Sums since the inspector began.
     public var counters: InspectionCounters { consumer.counters }
+
+    /// Looks for other signatures and protocols from the next packet on. Flows, their streams, bits and
+    /// counters, what is remembered of hosts, and all sums go on.
+    /// - Throws: where the plan is one of other rules or inspectors, or its signatures cannot be run; then
+    ///   nothing has changed.
+    public func use(_ next: InspectionPlan) throws(InspectionError) {
+        guard next.rules == plan.rules, next.inspectors.map(\.name) == plan.inspectors.map(\.name) else {
+            throw InspectionError("the signatures are of a policy with other rules or inspectors")
+        }
+        try consumer.use(next)
+    }
 
     /// Takes one packet. What it and the time until it bring about is appended to `outcome`.
     public func feed(_ sample: InspectionSample, into outcome: inout InspectionOutcome) {

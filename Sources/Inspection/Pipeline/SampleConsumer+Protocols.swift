@@ -69,6 +69,7 @@ extension SampleConsumer {
         guard !flow.attachment.transactions.isClosed(transaction) else { return }
         let wanted = wanted(flow)
         let buffers = flow.attachment.transactions.buffers(of: transaction) { wanted.map(HTTPBuffers.init) }
+        if let wanted { buffers?.wanted = wanted }
         if let side = buffers?.update(transaction, stage) {
             pending[side.direction].add(TransactionUnit(side: side, record: .http(transaction)))
         }

@@ -9,10 +9,10 @@ import Signatures
 import Streams
 
 final class SampleConsumer {
-    let plan: InspectionPlan
+    private(set) var plan: InspectionPlan
     let options: InspectionOptions
     /// By position in the plan; nil for an inspector without signatures.
-    let signatures: [InspectorSignatures?]
+    private(set) var signatures: [InspectorSignatures?]
     let detector: ProtocolDetector
     let httpConfiguration: HTTPConfiguration
     /// The signatures' words for what the detector finds.
@@ -47,24 +47,35 @@ final class SampleConsumer {
         }
         applications = detector.names.signatureApplications
         httpConfiguration = HTTPConfiguration()
-        signatures = try Self.load(plan)
+        signatures = try Self.load(plan, after: [])
     }
 
     /// Inspectors with the same files share the engine, not the memory of matches.
-    private static func load(_ plan: InspectionPlan) throws(InspectionError) -> [InspectorSignatures?] {
+    private static func load(
+        _ plan: InspectionPlan, after former: [InspectorSignatures?]
+    ) throws(InspectionError) -> [InspectorSignatures?] {
         var loaded: [InspectorSignatures?] = []
-        for inspector in plan.inspectors {
+        for (number, inspector) in plan.inspectors.enumerated() {
             guard let planned = inspector.signatures else {
                 loaded.append(nil)
                 continue
             }
             do throws(SignatureEngineError) {
-                loaded.append(try InspectorSignatures(planned.engine, thresholds: planned.thresholds))
+                loaded.append(
+                    try InspectorSignatures(
+                        planned.engine, thresholds: planned.thresholds,
+                        after: former.indices.contains(number) ? former[number] : nil))
             } catch {
                 throw InspectionError("inspector '\(inspector.name)' does not start: \(error.description)")
             }
         }
         return loaded
+    }
+
+    /// From the next packet on: other signatures, for inspectors of the same positions.
+    func use(_ next: InspectionPlan) throws(InspectionError) {
+        signatures = try Self.load(next, after: signatures)
+        plan = next
     }
 }
 

@@ -5,6 +5,7 @@
 import NetworkTypes
 import PolicyLanguage
 import SignatureMatching
+import Signatures
 
 /// Everything that inspection needs of a policy.
 public struct InspectionPlan: Sendable {
@@ -12,6 +13,8 @@ public struct InspectionPlan: Sendable {
     public var rules: [String]
     /// By their position in the policy's inspectors.
     public var inspectors: [PlannedInspector]
+    /// What signatures of all inspectors call flows' bits and counters.
+    var names = StateNames()
 
     public init(rules: [String], inspectors: [PlannedInspector]) {
         self.rules = rules

@@ -23,16 +23,17 @@ extension PlanLoader {
         }
         let key = (rules + thresholds).map(\.path).joined(separator: "\n")
         if let known = loaded[key] { return known }
-        let set = loadSignatures(rules, settings: settings)
+        let set = loadSignatures(rules, settings: settings, names: stateNames)
+        stateNames = set.names
         counts.append(set.counts)
         tell(set, inspector)
-        let files = thresholds.map { ThresholdFile($0, variables: addressSets) }
-        diagnostics += files.flatMap(\.diagnostics)
+        let rates = thresholds.map { ThresholdFile($0, variables: addressSets) }
+        diagnostics += rates.flatMap(\.diagnostics)
         guard compiles else { return nil }
         do throws(SignatureEngineError) {
             let engine = try SignatureEngine(set, settings: engineSettings)
             tell(engine.refused)
-            let planned = PlannedSignatures(engine: engine, thresholds: files)
+            let planned = PlannedSignatures(engine: engine, thresholds: rates)
             loaded[key] = planned
             return planned
         } catch {
@@ -52,7 +53,7 @@ extension PlanLoader {
         _ pattern: String, _ inspector: PolicyLanguage.Inspector
     ) -> [SourceText] {
         let range = inspector.ranges[pattern] ?? inspector.range
-        let paths = signatureFiles(pattern, namedIn: range.source.path)
+        let paths = files.paths(pattern, namedIn: range.source.path)
         if paths.isEmpty {
             diagnostics.append(
                 Diagnostic(
@@ -61,7 +62,7 @@ extension PlanLoader {
         }
         return paths.compactMap { path in
             do throws(FileReadError) {
-                return SourceText(path: path, bytes: try SignatureFileReader().read(path))
+                return SourceText(path: path, bytes: try SignatureFileReader(files).read(path))
             } catch {
                 diagnostics.append(
                     Diagnostic(

@@ -22,6 +22,9 @@ public struct PlanReport: Sendable {
 public struct PlanLoader {
     /// How signatures are compiled.
     public var engineSettings = SignatureEngine.Settings()
+    public var files: any PlanFiles = DiskFiles()
+    /// What flows' bits and counters are called: numbers that the plan before has given stay theirs.
+    var stateNames: StateNames
     var diagnostics: [Diagnostic] = []
     var counts: [SignatureCounts] = []
     var loaded: [String: PlannedSignatures] = [:]
@@ -35,7 +38,11 @@ public struct PlanLoader {
     /// False: signatures are read and checked, not compiled.
     var compiles = true
 
-    public init(_ policy: CheckedPolicy) { self.policy = policy }
+    /// - Parameter former: for a reload, the plan that this one is to take the place of.
+    public init(_ policy: CheckedPolicy, after former: InspectionPlan? = nil) {
+        self.policy = policy
+        stateNames = former?.names ?? StateNames()
+    }
 
     /// Reads and checks everything that the policy's inspectors name, and compiles it.
     public consuming func load() -> PlanReport {
@@ -54,6 +61,7 @@ public struct PlanLoader {
             if !inspector.signatures.isEmpty { planned.signatures = signatures(of: inspector) }
             plan.inspectors.append(planned)
         }
+        plan.names = stateNames
         let failed = diagnostics.contains { $0.severity == .error }
         return PlanReport(plan: failed ? nil : plan, diagnostics: diagnostics, counts: counts)
     }

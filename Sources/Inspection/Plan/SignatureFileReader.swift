@@ -4,12 +4,14 @@ import CZlib
 import Glibc
 import PolicyLanguage
 
-/// Files of this machine; what gzip packed comes unpacked.
+/// Files of this machine, or of another reader; what gzip packed comes unpacked.
 public struct SignatureFileReader: FileReader {
-    public init() {}
+    private let files: any FileReader
+
+    public init(_ files: any FileReader = DiskReader()) { self.files = files }
 
     public func read(_ path: String) throws(FileReadError) -> [UInt8] {
-        let bytes = try DiskReader().read(path)
+        let bytes = try files.read(path)
         guard bytes.starts(with: [0x1f, 0x8b]) else { return bytes }
         return try Unpacking(path).unpack(bytes)
     }

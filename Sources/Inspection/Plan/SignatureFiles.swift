@@ -1,14 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files that an inspector's `signatures` name. In: a path or glob as the policy spells it, and the file
-// that it stands in. Out: the files' paths, sorted.
+// that it stands in. Out: the files' paths, sorted, and their bytes.
 import Glibc
 import PolicyLanguage
+
+/// Where signature files come from.
+public protocol PlanFiles: FileReader {
+    /// The files that a path or glob means, which stands in the file `namer`.
+    func paths(_ pattern: String, namedIn namer: String) -> [String]
+}
+
+/// Files of this machine.
+public struct DiskFiles: PlanFiles {
+    public init() {}
+
+    public func paths(_ pattern: String, namedIn namer: String) -> [String] {
+        signatureFiles(pattern, namedIn: namer)
+    }
+
+    public func read(_ path: String) throws(FileReadError) -> [UInt8] { try DiskReader().read(path) }
+}
 
 /// The files that a path or glob means; empty where there is none.
 /// - Parameters:
 ///   - pattern: relative to the folder of `namer`, or absolute.
 ///   - namer: the path of the file that names it.
-func signatureFiles(_ pattern: String, namedIn namer: String) -> [String] {
+public func signatureFiles(_ pattern: String, namedIn namer: String) -> [String] {
     var full = pattern
     if !pattern.hasPrefix("/"), let slash = namer.lastIndex(of: "/") {
         // What is special in the folder's own name is not meant as a glob.

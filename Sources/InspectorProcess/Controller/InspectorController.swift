@@ -13,6 +13,10 @@ public struct InspectionDuties {
     public var write: ([UInt8]) -> Void
     /// Tells people; text as the worker gave it, to be escaped.
     public var tell: (String) -> Void
+    /// A worker has taken over other signatures (nil), or has not: why.
+    public var reloaded: (String?) -> Void = { _ in }
+    /// The worker did not stay: why, and in how many milliseconds another one starts.
+    public var failed: (String, UInt64) -> Void = { _, _ in }
 
     public init(
         sampling: @escaping (InspectedFlow) -> FlowSampling?,
@@ -58,6 +62,8 @@ public final class InspectorController {
     }
 
     public var state: WorkerSupervisor.State { supervisor.state }
+    /// Samples are looked at.
+    public var isRunning: Bool { supervisor.isRunning }
     public var history: WorkerHistory { supervisor.history }
     /// The process that runs; nil: none.
     public var pid: Int32? { current?.process.pid }
@@ -80,6 +86,13 @@ public final class InspectorController {
         case (_, let isWanted): step(.wanted(isWanted), now)
         }
     }
+
+    /// Workers that start from here on are started so; one that runs goes on.
+    public func keep(_ setup: WorkerSetup) { if self.setup != nil { self.setup = setup } }
+
+    /// Asks the worker to take over what stands in its mailbox.
+    /// - Returns: false where none runs: the next one begins with it.
+    public func reload() -> Bool { supervisor.isRunning && current?.process.send(.reload) ?? false }
 
     /// Takes what came, and what time brings.
     public func turn(at now: UInt64) {
@@ -104,9 +117,11 @@ public final class InspectorController {
         step(.ended(end), now)
         if case .waiting(let until) = supervisor.state {
             let milliseconds = (until &- now) / 1_000_000
+            let why = supervisor.history.lastFault ?? end.words
             duties.tell(
-                "the inspector is not running: \(supervisor.history.lastFault ?? end.words); "
-                    + "it starts again in \(milliseconds) ms; packets go on without inspection")
+                "the inspector is not running: \(why); it starts again in \(milliseconds) ms; packets go on "
+                    + "as 'on-overload' says")
+            duties.failed(why, milliseconds)
         }
     }
 
@@ -141,6 +156,11 @@ public final class InspectorController {
             worker.counters = counters
             step(.heartbeat, now)
         case .message(.failed(let why)): step(.failed(why), now)
+        case .message(.reloading): step(.reloading, now)
+        case .message(.reloaded(let ready)):
+            worker.ready = ready
+            duties.reloaded(nil)
+        case .message(.notReloaded(let why)): duties.reloaded(why)
         case .message(.finding), .nothing, .closed: break
         }
     }

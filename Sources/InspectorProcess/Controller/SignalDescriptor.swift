@@ -36,20 +36,48 @@ public func memoryFile(_ bytes: [UInt8]) throws(WorkerStartError) -> Int32 {
     // MFD_CLOEXEC is 1.
     let file = memfd_create("xdpguard-inspector", 1)
     guard file >= 0 else { throw WorkerStartError("make a file in memory") }
+    do throws(WorkerStartError) {
+        try fill(file, with: bytes)
+    } catch {
+        close(file)
+        throw error
+    }
+    return file
+}
+
+/// Puts bytes in the place of all that a file holds.
+public func fill(_ file: Int32, with bytes: [UInt8]) throws(WorkerStartError) {
+    guard ftruncate(file, 0) == 0 else { throw WorkerStartError("empty a file in memory") }
     var position = 0
     while position < bytes.count {
         let count = bytes.withUnsafeBytes {
             pwrite(file, $0.baseAddress?.advanced(by: position), $0.count - position, position)
         }
         if count < 0, errno == EINTR { continue }
-        guard count > 0 else {
-            let error = WorkerStartError("fill a file in memory")
-            close(file)
-            throw error
-        }
+        guard count > 0 else { throw WorkerStartError("fill a file in memory") }
         position += count
     }
-    return file
+}
+
+/// The same file for somebody who may only read it; the caller's to close.
+public func readOnly(_ file: Int32) throws(WorkerStartError) -> Int32 {
+    let copy = open("/proc/self/fd/\(file)", O_RDONLY | O_CLOEXEC)
+    guard copy >= 0 else { throw WorkerStartError("open a file in memory for reading") }
+    return copy
+}
+
+/// All bytes of a file, in a process that may not ask for its length.
+/// - Parameter most: nil is returned for a longer one.
+public func writtenBytes(_ file: Int32, most: Int) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 20)
+    while bytes.count <= most {
+        let count = chunk.withUnsafeMutableBytes { pread(file, $0.baseAddress, $0.count, off_t(bytes.count)) }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return count == 0 ? bytes : nil }
+        bytes += chunk[..<count]
+    }
+    return nil
 }
 
 /// All bytes of a file from its start on, wherever its offset is.

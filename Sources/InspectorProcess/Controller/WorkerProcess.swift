@@ -17,6 +17,8 @@ public struct WorkerProgram: Sendable {
     /// The descriptors as the worker has them: messages, and then those that it is given, in order.
     public static let socket: Int32 = 3
     public static let firstGiven: Int32 = 4
+    /// The second of those: what the controller writes, and the worker reads when it is asked to.
+    public static let mailbox: Int32 = 5
 
     /// - Parameter environment: by default only that a crash is left to the controller, as Swift's own report
     ///   of it needs files and processes.

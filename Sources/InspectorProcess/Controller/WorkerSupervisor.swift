@@ -14,6 +14,8 @@ public struct WorkerSupervisor: Sendable {
         case notStarted(String)
         case ready
         case heartbeat
+        /// It takes over other signatures, and has longer for that.
+        case reloading
         /// It sent what no worker sends.
         case violation(String)
         /// It said itself that it cannot work.
@@ -49,6 +51,8 @@ public struct WorkerSupervisor: Sendable {
         public var start: UInt64 = 300 * second
         /// Between two heartbeats, which come every second.
         public var silence: UInt64 = 5 * second
+        /// For other signatures: those that are compiled already, which takes seconds.
+        public var reload: UInt64 = 60 * second
         /// For the last events of a worker that was asked to stop.
         public var stop: UInt64 = 3 * second
         /// Before the first restart; doubled with each further one.
@@ -100,6 +104,9 @@ public struct WorkerSupervisor: Sendable {
         case .heartbeat:
             guard case .running(let since, _) = state else { return [] }
             state = .running(since: since, deadline: now &+ times.silence)
+        case .reloading:
+            guard case .running(let since, _) = state else { return [] }
+            state = .running(since: since, deadline: now &+ times.reload)
         case .violation(let what):
             guard isAlive else { return [] }
             history.violations &+= 1

@@ -5,7 +5,7 @@
 /// The frame around every message: version, kind, length of the body, and then the body.
 enum Wire {
     /// Raised with every change of a message.
-    static let version: UInt16 = 1
+    static let version: UInt16 = 2
     static let headerBytes = 8
     /// Bytes of a message, its header included.
     static let mostBytes = 1 << 16

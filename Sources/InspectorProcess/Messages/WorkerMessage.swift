@@ -57,8 +57,15 @@ public enum WorkerMessage: Sendable, Equatable {
     case events([UInt8])
     /// It lives; sent every second, however much there is to do.
     case heartbeat(WorkerCounters)
+    /// It takes over other signatures, and says nothing until it has.
+    case reloading
+    case reloaded(WorkerReady)
+    /// It goes on with those that it has: one line of text for people.
+    case notReloaded(String)
 
-    private enum Kind: UInt16 { case ready = 1, failed, finding, events, heartbeat }
+    private enum Kind: UInt16 {
+        case ready = 1, failed, finding, events, heartbeat, reloading, reloaded, notReloaded
+    }
 
     /// Bytes of lines that one message takes.
     public static let mostEventBytes = Wire.mostBytes - Wire.headerBytes - 4
@@ -68,15 +75,11 @@ public enum WorkerMessage: Sendable, Equatable {
     public func encoded() -> [UInt8] {
         var writer: WireWriter
         switch self {
-        case .ready(let ready):
-            writer = WireWriter(kind: Kind.ready.rawValue)
-            writer.append(ready.landlockVersion)
-            writer.append(ready.inspectors)
-            writer.append(ready.signatures)
-            writer.append(ready.signaturesLeftOut)
-        case .failed(let text):
-            writer = WireWriter(kind: Kind.failed.rawValue)
-            writer.append(text.utf8, most: Self.mostFailureBytes)
+        case .ready(let ready): writer = ready.message(Kind.ready.rawValue)
+        case .reloaded(let ready): writer = ready.message(Kind.reloaded.rawValue)
+        case .failed(let text): writer = Self.message(Kind.failed, text)
+        case .notReloaded(let text): writer = Self.message(Kind.notReloaded, text)
+        case .reloading: writer = WireWriter(kind: Kind.reloading.rawValue)
         case .finding(let finding):
             writer = WireWriter(kind: Kind.finding.rawValue)
             writer.append(finding)
@@ -90,18 +93,22 @@ public enum WorkerMessage: Sendable, Equatable {
         return writer.message()
     }
 
+    private static func message(_ kind: Kind, _ text: String) -> WireWriter {
+        var writer = WireWriter(kind: kind.rawValue)
+        writer.append(text.utf8, most: mostFailureBytes)
+        return writer
+    }
+
     /// Reads a message that nobody vouches for.
     public init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
         var reader = try WireReader(bytes)
         guard let kind = Kind(rawValue: reader.kind) else { throw .kind(reader.kind) }
         switch kind {
-        case .ready:
-            self = .ready(
-                WorkerReady(
-                    landlockVersion: try reader.number(), inspectors: try reader.number(),
-                    signatures: try reader.number(), signaturesLeftOut: try reader.number()))
-        case .failed:
-            self = .failed(String(decoding: try reader.block(most: Self.mostFailureBytes), as: UTF8.self))
+        case .ready: self = .ready(try reader.ready())
+        case .reloaded: self = .reloaded(try reader.ready())
+        case .reloading: self = .reloading
+        case .failed: self = .failed(try reader.text(most: Self.mostFailureBytes))
+        case .notReloaded: self = .notReloaded(try reader.text(most: Self.mostFailureBytes))
         case .finding: self = .finding(try reader.finding())
         case .events:
             let lines = try reader.block(most: Self.mostEventBytes)
@@ -116,10 +123,35 @@ public enum WorkerMessage: Sendable, Equatable {
     }
 }
 
+extension WorkerReady {
+    fileprivate func message(_ kind: UInt16) -> WireWriter {
+        var writer = WireWriter(kind: kind)
+        writer.append(landlockVersion)
+        writer.append(inspectors)
+        writer.append(signatures)
+        writer.append(signaturesLeftOut)
+        return writer
+    }
+}
+
+extension WireReader {
+    fileprivate mutating func ready() throws(WireError) -> WorkerReady {
+        WorkerReady(
+            landlockVersion: try number(), inspectors: try number(), signatures: try number(),
+            signaturesLeftOut: try number())
+    }
+
+    fileprivate mutating func text(most: Int) throws(WireError) -> String {
+        String(decoding: try block(most: most), as: UTF8.self)
+    }
+}
+
 /// From the controller to the worker.
 public enum ControllerMessage: UInt16, Sendable, CaseIterable {
     /// End all flows, tell their events, and exit.
     case stop = 1
+    /// Take over the signatures that stand in the file for them (`WorkerProgram.mailbox`).
+    case reload
 
     public func encoded() -> [UInt8] { WireWriter(kind: rawValue).message() }
 

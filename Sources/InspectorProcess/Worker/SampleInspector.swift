@@ -15,8 +15,20 @@ public protocol SampleInspector {
     /// Nothing came for a while: flows end by time alone.
     mutating func advance(into report: inout SampleReport)
 
+    /// Takes over the signatures that the controller has put in their file; flows go on.
+    /// - Returns: what it has now.
+    /// - Throws: where it cannot; it goes on with those that it has.
+    mutating func reload() throws(ReloadError) -> WorkerReady
+
     /// Ends all flows.
     mutating func finish(into report: inout SampleReport)
+}
+
+/// Why signatures stay as they were: one line for people.
+public struct ReloadError: Error, Sendable {
+    public let description: String
+
+    public init(_ description: String) { self.description = description }
 }
 
 /// What samples brought about. The loop empties it and uses its memory again.

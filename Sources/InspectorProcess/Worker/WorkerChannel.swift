@@ -61,19 +61,18 @@ public struct WorkerChannel {
         buffer.removeAll(keepingCapacity: true)
     }
 
-    /// Whether the controller asked to stop, or is gone.
-    public mutating func isAskedToStop() -> Bool {
+    /// What the controller asks for; nil: nothing. That it is gone is an order to stop.
+    public mutating func nextOrder() -> ControllerMessage? {
         var bytes = [UInt8](repeating: 0, count: 64)
         let count = recv(socket, &bytes, bytes.count, Int32(MSG_DONTWAIT))
-        if count < 0, errno == EAGAIN || errno == EINTR { return isClosed }
+        if count < 0, errno == EAGAIN || errno == EINTR { return isClosed ? .stop : nil }
         guard count > 0 else {
             isClosed = true
-            return true
+            return .stop
         }
-        let message = bytes.withUnsafeBytes {
+        return bytes.withUnsafeBytes {
             try? ControllerMessage(decoding: UnsafeRawBufferPointer(rebasing: $0.prefix(count)))
         }
-        return message == .stop
     }
 
     private enum Attempt { case sent, full, closed }

@@ -35,9 +35,14 @@ private struct WorkerLoop {
             pollfd(fd: inspector.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         poll(&polled, 2, isBusy ? 0 : isTail ? 1 : wait())
-        if polled[0].revents != 0, channel.isAskedToStop() {
-            isOver = true
-            return
+        if polled[0].revents != 0 {
+            switch channel.nextOrder() {
+            case .stop:
+                isOver = true
+                return
+            case .reload: reload(&inspector, &channel)
+            case nil: break
+            }
         }
         if isBusy || isTail || polled[1].revents != 0 {
             let count = inspector.inspect(atMost: Self.batch, into: &report)
@@ -47,6 +52,17 @@ private struct WorkerLoop {
         }
         let now = monotonicNanoseconds()
         if now >= next { beat(now, &inspector, &channel) }
+    }
+
+    /// Samples wait in the ring meanwhile.
+    private mutating func reload(_ inspector: inout some SampleInspector, _ channel: inout WorkerChannel) {
+        channel.send(.reloading)
+        do throws(ReloadError) {
+            channel.send(.reloaded(try inspector.reload()))
+        } catch {
+            channel.send(.notReloaded(error.description))
+        }
+        isBusy = true
     }
 
     private func wait() -> Int32 {

@@ -64,6 +64,8 @@ public struct Inspector: Sendable {
     /// Paths or globs as the policy spells them, relative to the file that `range` stands in.
     public var signatures: [String] = []
     public var onMatch: MatchResponse = .alert
+    /// What becomes of packets that should be sampled and cannot be.
+    public var onOverload = OverloadResponse.pass
     public var range: SourceRange
     /// Where protocol names and signature paths stand, by their text.
     public var ranges: [String: SourceRange] = [:]
@@ -79,6 +81,9 @@ public enum MatchResponse: Hashable, Sendable {
     case alert, dropFlow
     case ban(nanoseconds: Int64)
 }
+
+/// What becomes of a packet that cannot be inspected: no room in the ring, or no inspector.
+public enum OverloadResponse: String, Hashable, Sendable, CaseIterable { case pass, drop }
 
 /// Whether this host accepted the packet's connection before.
 public enum ConnectionState: String, Sendable, CaseIterable { case new, established }

@@ -37,6 +37,11 @@ extension InspectorAST {
                     ast.inspector.onMatch = response.value
                 }
             },
+            "on-overload": { parser, node, ast in
+                if let response = parser.word(node, OverloadResponse.self) {
+                    ast.inspector.onOverload = response.value
+                }
+            },
         ])
 }
 

@@ -51,7 +51,7 @@ final class FindingExecution {
 
     /// An apply that ran until now may have put other tables in the place of those that were opened; then it
     /// has put another program there too. Nil: nothing runs.
-    private func currentState() throws -> SharedState? {
+    func currentState() throws -> SharedState? {
         guard let program = try datapath.runningProgramID() else { return nil }
         if let opened, opened.program == program { return opened.state }
         guard let state = try SharedState.open(datapath.pins) else { return nil }

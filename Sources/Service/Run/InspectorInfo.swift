@@ -51,6 +51,21 @@ extension GenerationInfo {
         }
     }
 
+    /// A path or glob of signature files, and the file that names it: paths are relative to its folder.
+    public struct SignaturePath: Codable, Sendable, Hashable {
+        public var pattern: String
+        public var namer: String
+
+        static func all(of policy: CheckedPolicy) -> [SignaturePath] {
+            policy.inspectors.flatMap { inspector in
+                inspector.signatures.map { pattern in
+                    let range = inspector.ranges[pattern] ?? inspector.range
+                    return SignaturePath(pattern: pattern, namer: absolutePath(range.source.path))
+                }
+            }
+        }
+    }
+
     /// Whether some rule inspects.
     public var inspects: Bool { header.inspectorBounds?.contains { !$0.ruleSlots.isEmpty } ?? false }
 }

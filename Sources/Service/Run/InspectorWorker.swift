@@ -15,18 +15,31 @@ import SignatureMatching
 /// `inspector-worker`: what `run` starts.
 public func runInspector(_ job: WorkerJob) -> ExitStatus {
     var channel = WorkerChannel()
-    do {
+    return tellingFailures(&channel) { channel in
+        if job.prepares {
+            channel.send(.ready(try prepareReload(job)))
+            return
+        }
         var inspector = try RingInspector.loaded(job)
         let status = try enterSandbox(
             SandboxRequest(
                 user: geteuid() == 0 ? job.user : nil,
-                descriptors: [0, 1, 2, WorkerProgram.socket, WorkerProgram.firstGiven],
+                descriptors: [
+                    0, 1, 2, WorkerProgram.socket, WorkerProgram.firstGiven, WorkerProgram.mailbox,
+                ],
                 memoryBytes: job.memoryBytes))
         inspector.leaveOutWaiting()
-        var ready = inspector.ready
-        ready.landlockVersion = status.landlockVersion
-        channel.send(.ready(ready))
+        inspector.ready.landlockVersion = status.landlockVersion
+        channel.send(.ready(inspector.ready))
         runWorker(&inspector, &channel)
+    }
+}
+
+private func tellingFailures(
+    _ channel: inout WorkerChannel, _ body: (inout WorkerChannel) throws -> Void
+) -> ExitStatus {
+    do {
+        try body(&channel)
         return .done
     } catch let error as SandboxError {
         channel.send(.failed(error.description))
@@ -38,10 +51,62 @@ public func runInspector(_ job: WorkerJob) -> ExitStatus {
     }
 }
 
+/// With files: reads and compiles what the policy's inspectors name now, for the worker that has none.
+private func prepareReload(_ job: WorkerJob) throws -> WorkerReady {
+    let files = NotedFiles()
+    let shelf = DatabaseShelf()
+    var cache = signatureCache() ?? DatabaseCache(shelf: shelf, compiles: true)
+    cache.shelf = shelf
+    let policy = try runningPolicy(try givenDescription(), job, files)
+    let loaded = try loadPlan(policy, files, cache: cache)
+    var bundle = files.bundle(with: shelf)
+    bundle.scopes = sampleScopes(policy, loaded.plan)
+    try fill(WorkerProgram.mailbox, with: bundle.encoded())
+    // Until the worker has changed over, what both sets need is sampled.
+    try tellScopes(policy, nil)
+    return loaded.ready
+}
+
+/// The running policy, as the controller gave it.
+private func givenDescription() throws -> GenerationInfo {
+    guard let bytes = wholeFile(WorkerProgram.mailbox + 1, most: 1 << 30),
+        let info = GenerationInfo.decoded(bytes)
+    else { throw ServiceError(.internalError, "the running policy's description cannot be read") }
+    return info
+}
+
+/// What a policy's inspectors name, read and compiled.
+private func loadPlan(
+    _ policy: CheckedPolicy, _ files: some PlanFiles, cache: DatabaseCache?,
+    after former: InspectionPlan? = nil
+) throws -> (plan: InspectionPlan, ready: WorkerReady) {
+    var loader = PlanLoader(policy, after: former)
+    loader.files = files
+    loader.engineSettings.cache = cache
+    let report = loader.load()
+    guard let plan = report.plan else {
+        let errors = report.diagnostics.filter { $0.severity == .error }
+        let first = errors.first.map { "\($0.range.source.path):\($0.range.line): \($0.message)" }
+        throw ServiceError(.wrongInput, first ?? "the policy's inspectors cannot be loaded")
+    }
+    return (plan, WorkerReady(report))
+}
+
+extension WorkerReady {
+    fileprivate init(_ report: PlanReport) {
+        let left = report.counts.map { $0.unsupported + $0.errors }.reduce(0, +)
+        self.init(
+            landlockVersion: 0, inspectors: UInt16(clamping: report.plan?.inspectors.count ?? 0),
+            signatures: UInt32(clamping: report.counts.map(\.loaded).reduce(0, +)),
+            signaturesLeftOut: UInt32(clamping: left))
+    }
+}
+
 /// Takes samples out of the kernel's ring to the inspector.
 private struct RingInspector: SampleInspector {
     let descriptor = WorkerProgram.firstGiven
-    let ready: WorkerReady
+    var ready: WorkerReady
+    private let description: GenerationInfo
     private let job: WorkerJob
     private let ring: SampleRing
     private let inspector: PayloadInspector
@@ -51,45 +116,56 @@ private struct RingInspector: SampleInspector {
     /// From CLOCK_MONOTONIC to nanoseconds since 1970-01-01T00:00Z.
     private var clockOffset = wallClock() &- Int64(clamping: programClock())
 
+    /// When the next `stats` event is due; nanoseconds since 1970-01-01T00:00Z.
+    private var nextStatistics: Int64 = 0
+    private static let statisticsSpan: Int64 = 10_000_000_000
+
     /// Reads everything that takes files.
     static func loaded(_ job: WorkerJob) throws -> RingInspector {
-        guard let bytes = wholeFile(WorkerProgram.firstGiven + 1, most: 1 << 30),
-            let info = GenerationInfo.decoded(bytes)
-        else { throw ServiceError(.internalError, "the running policy's description cannot be read") }
-        let policy = try runningPolicy(info, job)
+        let info = try givenDescription()
+        let policy = try runningPolicy(info, job, DiskFiles())
         // Until the signatures are known, every flow is needed.
         try tellScopes(policy, nil)
-        var loader = PlanLoader(policy)
-        loader.engineSettings.cache = signatureCache()
-        let report = loader.load()
-        guard let plan = report.plan else {
-            let errors = report.diagnostics.filter { $0.severity == .error }
-            let first = errors.first.map { "\($0.range.source.path):\($0.range.line): \($0.message)" }
-            throw ServiceError(.wrongInput, first ?? "the policy's inspectors cannot be loaded")
-        }
+        let (plan, ready) = try loadPlan(policy, DiskFiles(), cache: signatureCache())
         try tellScopes(policy, plan)
         var options = InspectionOptions()
         options.verifyChecksums = job.verifiesChecksums
         options.isOneSided = job.isOneSided
         options.seed = UInt64.random(in: 1...UInt64.max)
-        let left = report.counts.map { $0.unsupported + $0.errors }.reduce(0, +)
         return RingInspector(
-            job,
-            ring: try SampleRing(
-                descriptor: WorkerProgram.firstGiven, bytes: job.ringBytes),
-            inspector: try PayloadInspector(plan: plan, options: options), info: RulePositions(info),
-            ready: WorkerReady(
-                landlockVersion: 0, inspectors: UInt16(clamping: plan.inspectors.count),
-                signatures: UInt32(clamping: report.counts.map(\.loaded).reduce(0, +)),
-                signaturesLeftOut: UInt32(clamping: left)))
+            job, ring: try SampleRing(descriptor: WorkerProgram.firstGiven, bytes: job.ringBytes),
+            inspector: try PayloadInspector(plan: plan, options: options),
+            RunningPolicy(info: info, ready: ready))
+    }
+
+    private struct RunningPolicy {
+        var info: GenerationInfo
+        var ready: WorkerReady
     }
 
     private init(
-        _ job: WorkerJob, ring: SampleRing, inspector: PayloadInspector, info: RulePositions,
-        ready: WorkerReady
+        _ job: WorkerJob, ring: SampleRing, inspector: PayloadInspector, _ policy: RunningPolicy
     ) {
         (self.job, self.ring, self.inspector) = (job, ring, inspector)
-        (self.info, self.ready) = (info, ready)
+        (description, ready) = (policy.info, policy.ready)
+        info = RulePositions(policy.info)
+    }
+
+    mutating func reload() throws(ReloadError) -> WorkerReady {
+        do {
+            guard let bytes = writtenBytes(WorkerProgram.mailbox, most: InspectionBundle.mostBytes),
+                let bundle = InspectionBundle.decoded(bytes)
+            else { throw ServiceError(.internalError, "the new signatures came incomplete") }
+            let cache = DatabaseCache(shelf: DatabaseShelf(bundle.databases), compiles: false)
+            let policy = try runningPolicy(description, job, bundle)
+            var (plan, next) = try loadPlan(policy, bundle, cache: cache, after: inspector.plan)
+            try inspector.use(plan)
+            next.landlockVersion = ready.landlockVersion
+            ready = next
+            return next
+        } catch {
+            throw ReloadError(ServiceError(wrapping: error).message)
+        }
     }
 
     /// What a worker before this one left in the ring: the packet that it fell over may be the first of it.
@@ -128,13 +204,19 @@ private struct RingInspector: SampleInspector {
     }
 
     mutating func advance(into report: inout SampleReport) {
-        clockOffset = wallClock() &- Int64(clamping: programClock())
-        inspector.advance(to: wallClock(), into: &outcome)
+        let now = wallClock()
+        clockOffset = now &- Int64(clamping: programClock())
+        inspector.advance(to: now, into: &outcome)
+        if now >= nextStatistics {
+            nextStatistics = now &+ Self.statisticsSpan
+            outcome.events.append(inspector.stats(at: now))
+        }
         deliver(into: &report)
     }
 
     mutating func finish(into report: inout SampleReport) {
         inspector.finish(into: &outcome)
+        outcome.events.append(inspector.stats(at: wallClock()))
         deliver(into: &report)
     }
 
@@ -152,9 +234,11 @@ private struct RingInspector: SampleInspector {
 }
 
 /// The policy of the file that the running one was read from, where it still says the same of inspection.
-private func runningPolicy(_ info: GenerationInfo, _ job: WorkerJob) throws -> CheckedPolicy {
+private func runningPolicy(
+    _ info: GenerationInfo, _ job: WorkerJob, _ files: some PlanFiles
+) throws -> CheckedPolicy {
     let path = info.header.file
-    guard let policy = loadPolicy(path: path).policy else {
+    guard let policy = loadPolicy(path: path, reader: files).policy else {
         throw ServiceError(.wrongInput, "\(path) has errors since it was applied: correct and apply it")
     }
     let slots = Dictionary(
@@ -172,9 +256,13 @@ private func runningPolicy(_ info: GenerationInfo, _ job: WorkerJob) throws -> C
 /// - Parameter plan: nil: every flow.
 private func tellScopes(_ policy: CheckedPolicy, _ plan: InspectionPlan?) throws {
     guard let state = try SharedState.open(Datapath().pins) else { return }
+    try state.setSampleScopes(sampleScopes(policy, plan), seed: policy.inspectorsSeed)
+}
+
+/// By the inspectors' positions, each a struct guard_sample_scope.
+private func sampleScopes(_ policy: CheckedPolicy, _ plan: InspectionPlan?) -> [[UInt8]] {
     let scopes = plan?.sampleScopes(of: policy) ?? policy.inspectors.map { _ in nil }
-    let seed = policy.inspectorsSeed
-    try state.setSampleScopes(scopes.map { SampleScope($0, inspectorsSeed: seed).bytes }, seed: seed)
+    return scopes.map { SampleScope($0, inspectorsSeed: policy.inspectorsSeed).bytes }
 }
 
 /// Rules by their counters' slots, as the kernel names them, and by position, as the inspector does.

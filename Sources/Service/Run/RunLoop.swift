@@ -16,11 +16,13 @@ public func run(_ request: RunRequest, tell: @escaping (String) -> Void) throws 
     // A reader of events that goes away is an error of writing, not an end.
     signal(SIGPIPE, SIG_IGN)
     let events = try request.events.map(EventFile.init)
+    let mailbox = try memoryFile([])
+    defer { close(mailbox) }
     restoreKeptBans(tell)
-    let loop = RunLoop(
-        datapath, request,
-        RunInputs(lock: lock, signals: signals, events: events, work: try BackgroundWork()),
-        tell: tell)
+    let inputs = RunInputs(
+        lock: lock, signals: signals, events: events, work: try BackgroundWork(),
+        workers: WorkerContext(request: request, mailbox: mailbox))
+    let loop = RunLoop(datapath, inputs, tell: tell)
     loop.run()
 }
 
@@ -40,15 +42,16 @@ struct RunInputs {
     var signals: SignalDescriptor
     var events: EventFile?
     var work: BackgroundWork
+    var workers: WorkerContext
 }
 
 private final class RunLoop {
     private let datapath: Datapath
-    private let request: RunRequest
     private let inputs: RunInputs
     private let execution: FindingExecution
     private let holder: GenerationHolder
     private let controller: InspectorController
+    private let reload: SignatureReload
     private let tell: (String) -> Void
     private var refreshes = RefreshSchedule([], from: 0)
     private var report: RunReport
@@ -57,24 +60,45 @@ private final class RunLoop {
     private var nextRound: UInt64 = 0
     private var nextSave: UInt64 = 0
     private var toldLoss: String?
+    /// What the kernel was last told of the inspector, and when it is to hear it again.
+    private var saidInspected = false
+    private var nextSaying: UInt64 = 0
 
     private static let round: UInt64 = 1_000_000_000
     /// A crash of this host loses the inspector's bans of so long at most.
     private static let saving: UInt64 = 5_000_000_000
+    /// For so long the kernel believes that somebody inspects: three rounds.
+    private static let lease: UInt64 = 3_000_000_000
 
-    init(
-        _ datapath: Datapath, _ request: RunRequest, _ inputs: RunInputs, tell: @escaping (String) -> Void
-    ) {
-        (self.datapath, self.request, self.inputs, self.tell) = (datapath, request, inputs, tell)
+    init(_ datapath: Datapath, _ inputs: RunInputs, tell: @escaping (String) -> Void) {
+        (self.datapath, self.inputs, self.tell) = (datapath, inputs, tell)
         let execution = FindingExecution(datapath, tell: tell)
         let holder = GenerationHolder()
         (self.execution, self.holder) = (execution, holder)
-        controller = InspectorController(
-            duties: InspectionDuties(
-                sampling: { holder.current?.sampling(of: $0) }, carryOut: execution.carryOut,
-                write: { inputs.events?.write($0) }, tell: tell))
+        var duties = InspectionDuties(
+            sampling: { holder.current?.sampling(of: $0) }, carryOut: execution.carryOut,
+            write: { inputs.events?.write($0) }, tell: tell)
+        duties.reloaded = { holder.answer?($0) }
+        duties.failed = { why, milliseconds in
+            inputs.events?.write(
+                engineEvent(
+                    "the inspector is not running: " + why, [("restart_ms", .unsigned(milliseconds))]))
+        }
+        controller = InspectorController(duties: duties)
+        reload = SignatureReload(controller) {
+            do {
+                try holder.current?.tellScopes(
+                    to: execution.currentState(), from: inputs.workers.mailbox)
+            } catch {
+                tell("all flows are sampled: \(ServiceError(wrapping: error).message)")
+            }
+        } tell: { text in
+            tell(text)
+            inputs.events?.write(engineEvent(text))
+        }
         report = RunReport(pid: getpid(), startedNanoseconds: wallClock())
-        report.events = request.events
+        report.events = inputs.workers.request.events
+        holder.answer = { [reload] in reload.answered($0) }
     }
 
     func run() {
@@ -86,12 +110,15 @@ private final class RunLoop {
             inputs.events?.flush()
             tellRemarks()
             controller.turn(at: monotonicNanoseconds())
+            reload.turn()
+            sayInspected()
         }
         finish()
     }
 
     private func wait() {
-        var waited = ([inputs.signals.descriptor, inputs.work.descriptor] + controller.descriptors).map {
+        let ends = [inputs.signals.descriptor, inputs.work.descriptor]
+        var waited = (ends + controller.descriptors + reload.descriptors).map {
             pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
         }
         if let end = inputs.events?.waitsFor, end >= 0 {
@@ -108,6 +135,7 @@ private final class RunLoop {
             isEnding = true
             return controller.use(nil, at: monotonicNanoseconds())
         }
+        reload.want()
         do {
             try inputs.events?.reopen()
         } catch {
@@ -123,6 +151,7 @@ private final class RunLoop {
             } catch {
                 tell("the running policy cannot be read: \(ServiceError(wrapping: error).message)")
             }
+            reload.look(at: now)
         }
         // First: sets that are read every second would leave it no turn.
         saveBans(now)
@@ -137,19 +166,40 @@ private final class RunLoop {
             guard holder.current != nil else { return }
             holder.current = nil
             refreshes = RefreshSchedule([], from: now)
+            reload.watch(nil, isLoaded: true)
             return controller.use(nil, at: now)
         }
         guard holder.current?.programID != id, let info = try runningInfo(datapath) else { return }
         if holder.current?.goesOn(as: info, programID: id) == true { return }
-        let next = try RunningGeneration(datapath, info, programID: id, request: request)
+        let next = try RunningGeneration(datapath, info, programID: id, inputs.workers)
         let former = holder.current
         holder.current = next
         execution.ruleNames = Dictionary(
             info.rules.map { ($0.slot, $0.name) }, uniquingKeysWith: { first, _ in first })
         refreshes = RefreshSchedule(info.header.refreshes ?? [], from: now)
-        controller.use(next.setup, at: now)
+        if let former, let setup = next.setup, controller.isRunning, next.takesOver(former) {
+            controller.keep(setup)
+            reload.watch(next, isLoaded: false)
+        } else {
+            controller.use(next.setup, at: now)
+            reload.watch(next, isLoaded: true)
+        }
         // Its descriptors were in use until here.
         withExtendedLifetime(former) {}
+    }
+
+    /// Tells the kernel whether somebody inspects: at once where that has changed, else again and again, so
+    /// that it finds out where this process has gone.
+    private func sayInspected() {
+        let isInspected = controller.isRunning
+        let now = monotonicNanoseconds()
+        guard isInspected != saidInspected || (isInspected && now >= nextSaying) else { return }
+        (saidInspected, nextSaying) = (isInspected, now &+ Self.round)
+        do {
+            try execution.currentState()?.setInspected(until: isInspected ? now &+ Self.lease : 0)
+        } catch {
+            tell("the kernel does not know who inspects: \(ServiceError(wrapping: error).message)")
+        }
     }
 
     private func refreshSets(_ now: UInt64) {
@@ -179,7 +229,7 @@ private final class RunLoop {
     private func tellLoss() {
         let problem = inputs.events?.problem
         defer { toldLoss = problem }
-        guard let problem, problem != toldLoss, let target = request.events else { return }
+        guard let problem, problem != toldLoss, let target = inputs.workers.request.events else { return }
         tell("events are lost: '\(target)': \(problem)")
     }
 
@@ -188,12 +238,16 @@ private final class RunLoop {
         report.findings.bans = execution.bans
         report.findings.droppedFlows = execution.droppedFlows
         report.findings.failed = execution.failed
+        report.reloads = reload.count
+        report.reloadsFailed = reload.failures
+        report.lastReloadFault = reload.lastFault
         report.eventsWritten = inputs.events?.written ?? 0
         report.eventsLost = inputs.events?.lost ?? 0
         return report
     }
 
     private func finish() {
+        sayInspected()
         inputs.events?.flush()
         inputs.work.finish(milliseconds: 10_000)
         if execution.hasUnsaved, BanStore.kept() != nil { writeBans(tell) }
@@ -211,6 +265,8 @@ private final class RunLoop {
 /// The generation whose worker runs; the controller's duties look here.
 private final class GenerationHolder {
     var current: RunningGeneration?
+    /// Takes what the worker says of signatures that it was to take over.
+    var answer: ((String?) -> Void)?
 }
 
 private func writeBans(_ tell: (String) -> Void) {

@@ -54,6 +54,11 @@ public struct RunReport: Codable, Sendable, Equatable {
     public var violations: UInt64 = 0
     /// Why the last inspector did not stay, in words.
     public var lastFault: String?
+    /// Signatures that the running inspector took over, attempts that failed, and why the last one did, in
+    /// words; nil where it did not.
+    public var reloads: UInt64 = 0
+    public var reloadsFailed: UInt64 = 0
+    public var lastReloadFault: String?
     public var counters = Counters()
     public var findings = Findings()
     /// Where events go; nil: nowhere.

@@ -6,6 +6,19 @@ import Glibc
 import InspectorProcess
 import NetworkTypes
 
+/// What all of a controller's workers have alike.
+struct WorkerContext {
+    var request: RunRequest
+    /// A file in memory, through which signatures come to a worker that has no files.
+    var mailbox: Int32
+}
+
+extension WorkerJob {
+    fileprivate var program: WorkerProgram {
+        WorkerProgram(path: "/proc/self/exe", arguments: ["inspector-worker"] + arguments)
+    }
+}
+
 /// One generation, for as long as it runs.
 final class RunningGeneration {
     let info: GenerationInfo
@@ -13,39 +26,47 @@ final class RunningGeneration {
     private(set) var programID: UInt32
     /// Nil: nothing is inspected.
     let setup: WorkerSetup?
+    /// What reads and compiles signatures anew for the worker; nil: nothing is inspected.
+    let preparation: WorkerSetup?
+    private let ringNumber: UInt32?
     private let sampled: SampledFlows?
     private let given: [Int32]
 
     init(
-        _ datapath: Datapath, _ info: GenerationInfo, programID: UInt32, request: RunRequest
+        _ datapath: Datapath, _ info: GenerationInfo, programID: UInt32, _ context: WorkerContext
     ) throws {
         self.info = info
         self.programID = programID
         let attachments = try datapath.attachments()
+        // The ring last: its descriptor is this one's to close.
         guard info.inspects, let state = try SharedState.open(datapath.pins),
-            let ring = try state.sampleRing(), let sampled = try datapath.sampledFlows()
+            let sampled = try datapath.sampledFlows(), let ring = try state.sampleRing()
         else {
-            (setup, self.sampled, given) = (nil, nil, [])
+            (setup, preparation, ringNumber) = (nil, nil, nil)
+            (self.sampled, given) = (nil, [])
             return
         }
-        let description: Int32
+        var given = [ring.descriptor]
         do {
-            description = try memoryFile(try info.encoded())
+            given.append(try readOnly(context.mailbox))
+            given.append(try memoryFile(try info.encoded()))
+            ringNumber = try state.sampleRingNumber()
         } catch {
-            close(ring.descriptor)
+            for descriptor in given { close(descriptor) }
             throw error
         }
         self.sampled = sampled
-        given = [ring.descriptor, description]
+        self.given = given
+        let bounds = (info.header.inspectorBounds ?? []).map(\.bounds)
         var job = WorkerJob(
-            user: request.user, memoryBytes: request.memoryBytes, ringBytes: ring.bytes,
+            user: context.request.user, memoryBytes: context.request.memoryBytes, ringBytes: ring.bytes,
             inspectorsSeed: sampled.inspectorsSeed)
         job.verifiesChecksums = !attachments.contains { $0.interface.leavesChecksums }
         job.isOneSided = attachments.contains { $0.egress == nil }
-        setup = WorkerSetup(
-            program: WorkerProgram(
-                path: "/proc/self/exe", arguments: ["inspector-worker"] + job.arguments), given: given,
-            inspectors: (info.header.inspectorBounds ?? []).map(\.bounds))
+        setup = WorkerSetup(program: job.program, given: given, inspectors: bounds)
+        job.prepares = true
+        preparation = WorkerSetup(
+            program: job.program, given: [given[2], context.mailbox, given[2]], inspectors: bounds)
     }
 
     deinit { for descriptor in given { close(descriptor) } }
@@ -55,6 +76,23 @@ final class RunningGeneration {
         sampled?.owner(of: FlowEnds(flow)).map {
             FlowSampling(ruleSlot: $0.ruleSlot, inspector: $0.inspector)
         }
+    }
+
+    /// Tells the kernel which flows the signatures need that came through the mailbox.
+    func tellScopes(to state: SharedState?, from mailbox: Int32) throws {
+        guard let state, let sampled,
+            let bytes = writtenBytes(mailbox, most: InspectionBundle.mostBytes)
+        else { return }
+        try state.setSampleScopes(InspectionBundle.scopes(of: bytes), seed: sampled.inspectorsSeed)
+    }
+
+    /// Whether the worker of the generation before can go on with this one's signatures: samples, rules and
+    /// what findings may ask for are alike.
+    func takesOver(_ former: RunningGeneration) -> Bool {
+        guard let setup, let before = former.setup, ringNumber == former.ringNumber else { return false }
+        return info.rules == former.info.rules && info.header.file == former.info.header.file
+            && info.header.inspectorBounds == former.info.header.inspectorBounds
+            && setup.program.arguments == before.program.arguments
     }
 
     /// Whether a program that is new runs the same policy, as applied the same time: then workers go on.

@@ -14,6 +14,8 @@ public struct WorkerJob: Sendable, Equatable {
 
     /// Packets with wrong checksums are not inspected, as nobody takes them.
     public var verifiesChecksums = true
+    /// It reads and compiles signatures for another worker, and ends.
+    public var prepares = false
     /// Of some interface only what comes in is sampled: its egress program is gone.
     public var isOneSided = false
 
@@ -30,6 +32,7 @@ public struct WorkerJob: Sendable, Equatable {
             "--user", String(user), "--memory", String(memoryBytes), "--ring", String(ringBytes), "--seed",
             String(inspectorsSeed),
         ] + (verifiesChecksums ? [] : ["--any-checksums"]) + (isOneSided ? ["--one-sided"] : [])
+            + (prepares ? ["--prepare"] : [])
     }
 }
 

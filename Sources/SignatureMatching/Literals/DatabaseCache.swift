@@ -6,10 +6,20 @@ import Glibc
 
 /// Where compiled databases are kept: one file for a set of signatures.
 public struct DatabaseCache: Sendable {
-    /// The directory; it must exist. Files of other sets in it are left alone.
-    public var directory: String
+    /// The directory; it must exist. Files of other sets in it are left alone. Nil: the shelf is all.
+    public var directory: String?
+    /// Where databases are looked for first, and put once they are there.
+    public var shelf: DatabaseShelf?
+    private var compiles = true
 
     public init(directory: String) { self.directory = directory }
+
+    /// Without files.
+    /// - Parameter compiles: false: what the shelf does not have is an error, as to compile it takes long.
+    public init(shelf: DatabaseShelf, compiles: Bool) {
+        self.shelf = shelf
+        self.compiles = compiles
+    }
 
     /// What became of a cache file.
     public enum Outcome: Equatable, Sendable {
@@ -30,13 +40,22 @@ public struct DatabaseCache: Sendable {
         for lists: [[Literal]]
     ) throws(LiteralDatabaseError) -> (databases: [LiteralDatabase], outcome: Outcome) {
         let digest = DatabaseCache.digest(of: lists)
-        let path = directory + "/signatures-" + hexadecimal(digest) + ".hsdb"
-        let file = readWholeFile(path)
+        if let file = shelf?.file(digest),
+            let found = DatabaseCache.decode(file, digest: digest, lists: lists)
+        {
+            return (found, .read)
+        }
+        guard compiles else { throw .missing }
+        let path = directory.map { $0 + "/signatures-" + hexadecimal(digest) + ".hsdb" }
+        let file = path.flatMap(readWholeFile)
         if let file, let found = DatabaseCache.decode(file, digest: digest, lists: lists) {
+            shelf?.put(file, digest)
             return (found, .read)
         }
         let compiled = try DatabaseCache.compile(lists)
         let encoded = try DatabaseCache.encode(compiled, digest: digest)
+        shelf?.put(encoded, digest)
+        guard let path else { return (compiled, .off) }
         if let failure = replaceFile(path, with: encoded) { return (compiled, .notWritten(failure)) }
         return (compiled, file == nil ? .written : .replaced)
     }
@@ -59,6 +78,12 @@ public struct DatabaseCache: Sendable {
             }
         }
         return text.withUnsafeBytes { Digest.sha256.of($0) }
+    }
+
+    /// The digest that a file is of; nil where it has none. Whether it is right is `decode`'s to say.
+    static func digest(inFile file: [UInt8]) -> [UInt8]? {
+        let end = magic.count + Digest.sha256.byteCount
+        return file.count >= end ? Array(file[magic.count..<end]) : nil
     }
 
     private static let magic = Array("XGHSDB01".utf8)

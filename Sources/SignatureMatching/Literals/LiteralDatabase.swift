@@ -17,6 +17,8 @@ enum LiteralDatabaseError: Error, Equatable {
     case compile(index: Int?, reason: String)
     /// Hyperscan's error number for anything else.
     case library(Int32)
+    /// It had to be there, and is not.
+    case missing
 }
 
 /// Immutable once made: any number of workers may scan with it, each with its own scratch.

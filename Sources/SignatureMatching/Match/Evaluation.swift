@@ -105,9 +105,9 @@ extension SignatureMatcher {
     private func match(_ compiled: CompiledSignature, _ candidate: Candidate, _ subject: Subject) -> Bool {
         let signature = compiled.signature
         let header = subject.packet.header
-        subject.transaction?.matched.append(UInt32(candidate.signature))
+        subject.transaction?.noteMatch(UInt32(candidate.signature), signature.key)
         if let flow = subject.flow, let bytes = streamBytes(compiled, candidate.place, subject.packet),
-            !flow.noteReport(UInt32(candidate.signature), header.direction, bytes: bytes)
+            !flow.noteReport(signature.key, header.direction, bytes: bytes)
         {
             return false
         }

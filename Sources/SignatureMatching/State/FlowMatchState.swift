@@ -22,7 +22,8 @@ public final class FlowMatchState {
     private var onceDone: UInt8 = 0
 
     private struct StreamReport {
-        var signature: UInt32
+        /// Number of the signature over all sets: `Signature.key`.
+        var signature: UInt64
         var direction: FlowDirection
         var end: UInt64
     }
@@ -70,7 +71,7 @@ public final class FlowMatchState {
 
     /// Notes a report on stream bytes `start..<end`; false if the signature reported bytes that overlap
     /// them.
-    func noteReport(_ signature: UInt32, _ direction: FlowDirection, bytes: Range<UInt64>) -> Bool {
+    func noteReport(_ signature: UInt64, _ direction: FlowDirection, bytes: Range<UInt64>) -> Bool {
         if let index = reports.firstIndex(where: { $0.signature == signature && $0.direction == direction }) {
             let isNew = bytes.lowerBound >= reports[index].end
             if isNew { reports[index].end = bytes.upperBound }

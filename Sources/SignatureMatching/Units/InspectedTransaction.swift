@@ -51,6 +51,9 @@ public final class InspectedTransaction {
     var candidates: [UInt32] = []
     /// Signatures that have matched; the matcher's own.
     var matched: [UInt32] = []
+    /// What `candidates` and `matched` are positions in; 0: none has seen it.
+    private var engine: UInt64 = 0
+    private var matchedKeys: [UInt64] = []
     var wasInspected = false
 
     /// Buffers with all their instances that one transaction keeps; more are refused.
@@ -60,6 +63,23 @@ public final class InspectedTransaction {
         self.direction = direction
         self.application = application
         contents.reserveCapacity(16)
+    }
+
+    /// Where another engine takes it over: everything is new to that one, but what has matched.
+    func meet(_ next: SignatureEngine) {
+        guard engine != next.number else { return }
+        defer { engine = next.number }
+        guard engine != 0 else { return }
+        candidates.removeAll()
+        matched = next.signatures.indices.filter { matchedKeys.contains(next.signatures[$0].key) }
+            .map { UInt32(clamping: $0) }
+        wasInspected = false
+        for index in contents.indices { contents[index].isNew = true }
+    }
+
+    func noteMatch(_ position: UInt32, _ key: UInt64) {
+        matched.append(position)
+        matchedKeys.append(key)
     }
 
     /// Sets a buffer; again with `isComplete` false as a body grows (all its bytes from the first one

@@ -86,10 +86,6 @@ public struct Signature: Sendable {
     public internal(set) var threshold: Threshold?
     /// Only from the `count`+1st match within `seconds` on.
     public internal(set) var detectionFilter: DetectionFilter?
-    /// Addresses for which its matches report nothing (threshold.config).
-    public internal(set) var suppressions: [Suppression] = []
-    /// Another action from so many matches on (threshold.config).
-    public internal(set) var rateFilter: RateFilter?
     /// False with `noalert`: matches change state, and drop where they ask for it, but report nothing.
     public internal(set) var isReported = true
     /// `bypass`: the rest of the flow needs no inspection.

@@ -12,7 +12,7 @@ struct RunCommand: ParsableCommand {
             The running policy filters with it and without. 'run' starts the inspector as a process of its \
             own, without privileges, bans and drops flows as its findings and the policy say, writes \
             events, reads set files again by their 'refresh:', and keeps bans for the next boot. SIGTERM \
-            or SIGINT end it, SIGHUP opens the file of events anew.
+            or SIGINT end it, SIGHUP opens the file of events anew and reads the signatures again.
             """)
 
     @Option(
@@ -63,11 +63,13 @@ struct InspectorWorker: ParsableCommand {
     @Option(name: .long) var ring: Int
     @Option(name: .long) var seed: UInt64
     @Flag(name: .long) var anyChecksums = false
+    @Flag(name: .long) var prepare = false
     @Flag(name: .long) var oneSided = false
 
     func run() throws {
         var job = WorkerJob(user: user, memoryBytes: memory, ringBytes: ring, inspectorsSeed: seed)
         job.verifiesChecksums = !anyChecksums
+        job.prepares = prepare
         job.isOneSided = oneSided
         let status = runInspector(job)
         throw ExitCode(status.rawValue)

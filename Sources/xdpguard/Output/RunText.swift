@@ -14,6 +14,10 @@ extension RunReport {
                 "inspector: started \(starts) times; \(crashes) crashes, \(hangs) hangs, "
                     + "\(violations) for what it sent" + (lastFault.map { "; the last: \($0)" } ?? ""))
         }
+        if reloads &+ reloadsFailed > 0 {
+            let fault = lastReloadFault.map { "; they stay as they were: \($0)" } ?? ""
+            lines.append("signatures: read again \(reloads) times, \(reloadsFailed) times in vain\(fault)")
+        }
         if counters.samples > 0 {
             lines.append(
                 "inspected: \(counters.samples) packets, \(counters.flows) flows, \(counters.alerts) alerts, "
@@ -60,6 +64,8 @@ extension RunReport {
             ("signatures_left_out", .integer(Int64(signaturesLeftOut))), ("starts", .unsigned(starts)),
             ("crashes", .unsigned(crashes)), ("hangs", .unsigned(hangs)),
             ("violations", .unsigned(violations)), ("last_fault", lastFault.map(JSONValue.string) ?? .null),
+            ("reloads", .unsigned(reloads)), ("reloads_failed", .unsigned(reloadsFailed)),
+            ("last_reload_fault", lastReloadFault.map(JSONValue.string) ?? .null),
             ("samples", .unsigned(counters.samples)), ("sampled_bytes", .unsigned(counters.sampledBytes)),
             ("stale_samples", .unsigned(counters.staleSamples)), ("flows", .unsigned(counters.flows)),
             ("alerts", .unsigned(counters.alerts)), ("memory_bytes", .unsigned(counters.memoryBytes)),
@@ -77,4 +83,5 @@ extension RunReport {
 
 /// Where a policy inspects and no `run` serves it.
 let missingRunLine =
-    "inspection: not running: no 'xdpguard run' serves this network namespace; packets go on without it"
+    "inspection: not running: no 'xdpguard run' serves this network namespace; "
+    + "packets go on as 'on-overload' says"

@@ -17,10 +17,14 @@ extension SampleCounts {
         if !spared.isEmpty { lines.append("not sampled: " + spared.joined(separator: ", ")) }
         let causes = [
             ("as the ring was full", lostFull), ("as the frame could not be read", lostCopy),
+            ("as nobody inspected", lostUnread),
             ("cut to 9216 bytes or a reply's 65536", cut), ("flows forgotten before their end", forgotten),
         ]
         let lost = causes.filter { $0.1 > 0 }.map { "\($0.1) \($0.0)" }
         if !lost.isEmpty { lines.append("samples lost: " + lost.joined(separator: ", ")) }
+        if overloaded > 0 {
+            lines.append("on-overload: \(overloaded) packets dropped, as they could not be inspected")
+        }
         if droppedReceived > 0 || droppedSent > 0 {
             lines.append(
                 "dropped flows: \(droppedReceived) packets that came in, \(droppedSent) of this host's")
@@ -31,7 +35,9 @@ extension SampleCounts {
     var json: JSONValue {
         .object([
             ("received", .unsigned(received)), ("sent", .unsigned(sent)), ("bytes", .unsigned(bytes)),
-            ("lost_full", .unsigned(lostFull)), ("lost_copy", .unsigned(lostCopy)), ("cut", .unsigned(cut)),
+            ("lost_full", .unsigned(lostFull)), ("lost_copy", .unsigned(lostCopy)),
+            ("lost_unread", .unsigned(lostUnread)), ("overload_dropped", .unsigned(overloaded)),
+            ("cut", .unsigned(cut)),
             ("beyond_budget", .unsigned(beyondBudget)), ("not_chosen", .unsigned(notChosen)),
             ("not_needed", .unsigned(notNeeded)),
             ("flows", .unsigned(flows)), ("forgotten", .unsigned(forgotten)),

@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzz target: rule text through reader, parser and checker, and every diagnostic through its rendering.
-// In: the bytes of a signature file; behind a zero byte those of a threshold.config. Out: nothing, or a
-// trap: counts that do not add up, and checked forms that break what they promise, are traps too.
+// In: the bytes of a signature file. Out: nothing, or a trap: counts that do not add up, and checked forms
+// that break what they promise, are traps too.
 import Diagnostics
 import Signatures
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func judgeInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let parts = UnsafeBufferPointer(start: start, count: count).split(
-        separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
-    let rules = SourceText(path: "fuzz.rules", bytes: parts.first.map { Array($0) } ?? [])
-    var set = loadSignatures([rules])
+    let rules = SourceText(path: "fuzz.rules", bytes: Array(UnsafeBufferPointer(start: start, count: count)))
+    let set = loadSignatures([rules])
     for diagnostic in set.diagnostics { _ = diagnostic.rendered() }
     let counts = set.counts
     precondition(
         counts.rules == counts.loaded + counts.unsupported + counts.errors + counts.superseded,
         "a rule is counted twice, or not at all")
-    if parts.count > 1 {
-        let thresholds = loadThresholds(SourceText(path: "threshold.config", bytes: Array(parts[1])))
-        for diagnostic in thresholds.diagnostics { _ = diagnostic.rendered() }
-        set.apply(thresholds)
-    }
     for signature in set.signatures { judge(signature) }
     return 0
 }

@@ -23,6 +23,7 @@ final class Bench {
         _ change: (inout InspectionOptions) -> Void = { _ in }
     ) throws {
         var planned = PlannedInspector(name: "http-api", onMatch: onMatch, protocols: protocols)
+        var names = StateNames()
         if !rules.isEmpty {
             let set = loadSignatures([SourceText(path: "a.rules", text: rules)])
             try #require(set.diagnostics.isEmpty, "\(set.diagnostics.map { $0.rendered() }.joined())")
@@ -31,12 +32,24 @@ final class Bench {
             let file = ThresholdFile(SourceText(path: "threshold.config", text: thresholds))
             planned.signatures = PlannedSignatures(
                 engine: try SignatureEngine(set, settings: settings), thresholds: [file])
+            names = set.names
         }
         var options = InspectionOptions()
         options.verifyChecksums = verifyChecksums
         change(&options)
-        inspector = try PayloadInspector(
-            plan: InspectionPlan(rules: ["web"], inspectors: [planned]), options: options)
+        var plan = InspectionPlan(rules: ["web"], inspectors: [planned])
+        plan.names = names
+        inspector = try PayloadInspector(plan: plan, options: options)
+    }
+
+    /// Other signatures from the next frame on.
+    func use(_ rules: String) throws {
+        var plan = inspector.plan
+        let set = loadSignatures([SourceText(path: "b.rules", text: rules)], names: plan.names)
+        try #require(set.diagnostics.isEmpty, "\(set.diagnostics.map { $0.rendered() }.joined())")
+        plan.names = set.names
+        plan.inspectors[0].signatures = PlannedSignatures(engine: try SignatureEngine(set), thresholds: [])
+        try inspector.use(plan)
     }
 
     /// A millisecond after the frame before.
