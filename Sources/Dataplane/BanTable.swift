@@ -57,12 +57,13 @@ extension SharedState {
 
     /// Adds a ban. Where the prefix has one already the longer life wins; its counters stay. Ended bans are
     /// cleared away first when the table is full.
+    /// - Parameter pace: how often that clearing may be; nil: each time.
     /// - Returns: the ban that holds now.
-    public func add(_ ban: Ban, now: UInt64) throws(KernelError) -> Ban {
+    public func add(_ ban: Ban, now: UInt64, pace: ClearingPace? = nil) throws(KernelError) -> Ban {
         // The length first: a ban whose length the program does not look for would not hold.
         try lengths().set(ban.prefix)
         for _ in 0..<100 {
-            guard try place(ban, now) else { continue }
+            guard try place(ban, now, pace) else { continue }
             try waitForClearing()
             // Taken for the ended one that stood here before, it may have been cleared away.
             if let kept = try self.ban(of: ban.prefix), kept.outlives(ban) { return kept }
@@ -71,7 +72,7 @@ extension SharedState {
     }
 
     /// - Returns: false where the program came in between.
-    private func place(_ ban: Ban, _ now: UInt64) throws(KernelError) -> Bool {
+    private func place(_ ban: Ban, _ now: UInt64, _ pace: ClearingPace?) throws(KernelError) -> Bool {
         let map = try descriptor(.bans)
         var (key, value) = (guard_ban_key(ban.prefix), guard_ban(ban))
         if let running = try self.ban(of: ban.prefix) {
@@ -88,13 +89,13 @@ extension SharedState {
             // A limit may have given it a new life meanwhile.
             if result == 0, ended.ends_ns > value.ends_ns { value = ended }
         }
-        return try put(&key, &value, BPF_NOEXIST, clearing: now)
+        return try put(&key, &value, BPF_NOEXIST, clearing: (now, pace))
     }
 
     /// - Returns: false where the entry is not there any more, or is there by now.
     private func put(
         _ key: inout guard_ban_key, _ value: inout guard_ban, _ flags: some BinaryInteger,
-        clearing now: UInt64? = nil
+        clearing: (now: UInt64, pace: ClearingPace?)? = nil
     ) throws(KernelError) -> Bool {
         let map = try descriptor(.bans)
         let result = bpf_map_update_elem(map, &key, &value, UInt64(flags))
@@ -102,8 +103,8 @@ extension SharedState {
         case 0: return true
         case ENOENT, EEXIST: return false
         case E2BIG, ENOMEM, ENOSPC:
-            if let now {
-                try clearEndedBans(now: now)
+            if let clearing, clearing.pace?.take(at: clearing.now) ?? true {
+                try clearEndedBans(now: clearing.now)
                 return try put(&key, &value, flags)
             }
             try countLost()

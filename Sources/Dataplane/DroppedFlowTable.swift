@@ -38,8 +38,10 @@ extension SharedState {
 
     /// Drops a flow's packets from now on. One that is dropped already is until the later of the two ends,
     /// and keeps its counters. Ended ones are cleared away first when the table is full.
-    /// - Parameter now: `programClock()`.
-    public func drop(_ flow: DroppedFlow, now: UInt64) throws(KernelError) {
+    /// - Parameters:
+    ///   - now: `programClock()`.
+    ///   - pace: how often that clearing may be; nil: each time.
+    public func drop(_ flow: DroppedFlow, now: UInt64, pace: ClearingPace? = nil) throws(KernelError) {
         guard inspects else {
             throw KernelError(
                 "drop a flow", code: 0, help: "the running policy has no rule with 'inspect', which it takes")
@@ -51,8 +53,10 @@ extension SharedState {
         // The mark first: a flow that the programs do not look for would not be dropped.
         try setAny(true)
         if try put(wanted) { return }
-        try clearEndedFlows(now: now)
-        guard try !put(wanted) else { return }
+        if pace?.take(at: now) ?? true {
+            try clearEndedFlows(now: now)
+            if try put(wanted) { return }
+        }
         throw KernelError(
             "drop a flow", code: 0,
             help: "the table is full with \(GUARD_DROPPED_FLOWS) flows: ban their sources instead, or let "

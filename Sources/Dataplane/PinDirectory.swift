@@ -95,15 +95,21 @@ public struct PinDirectory: Sendable {
     /// The one lock for every change, on bpffs itself, which nobody removes: held until the returned object
     /// goes. Waits up to ten seconds for others.
     public static func lock() throws -> FileDescriptor {
-        let fd = open(bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard fd >= 0 else { throw KernelError("open \(bpffs)") }
-        let owned = FileDescriptor(owning: fd)
         for _ in 0..<1000 {
-            if flock(fd, LOCK_EX | LOCK_NB) == 0 { return owned }
-            guard errno == EWOULDBLOCK || errno == EINTR else { throw KernelError("lock \(bpffs)") }
+            if let lock = try tryLock() { return lock }
             usleep(10_000)
         }
         throw DatapathBusy()
+    }
+
+    /// The same without waiting; nil where somebody else has it.
+    public static func tryLock() throws -> FileDescriptor? {
+        let fd = open(bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard fd >= 0 else { throw KernelError("open \(bpffs)") }
+        let owned = FileDescriptor(owning: fd)
+        if flock(fd, LOCK_EX | LOCK_NB) == 0 { return owned }
+        guard errno == EWOULDBLOCK || errno == EINTR else { throw KernelError("lock \(bpffs)") }
+        return nil
     }
 
     /// Removes the folders of network namespaces that are gone: those whose links all hold no interface any

@@ -31,8 +31,13 @@ public final class SampledFlows {
         }
     }
 
-    /// Nil: nothing of it was sampled, or the table was full and has forgotten it.
-    public func owner(of flow: FlowEnds) -> Owner? {
+    /// What a flow without packets for longer than this had sampled says nothing of it any more: no stream is
+    /// followed for so long.
+    public static let mostIdleNanoseconds: UInt64 = 900_000_000_000
+
+    /// Nil: nothing of it was sampled of late, or the table was full and has forgotten it.
+    /// - Parameter now: `programClock()`.
+    public func owner(of flow: FlowEnds, now: UInt64) -> Owner? {
         var ends = guard_flow_ends(flow)
         let tag = guard_sample_tag(guard_ends_hash(hostSeed, &ends), inspectorsSeed)
         var index = guard_bucket_line_of(tag, lines)
@@ -43,6 +48,8 @@ public final class SampledFlows {
                 let tags = tags.bindMemory(to: UInt64.self)
                 let owners = owners.bindMemory(to: UInt32.self)
                 guard let way = tags.firstIndex(of: tag) else { return nil }
+                let seen = withUnsafeBytes(of: line.seen_ns) { $0.bindMemory(to: UInt64.self)[way] }
+                guard now < seen || now - seen <= Self.mostIdleNanoseconds else { return nil }
                 let owner = owners[way]
                 return Owner(
                     ruleSlot: owner & (1 << UInt32(GUARD_OWNER_SLOT_BITS) - 1),

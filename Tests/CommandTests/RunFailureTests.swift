@@ -97,6 +97,21 @@ extension LiveTests {
             #expect(try running.report() == .null)
         }
 
+        @Test func `findings wait for a change of this instance to end, and are carried out then`() throws {
+            let child = try running.begin()
+            // As every command does that changes something.
+            let lock = open("/sys/fs/bpf", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            #expect(flock(lock, LOCK_EX) == 0)
+            #expect(try running.sends("evil", from: attacker))
+            #expect(
+                try eventually { try !running.events("drop").isEmpty || !running.events("alert").isEmpty })
+            #expect(try running.sends("and once more, evil", from: attacker), "not banned yet")
+            close(lock)
+            #expect(try eventually { try running.bans().count == 1 })
+            child.signal(SIGTERM)
+            #expect(try child.finish().exit == 0)
+        }
+
         @Test func `a full disk loses events, which is said, and no ban`() throws {
             running.eventPath = "/dev/full"
             let child = try running.begin()

@@ -89,6 +89,30 @@ struct BanTableTests {
         #expect(try state.bans().count == 92)
     }
 
+    @Test func `a full table is searched for ended bans once a second at most where that is asked for`()
+        throws
+    {
+        let state = try state(100)
+        let second: UInt64 = 1_000_000_000
+        for number in 0..<UInt32(100) {
+            let ends = number < 10 ? 2 * second : 60 * second
+            _ = try state.add(
+                Ban(Prefix(IPAddress(v4: 0xc633_6400 | number)), since: 1, ends: ends, reason: ""), now: 1)
+        }
+        let pace = ClearingPace()
+        func add(_ number: UInt32, at now: UInt64) throws {
+            let ban = Ban(
+                Prefix(IPAddress(v4: 0xc000_0200 | number)), since: now, ends: nil, reason: "")
+            _ = try state.add(ban, now: now, pace: pace)
+        }
+        #expect(throws: KernelError.self) { try add(1, at: 2 * second - 1) }
+        // Ten have ended by now, but it was searched a moment ago.
+        #expect(throws: KernelError.self) { try add(1, at: 2 * second) }
+        for number in 1...10 { try add(UInt32(number), at: 3 * second) }
+        #expect(throws: KernelError.self) { try add(11, at: 3 * second) }
+        #expect(try state.bans().count == 100)
+    }
+
     @Test func `a length that comes while lengths are cleared stays`() throws {
         let state = try state()
         _ = try state.add(Ban(try prefix("192.0.2.0/24"), since: 1, ends: nil, reason: ""), now: 1)

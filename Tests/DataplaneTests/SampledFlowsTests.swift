@@ -56,11 +56,11 @@ struct SampledFlowsTests {
     func `a sampled flow is known by both directions, with its rule and inspector`(
         there: String, back: String, slot: UInt32, inspector: UInt16
     ) throws {
-        #expect(sampled.owner(of: try ends(there)) == nil)
+        #expect(sampled.owner(of: try ends(there), now: programClock()) == nil)
         _ = try program.run(PacketBuilder(there).bytes)
         let owner = SampledFlows.Owner(ruleSlot: slot, inspector: inspector)
-        #expect(sampled.owner(of: try ends(there)) == owner)
-        #expect(sampled.owner(of: try ends(back)) == owner)
+        #expect(sampled.owner(of: try ends(there), now: programClock()) == owner)
+        #expect(sampled.owner(of: try ends(back), now: programClock()) == owner)
     }
 
     @Test(arguments: [
@@ -69,7 +69,7 @@ struct SampledFlowsTests {
         "tcp 192.0.2.1:80 > 198.51.100.1:1000 ack",
     ]) func `a flow that differs in any field is not known`(_ other: String) throws {
         _ = try program.run(PacketBuilder("tcp 192.0.2.1:1000 > 198.51.100.1:80 ack").bytes)
-        #expect(sampled.owner(of: try ends(other)) == nil)
+        #expect(sampled.owner(of: try ends(other), now: programClock()) == nil)
     }
 
     @Test func `a flow that gave way to others is not known any more, and those that stay are`() throws {
@@ -79,10 +79,13 @@ struct SampledFlowsTests {
             _ = try program.run(PacketBuilder("tcp 192.0.2.1:\(port) > 198.51.100.1:80 ack").bytes)
         }
         for port in 1...1000 {
-            let owner = sampled.owner(of: try ends("tcp 192.0.2.1:\(port) > 198.51.100.1:80 ack"))
+            let owner = sampled.owner(
+                of: try ends("tcp 192.0.2.1:\(port) > 198.51.100.1:80 ack"), now: programClock())
             if owner == .init(ruleSlot: 100, inspector: 0) { known += 1 }
         }
         #expect(known > 200 && known <= 256)
-        #expect(sampled.owner(of: try ends("tcp 192.0.2.1:1000 > 198.51.100.1:80 ack")) != nil)
+        #expect(
+            sampled.owner(of: try ends("tcp 192.0.2.1:1000 > 198.51.100.1:80 ack"), now: programClock())
+                != nil)
     }
 }

@@ -2,6 +2,7 @@
 // Judged findings become bans and dropped flows: in the kernel's tables, under the lock that every change
 // takes. In: acts of one moment. Out: what the kernel does from the next packet on, and counts.
 import Dataplane
+import Glibc
 import InspectorProcess
 import NetworkTypes
 
@@ -17,35 +18,74 @@ final class FindingExecution {
     var hasUnsaved = false
     /// Names of the running policy's rules, by slot.
     var ruleNames: [UInt32: String] = [:]
-    /// The last failure that was told; once it is another, or none, the next one is told again.
-    private var toldFailure: String?
+    /// Acts whose turn has not come, as somebody else changes something: in their order, each once.
+    private var waiting: [InspectionAct] = []
+    private var isWaiting: Set<InspectionAct> = []
+    /// Full tables are searched for what has ended.
+    private let pace = (bans: ClearingPace(), flows: ClearingPace())
+    private var failures = FailureTelling()
     private let tell: (String) -> Void
+
+    /// Acts that may wait; findings beyond them fail.
+    private static let mostWaiting = 65_536
 
     init(_ datapath: Datapath, tell: @escaping (String) -> Void) {
         self.datapath = datapath
         self.tell = tell
     }
 
+    /// Whether `turn` has something to do.
+    var hasWaiting: Bool { !waiting.isEmpty }
+
+    /// Takes acts of one moment, and carries them out unless somebody else has the lock.
     func carryOut(_ acts: [InspectionAct]) {
-        let state: SharedState
-        let lock: FileDescriptor
-        do {
-            lock = try PinDirectory.lock()
-            guard let current = try currentState() else { return fail(acts.count, "no policy runs") }
-            state = current
-        } catch {
-            return fail(acts.count, ServiceError(wrapping: error).message)
-        }
-        defer { withExtendedLifetime(lock) {} }
         // One packet may bring many findings of one kind.
-        var done: Set<InspectionAct> = []
-        for act in acts where done.insert(act).inserted {
-            do {
-                try carryOut(act, state, now: programClock())
-                toldFailure = nil
-            } catch {
-                fail(1, ServiceError(wrapping: error).message)
+        for act in acts where !isWaiting.contains(act) {
+            guard waiting.count < Self.mostWaiting else {
+                fail(1, "\(waiting.count) wait already for another change of this instance to end")
+                continue
             }
+            waiting.append(act)
+            isWaiting.insert(act)
+        }
+        turn()
+    }
+
+    /// Carries out what waits; nothing where somebody else has the lock.
+    func turn() {
+        guard hasWaiting else { return }
+        do {
+            guard let lock = try PinDirectory.tryLock() else { return }
+            defer { withExtendedLifetime(lock) {} }
+            guard let state = try currentState() else { return failWaiting("no policy runs") }
+            let acts = takeWaiting()
+            for act in acts { carryOut(act, state) }
+        } catch {
+            failWaiting(ServiceError(wrapping: error).message)
+        }
+    }
+
+    /// Carries out what waits before the process ends, or tells that it cannot.
+    func finish() {
+        for _ in 0..<1000 where hasWaiting {
+            turn()
+            if hasWaiting { usleep(10_000) }
+        }
+        if hasWaiting { failWaiting("\(DatapathBusy())") }
+    }
+
+    private func takeWaiting() -> [InspectionAct] {
+        defer { (waiting, isWaiting) = ([], []) }
+        return waiting
+    }
+
+    private func failWaiting(_ why: String) { fail(takeWaiting().count, why) }
+
+    private func carryOut(_ act: InspectionAct, _ state: SharedState) {
+        do {
+            try carryOut(act, state, now: programClock())
+        } catch {
+            fail(1, ServiceError(wrapping: error).message)
         }
     }
 
@@ -66,14 +106,14 @@ final class FindingExecution {
             var ban = Ban(
                 prefix, since: now, ends: now &+ nanoseconds, reason: reason(cause, slot))
             ban.origin = .inspector
-            _ = try state.add(ban, now: now)
+            _ = try state.add(ban, now: now, pace: pace.bans)
             bans &+= 1
             hasUnsaved = true
         case .dropFlow(let flow, let slot, let nanoseconds, let cause):
             var dropped = DroppedFlow(FlowEnds(flow), since: now, ends: now &+ nanoseconds)
             if case .signature(let sid) = cause { dropped.sid = sid }
             dropped.ruleSlot = slot
-            try state.drop(dropped, now: now)
+            try state.drop(dropped, now: now, pace: pace.flows)
             droppedFlows &+= 1
         }
     }
@@ -90,9 +130,26 @@ final class FindingExecution {
 
     private func fail(_ count: Int, _ why: String) {
         failed &+= UInt64(count)
-        guard toldFailure != why else { return }
-        toldFailure = why
-        tell("a finding could not be carried out: \(why)")
+        failures.add(count)
+        if let more = failures.take(at: programClock()) {
+            tell("\(more == 1 ? "a finding" : "\(more) findings") could not be carried out: \(why)")
+        }
+    }
+}
+
+/// A remark every ten seconds, however many findings fail.
+struct FailureTelling {
+    private var untold = 0
+    private var next: UInt64 = 0
+    private static let span: UInt64 = 10_000_000_000
+
+    mutating func add(_ count: Int) { untold += count }
+
+    /// How many are to be told of now; nil: not yet.
+    mutating func take(at now: UInt64) -> Int? {
+        guard untold > 0, now >= next else { return nil }
+        defer { (untold, next) = (0, now &+ Self.span) }
+        return untold
     }
 }
 

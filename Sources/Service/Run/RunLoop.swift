@@ -4,6 +4,7 @@
 import Dataplane
 import Glibc
 import InspectorProcess
+import Synchronization
 
 /// Serves this network namespace until SIGTERM or SIGINT.
 /// - Parameter tell: takes remarks, a line each; text in them may come from outside.
@@ -59,6 +60,7 @@ private final class RunLoop {
     /// When the policy is looked at, the report written: every second.
     private var nextRound: UInt64 = 0
     private var nextSave: UInt64 = 0
+    private let saving = BanSaving()
     private var toldLoss: String?
     /// What the kernel was last told of the inspector, and when it is to hear it again.
     private var saidInspected = false
@@ -66,7 +68,9 @@ private final class RunLoop {
 
     private static let round: UInt64 = 1_000_000_000
     /// A crash of this host loses the inspector's bans of so long at most.
-    private static let saving: UInt64 = 5_000_000_000
+    private static let savingSpan: UInt64 = 5_000_000_000
+    /// What could not be written is tried again, and told again, so much later.
+    private static let savingAgain: UInt64 = 60_000_000_000
     /// For so long the kernel believes that somebody inspects: three rounds.
     private static let lease: UInt64 = 3_000_000_000
 
@@ -110,6 +114,7 @@ private final class RunLoop {
             inputs.events?.flush()
             tellRemarks()
             controller.turn(at: monotonicNanoseconds())
+            execution.turn()
             reload.turn()
             sayInspected()
         }
@@ -124,8 +129,10 @@ private final class RunLoop {
         if let end = inputs.events?.waitsFor, end >= 0 {
             waited.append(pollfd(fd: end, events: Int16(POLLOUT), revents: 0))
         }
-        let due = min(nextRound, controller.deadline ?? .max)
         let now = monotonicNanoseconds()
+        var due = min(nextRound, controller.deadline ?? .max)
+        // Nothing tells when another process lets the lock go.
+        if execution.hasWaiting { due = min(due, now &+ 1_000_000) }
         let milliseconds = due > now ? Int32(clamping: (due - now) / 1_000_000 + 1) : 0
         poll(&waited, nfds_t(waited.count), milliseconds)
     }
@@ -218,12 +225,13 @@ private final class RunLoop {
     }
 
     private func saveBans(_ now: UInt64) {
+        if saving.hasFailed { execution.hasUnsaved = true }
         guard execution.hasUnsaved, now >= nextSave, BanStore.kept() != nil, !inputs.work.isBusy else {
             return
         }
-        nextSave = now &+ Self.saving
+        nextSave = now &+ (saving.hasFailed ? Self.savingAgain : Self.savingSpan)
         execution.hasUnsaved = false
-        _ = inputs.work.start { tell in writeBans(tell) }
+        _ = inputs.work.start { [saving] tell in saving.write(tell) }
     }
 
     private func tellLoss() {
@@ -238,6 +246,7 @@ private final class RunLoop {
         report.findings.bans = execution.bans
         report.findings.droppedFlows = execution.droppedFlows
         report.findings.failed = execution.failed
+        report.uncheckedInterfaces = holder.current?.uncheckedInterfaces ?? []
         report.reloads = reload.count
         report.reloadsFailed = reload.failures
         report.lastReloadFault = reload.lastFault
@@ -247,10 +256,11 @@ private final class RunLoop {
     }
 
     private func finish() {
+        execution.finish()
         sayInspected()
         inputs.events?.flush()
         inputs.work.finish(milliseconds: 10_000)
-        if execution.hasUnsaved, BanStore.kept() != nil { writeBans(tell) }
+        if execution.hasUnsaved || saving.hasFailed, BanStore.kept() != nil { saving.write(tell) }
         tellRemarks()
     }
 
@@ -269,11 +279,21 @@ private final class GenerationHolder {
     var answer: ((String?) -> Void)?
 }
 
-private func writeBans(_ tell: (String) -> Void) {
-    do {
-        _ = try BanService(for: "run").save()
-    } catch {
-        tell("bans would not survive a reboot: \(ServiceError(wrapping: error).message)")
+/// Writes the file of bans, beside the loop.
+private final class BanSaving: Sendable {
+    private let failed = Mutex(false)
+
+    /// Whether the last attempt failed.
+    var hasFailed: Bool { failed.withLock { $0 } }
+
+    func write(_ tell: (String) -> Void) {
+        do {
+            _ = try BanService(for: "run").save()
+            failed.withLock { $0 = false }
+        } catch {
+            failed.withLock { $0 = true }
+            tell("bans would not survive a reboot: \(ServiceError(wrapping: error).message)")
+        }
     }
 }
 

@@ -48,6 +48,9 @@ public struct RunReport: Codable, Sendable, Equatable {
     public var landlockVersion: UInt8?
     public var signatures: UInt32 = 0
     public var signaturesLeftOut: UInt32 = 0
+    /// Interfaces whose drivers hand packets over before their checksums are right or verified: those of a
+    /// policy with one of them are not verified.
+    public var uncheckedInterfaces: [String] = []
     public var starts: UInt64 = 0
     public var crashes: UInt64 = 0
     public var hangs: UInt64 = 0

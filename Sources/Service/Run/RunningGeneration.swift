@@ -28,6 +28,8 @@ final class RunningGeneration {
     let setup: WorkerSetup?
     /// What reads and compiles signatures anew for the worker; nil: nothing is inspected.
     let preparation: WorkerSetup?
+    /// Whose packets' checksums nobody has verified yet.
+    let uncheckedInterfaces: [String]
     private let ringNumber: UInt32?
     private let sampled: SampledFlows?
     private let given: [Int32]
@@ -43,7 +45,7 @@ final class RunningGeneration {
             let sampled = try datapath.sampledFlows(), let ring = try state.sampleRing()
         else {
             (setup, preparation, ringNumber) = (nil, nil, nil)
-            (self.sampled, given) = (nil, [])
+            (self.sampled, given, uncheckedInterfaces) = (nil, [], [])
             return
         }
         var given = [ring.descriptor]
@@ -61,7 +63,8 @@ final class RunningGeneration {
         var job = WorkerJob(
             user: context.request.user, memoryBytes: context.request.memoryBytes, ringBytes: ring.bytes,
             inspectorsSeed: sampled.inspectorsSeed)
-        job.verifiesChecksums = !attachments.contains { $0.interface.leavesChecksums }
+        uncheckedInterfaces = attachments.map(\.interface).filter(\.leavesChecksums).map(\.name)
+        job.verifiesChecksums = uncheckedInterfaces.isEmpty
         job.isOneSided = attachments.contains { $0.egress == nil }
         setup = WorkerSetup(program: job.program, given: given, inspectors: bounds)
         job.prepares = true
@@ -73,7 +76,7 @@ final class RunningGeneration {
 
     /// What the kernel knows of a flow.
     func sampling(of flow: InspectedFlow) -> FlowSampling? {
-        sampled?.owner(of: FlowEnds(flow)).map {
+        sampled?.owner(of: FlowEnds(flow), now: programClock()).map {
             FlowSampling(ruleSlot: $0.ruleSlot, inspector: $0.inspector)
         }
     }

@@ -9,6 +9,11 @@ extension RunReport {
     func lines(now: Int64) -> [String] {
         var lines = ["inspection: \(state)"]
         lines.append("run: process \(pid), for \(span(nanoseconds: now - startedNanoseconds))")
+        if !uncheckedInterfaces.isEmpty {
+            lines.append(
+                "checksums: not verified, as \(uncheckedInterfaces.joined(separator: ", ")) hands packets "
+                    + "over without; see docs/operations.md")
+        }
         if starts > 1 {
             lines.append(
                 "inspector: started \(starts) times; \(crashes) crashes, \(hangs) hangs, "
@@ -61,7 +66,9 @@ extension RunReport {
             ("inspector_pid", inspectorPID.map { .integer(Int64($0)) } ?? .null),
             ("landlock", landlockVersion.map { .integer(Int64($0)) } ?? .null),
             ("signatures", .integer(Int64(signatures))),
-            ("signatures_left_out", .integer(Int64(signaturesLeftOut))), ("starts", .unsigned(starts)),
+            ("signatures_left_out", .integer(Int64(signaturesLeftOut))),
+            ("unchecked_interfaces", .array(uncheckedInterfaces.map(JSONValue.string))),
+            ("starts", .unsigned(starts)),
             ("crashes", .unsigned(crashes)), ("hangs", .unsigned(hangs)),
             ("violations", .unsigned(violations)), ("last_fault", lastFault.map(JSONValue.string) ?? .null),
             ("reloads", .unsigned(reloads)), ("reloads_failed", .unsigned(reloadsFailed)),
