@@ -112,7 +112,7 @@ let package = Package(
                 "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "CZlib",
             ]),
         // sample -> IP packets -> flows -> streams -> signatures -> findings
-        step("Signatures", ["NetworkTypes", "Diagnostics"]),
+        step("Signatures", ["NetworkTypes", "Diagnostics", "CPCRE2"]),
         // sample -> packets -> flows -> ordered streams
         // Checking at run time that no two accesses to a flow overlap took 13 % of the time
         // (perf, 2026-11-21); tests are debug builds and check it.

@@ -25,7 +25,8 @@ public final class SignatureEngine: Sendable {
         public init() {}
     }
 
-    /// A signature that was left out: its regular expression is none that PCRE2 takes, or the like.
+    /// A signature that was left out: PCRE2 does not compile what it took when the text was loaded, as
+    /// memory runs out.
     public struct Refused: Sendable {
         /// Index into the `SignatureSet`'s list.
         public var position: Int

@@ -54,6 +54,10 @@ import Testing
         #expect(outcome.exit == 65, "\(outcome)")
         #expect(outcome.output.hasPrefix("6 rules: 2 loaded, 3 unsupported, 1 errors\n"))
         #expect(outcome.errors.contains("\(path):7:26: error: the rule's header is incomplete"))
+        let open = try folder.file("open.rules", "alert tcp any any -> any any (pcre:\"/(a/\"; sid:9;)\n")
+        let expression = try Product.run("signatures", "check", open)
+        #expect(expression.exit == 65 && expression.output.hasPrefix("1 rules: 0 loaded, 0 unsupported, 1"))
+        #expect(expression.errors.contains("\(open):1:40: error: the expression is none: missing closing"))
     }
 
     @Test func `two files are one load, and a number that stands in both is said`() throws {

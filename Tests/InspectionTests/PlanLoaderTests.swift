@@ -78,11 +78,23 @@ func `a path that means no file is an error on the policy's line`(_ path: String
     #expect(report.plan != nil)
     let warnings = report.diagnostics.filter { $0.severity == .warning }
     #expect(warnings.count == 6 && warnings.contains { $0.message.contains("9 of 10 signatures") })
-    let broken = try PolicyFolder([
-        "policy.conf": policy("signatures: [a.rules]"), "a.rules": "alert tcp any any -> any (sid:1;)",
-    ])
-    let failed = try broken.load()
-    #expect(failed.plan == nil && failed.diagnostics.contains { $0.range.source.path.hasSuffix("a.rules") })
+}
+
+@Test(arguments: [
+    ("alert tcp any any -> any (sid:1;)", 26), (#"alert tcp any any -> any any (pcre:"/(a/"; sid:1;)"#, 40),
+]) func `a wrong rule or expression is the policy's error, whether or not it is compiled`(
+    _ rule: String, _ column: Int
+) throws {
+    let folder = try PolicyFolder(["policy.conf": policy("signatures: [a.rules]"), "a.rules": rule])
+    let failed = try folder.load()
+    #expect(failed.plan == nil)
+    let checked = loadPolicy(path: "\(folder.path)/policy.conf").checkingInspectors()
+    #expect(checked.exitCode == 65)
+    for diagnostics in [failed.diagnostics, checked.diagnostics] {
+        let error = try #require(diagnostics.first { $0.severity == .error })
+        #expect(error.range.source.path.hasSuffix("a.rules"))
+        #expect(error.range.line == 1 && error.range.column == column)
+    }
 }
 
 @Test(arguments: [(99, false), (100, true)])

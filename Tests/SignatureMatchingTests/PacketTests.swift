@@ -2,7 +2,6 @@
 // Packets and streams: header conditions, tests of packets, where payload signatures look, once-a-flow
 // ones.
 
-import Diagnostics
 import NetworkTypes
 import Signatures
 import Testing
@@ -169,21 +168,6 @@ func `packet tests look at the packet's fields`(_ given: PacketCase) throws {
     #expect(matcher.sids(String(repeating: "a", count: 3_000) + "b", header(.udp)) == [2])
     let limited = matcher.counters.regexLimits.map { (matcher.engine.signatures[$0.key].sid, $0.value) }
     #expect(limited.count == 1 && limited[0] == (1, 1))
-}
-
-@Test func `an expression that PCRE2 refuses leaves its signature out with the reason`() throws {
-    let set = loadSignatures([
-        SourceText(
-            path: "a.rules",
-            bytes: Array(
-                """
-                alert udp any any -> any any (msg:"m"; pcre:"/(a/"; sid:1;)
-                alert udp any any -> any any (msg:"m"; content:"a"; sid:2;)
-                """.utf8))
-    ])
-    let engine = try SignatureEngine(set)
-    #expect(engine.signatures.map(\.sid) == [2])
-    #expect(engine.refused.map(\.reason) == ["pcre: missing closing parenthesis at offset 2"])
 }
 
 @Test func `cost is counted by signature only when asked for`() throws {

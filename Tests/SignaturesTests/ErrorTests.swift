@@ -101,6 +101,12 @@ import Testing
         Wrong("bad-value", options: "pcre:«\"a.*b\"»;", says: "between slashes"),
         Wrong("bad-value", options: "pcre:\"/a/«k»\";", says: "is no flag"),
         Wrong(
+            "bad-expression", options: #"content:"a"; pcre:"/(ab«/»i";"#,
+            says: "missing closing parenthesis, at offset 3"),
+        Wrong("bad-expression", options: #"pcre:!"/a[«/»";"#, says: "missing terminating ]"),
+        Wrong("bad-expression", options: #"pcre:"/a*«*»b/";"#, says: "quantifier does not follow"),
+        Wrong("bad-expression", options: #"pcre:"/(?=ab\K)«/»";"#, says: "at offset 8"),
+        Wrong(
             "buffer-conflict", options: "http.uri; «pcre:\"/a/P\"»;", says: "sticky buffer is 'http.uri'"),
         Wrong("bad-value", options: "dsize:«x»;", says: "expected a number to 65535"),
         Wrong("bad-value", options: "dsize:«5<>6»;", says: "as in '>1', '!1', '1<>9'"),

@@ -81,15 +81,7 @@ final class RegexStep: Sendable {
     let isRetried: Bool
 
     init(_ pcre: PCREMatch) throws(RegexError) {
-        var options: UInt32 = 0
-        if pcre.flags.contains(.caseless) { options |= PCRE2_CASELESS }
-        if pcre.flags.contains(.dotAll) { options |= PCRE2_DOTALL }
-        if pcre.flags.contains(.multiline) { options |= PCRE2_MULTILINE }
-        if pcre.flags.contains(.extended) { options |= PCRE2_EXTENDED }
-        if pcre.flags.contains(.anchored) { options |= PCRE2_ANCHORED }
-        if pcre.flags.contains(.dollarEndOnly) { options |= PCRE2_DOLLAR_ENDONLY }
-        if pcre.flags.contains(.ungreedy) { options |= PCRE2_UNGREEDY }
-        regex = try Regex(pcre.pattern, options: options)
+        regex = try Regex(pcre.pattern, options: pcre.compileOptions)
         isNegated = pcre.isNegated
         isRelative = pcre.isRelative
         isRetried = pcre.isRetried

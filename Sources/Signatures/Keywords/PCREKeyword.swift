@@ -37,6 +37,7 @@ private func pcre(_ draft: inout SignatureDraft, _ option: RuleOption) throws(Ru
         buffer = try readFlag(text[index...index], into: &match, draft) ?? buffer
     }
     match.captures = try captures(parts)
+    try checkPattern(of: match, at: text.startIndex + 1)
     // Q is the response's body, which file.data holds as well.
     let isBody = buffer == .httpResponseBody && draft.sticky?.buffer == .fileData
     if let buffer, let sticky = draft.sticky, sticky.buffer != buffer, !isBody, !draft.isSnort3 {
@@ -49,6 +50,15 @@ private func pcre(_ draft: inout SignatureDraft, _ option: RuleOption) throws(Ru
     draft.add(
         DraftItem(inspection: .pcre(match), place: option.place), to: isSticky ? nil : buffer,
         isRelative: match.isRelative)
+}
+
+/// An expression that is none would be found out only by the engine, which has no place in the text for it.
+private func checkPattern(of match: PCREMatch, at start: Int) throws(RuleProblem) {
+    guard let fault = match.fault else { return }
+    let place = start + fault.offset
+    throw RuleProblem(
+        "bad-expression", "the expression is none: \(fault.reason), at offset \(fault.offset)",
+        at: place..<(place + 1), help: "expressions are those of PCRE2")
 }
 
 /// The buffer that a flag names; other flags go to the match.
