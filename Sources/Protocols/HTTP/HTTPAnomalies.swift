@@ -11,6 +11,11 @@ enum HTTPAnomalies {
         return names.first { starts(message, with: $0.0) }?.1 ?? "unknown_error"
     }
 
+    /// A message that says that the other side's bytes do not fit.
+    static func isOfOtherSide(_ message: UnsafePointer<CChar>) -> Bool {
+        starts(message, with: "Unable to match response to request")
+    }
+
     private static func starts(_ message: UnsafePointer<CChar>, with start: StaticString) -> Bool {
         start.withUTF8Buffer { bytes in
             guard let first = bytes.baseAddress else { return false }

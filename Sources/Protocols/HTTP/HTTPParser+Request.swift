@@ -116,7 +116,9 @@ extension HTTPParser {
             transaction.response.headers.raw.append(contentsOf: block.prefix(max(0, room)))
         }
         guard block.count <= room else {
-            report("header_block_over_limit", direction)
+            // libhtp goes on to the end of its piece, and may come again.
+            if overlong != transaction.index { report("header_block_over_limit", direction) }
+            overlong = transaction.index
             return HTP_STOP
         }
         return HTP_OK

@@ -74,6 +74,8 @@ extension HTTPParser {
     /// A message of libhtp's becomes an anomaly.
     func logged(_ log: UnsafeMutablePointer<htp_log_t>) -> CInt {
         guard let message = log.pointee.msg, let name = HTTPAnomalies.name(of: message) else { return HTP_OK }
+        // Of a parser that reads one direction alone that says nothing.
+        if isRestarted, HTTPAnomalies.isOfOtherSide(message) { return HTP_OK }
         report(name, current)
         return HTP_OK
     }

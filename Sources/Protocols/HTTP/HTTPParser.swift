@@ -10,12 +10,13 @@ public final class HTTPParser {
     private let connection: OpaquePointer?
     /// What takes the records while bytes are being fed; nil between calls.
     var sink: RecordSink?
-    var reporter: AnomalyReporter
+    let tally: HTTPTally
+    /// It began behind a message that another one gave up: it does not know the other side.
+    let isRestarted: Bool
     /// Transactions whose request or response is not whole, oldest first.
     private var open: [(handle: LibraryTransaction, transaction: HTTPTransaction)] = []
     /// Transactions that libhtp is done with, to be freed once it has returned.
     private var done: [LibraryTransaction] = []
-    private var nextIndex = 0
     /// Bytes that wait for the other side, which a CONNECT does.
     private var heldBack: [[UInt8]] = [[], []]
     /// The direction of the bytes that libhtp has now.
@@ -24,15 +25,28 @@ public final class HTTPParser {
     var wasted = 0
     /// Which direction's parser has given up.
     private var hasEnded = [false, false]
+    /// What reads a direction on that libhtp gave up.
+    private var restarts: [HTTPRestart?] = [nil, nil]
+    /// The last bytes of a request whose headers are not whole.
+    private var recent: [UInt8] = []
+    /// The transaction whose header block was last said to be too long.
+    var overlong: Int?
+    /// Where libhtp gave up; of a parser that was restarted.
+    private(set) var stop: HTTPStop?
     /// A CONNECT was answered and what follows is not HTTP: the rest belongs to another protocol.
     public internal(set) var isTunnel = false
     /// Requests that were given up because too many waited for their response.
     public private(set) var abandonedTransactions = 0
 
     /// A connection from its first byte on, or from any request's first byte.
-    public init(configuration: HTTPConfiguration) {
+    public convenience init(configuration: HTTPConfiguration) {
+        self.init(configuration: configuration, HTTPTally(configuration.limits), isRestarted: false)
+    }
+
+    init(configuration: HTTPConfiguration, _ tally: HTTPTally, isRestarted: Bool = true) {
         self.configuration = configuration
-        reporter = AnomalyReporter(limit: configuration.limits.anomalies)
+        self.tally = tally
+        self.isRestarted = isRestarted
         connection = configuration.handle.flatMap { htp_connp_create($0) }
         guard let connection else { return }
         htp_connp_set_user_data(connection, Unmanaged.passUnretained(self).toOpaque())
@@ -44,7 +58,7 @@ public final class HTTPParser {
     }
 
     /// Anomalies that were not handed on because the flow had too many.
-    public var suppressedAnomalies: Int { reporter.suppressed }
+    public var suppressedAnomalies: Int { tally.reporter.suppressed }
 
     /// The next bytes of a direction.
     public func feed(
@@ -60,12 +74,17 @@ public final class HTTPParser {
     public func skip(_ count: Int, _ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
         guard count > 0 else { return }
         withSink(sink) {
-            guard let connection, !hasEnded[direction], heldBack[direction].isEmpty else {
+            if let restart = restarts[direction] { return restart.skip(count, sink) }
+            let isAlive = !hasEnded[direction]
+            guard let connection, isAlive, heldBack[direction].isEmpty else {
                 hasEnded[direction] = true
+                if isAlive { readOn(direction, HTTPStop(), UnsafeRawBufferPointer(start: nil, count: 0)) }
                 return
             }
             current = direction
-            _ = took(direction, send(connection, nil, count, direction))
+            if !took(direction, send(connection, nil, count, direction)), hasEnded[direction] {
+                readOn(direction, HTTPStop(), UnsafeRawBufferPointer(start: nil, count: 0))
+            }
             tidy()
         }
     }
@@ -73,6 +92,7 @@ public final class HTTPParser {
     /// The direction has ended: a body that lasts until the end is whole.
     public func end(_ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
         withSink(sink) {
+            if let restart = restarts[direction] { restart.end(sink) }
             guard let connection, !hasEnded[direction] else { return }
             current = direction
             if direction == .toServer {
@@ -98,6 +118,7 @@ public final class HTTPParser {
     private static let pieceSize = 4096
 
     private func push(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) {
+        if let restart = restarts[direction], let sink { return restart.feed(bytes, sink) }
         guard let connection, !hasEnded[direction], !isTunnel else { return }
         guard heldBack[direction].isEmpty else { return hold(bytes, direction) }
         current = direction
@@ -105,18 +126,21 @@ public final class HTTPParser {
         while start < bytes.count {
             let piece = UnsafeRawBufferPointer(rebasing: bytes[start...].prefix(Self.pieceSize))
             let state = send(connection, piece.baseAddress, piece.count, direction)
+            var stop = hasStopped(state) ? placeOfStop(direction, piece) : nil
             tidy()
-            guard took(direction, state) else { return }
+            guard took(direction, state) else {
+                stop?.rest &+= start
+                if let stop { readOn(direction, stop, UnsafeRawBufferPointer(rebasing: bytes[stop.rest...])) }
+                return
+            }
             if isTunnel {
                 return hold(UnsafeRawBufferPointer(rebasing: bytes[(start &+ piece.count)...]), direction)
             }
             if state == HTP_STREAM_DATA_OTHER {
-                let consumed =
-                    direction == .toServer
-                    ? htp_connp_req_data_consumed(connection) : htp_connp_res_data_consumed(connection)
-                start &+= min(consumed, piece.count)
+                start &+= min(consumed(connection, direction), piece.count)
                 return hold(UnsafeRawBufferPointer(rebasing: bytes[start...]), direction)
             }
+            remember(piece, direction)
             start &+= piece.count
         }
     }
@@ -129,6 +153,15 @@ public final class HTTPParser {
             ? htp_connp_req_data(connection, nil, start, count)
             : htp_connp_res_data(connection, nil, start, count)
         return htp_stream_state_t(UInt32(truncatingIfNeeded: state))
+    }
+
+    private func consumed(_ connection: OpaquePointer, _ direction: FlowDirection) -> Int {
+        direction == .toServer
+            ? htp_connp_req_data_consumed(connection) : htp_connp_res_data_consumed(connection)
+    }
+
+    private func hasStopped(_ state: htp_stream_state_t) -> Bool {
+        state == HTP_STREAM_ERROR || state == HTP_STREAM_STOP
     }
 
     /// Whether the direction goes on.
@@ -151,8 +184,10 @@ public final class HTTPParser {
     private func hold(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) {
         guard heldBack[direction].count &+ bytes.count <= configuration.limits.httpHeldBack else {
             hasEnded[direction] = true
+            let held = heldBack[direction]
             heldBack[direction] = []
-            return report("held_back_bytes_over_limit", direction)
+            report("held_back_bytes_over_limit", direction)
+            return (held + bytes).withUnsafeBytes { readOn(direction, HTTPStop(), $0) }
         }
         heldBack[direction] += bytes
     }
@@ -178,13 +213,74 @@ public final class HTTPParser {
     }
 }
 
+// MARK: - What comes behind a message that libhtp gives up
+
+extension HTTPParser {
+    /// Goes on with the bytes from where libhtp stopped. A parser that was itself restarted leaves it to who
+    /// did so.
+    private func readOn(_ direction: FlowDirection, _ stop: HTTPStop, _ bytes: UnsafeRawBufferPointer) {
+        guard !isRestarted else { return self.stop = stop }
+        guard let sink, tally.nextIndex < configuration.limits.httpTransactions else { return }
+        let restart = HTTPRestart(self, direction)
+        restarts[direction] = restart
+        restart.goOn(stop, bytes, sink)
+    }
+
+    /// Where libhtp stopped in the piece that it has, and how to go on.
+    private func placeOfStop(_ direction: FlowDirection, _ piece: UnsafeRawBufferPointer) -> HTTPStop {
+        guard let connection else { return HTTPStop() }
+        var stop = HTTPStop()
+        stop.rest = min(consumed(connection, direction), piece.count)
+        guard direction == .toServer, let handle = htp_connp_get_in_tx(connection) else { return stop }
+        let transaction = transaction(handle)
+        let progress = transaction.requestProgress
+        // The framing is refused once all headers were read.
+        let isWhole = handle.pointee.flags & (HTP_REQUEST_INVALID_T_E | HTP_REQUEST_INVALID_C_L) != 0
+        guard progress < .headers || progress == .headers && isWhole else { return stop }
+        stop.isWithinLine = stop.rest == 0 || piece[stop.rest &- 1] != 0x0a
+        guard progress > .notStarted else { return stop }
+        if progress == .line {
+            // What is known of it is looked at, though it is not all.
+            transaction.request.headers.fields = fields(handle.pointee.request_headers)
+            sink?(.http(transaction, .requestHeaders))
+        }
+        stop.head = transaction.request.headOfRest(isWhole: isWhole)
+        if !isWhole, !stop.isWithinLine { stop.head += lastLines(piece[..<stop.rest]) }
+        return stop
+    }
+
+    /// The last two lines: libhtp refuses a header when it has seen how the next line begins, which may be in
+    /// the next piece.
+    private func lastLines(_ piece: Slice<UnsafeRawBufferPointer>) -> [UInt8] {
+        let seen = recent + piece.suffix(Self.recentSize)
+        var start = seen.count
+        for _ in 0..<2 {
+            guard let end = seen[..<max(0, start &- 1)].lastIndex(of: 0x0a) else { break }
+            start = end &+ 1
+        }
+        return Array(seen[start...])
+    }
+
+    /// Keeps the end of a piece within a request's headers.
+    private func remember(_ piece: UnsafeRawBufferPointer, _ direction: FlowDirection) {
+        guard direction == .toServer else { return }
+        if open.last?.transaction.requestProgress == .line {
+            recent = Array((recent + piece.suffix(Self.recentSize)).suffix(Self.recentSize))
+        } else if !recent.isEmpty {
+            recent = []
+        }
+    }
+
+    private static let recentSize = 512
+}
+
 extension HTTPParser {
     /// Our transaction for libhtp's; made anew at its first event.
     func transaction(_ handle: LibraryTransaction) -> HTTPTransaction {
         if let last = open.last, last.handle == handle { return last.transaction }
         if let found = open.first(where: { $0.handle == handle }) { return found.transaction }
-        let transaction = HTTPTransaction(index: nextIndex)
-        nextIndex &+= 1
+        let transaction = HTTPTransaction(index: tally.nextIndex)
+        tally.nextIndex &+= 1
         open.append((handle, transaction))
         return transaction
     }
@@ -234,7 +330,7 @@ extension HTTPParser {
     }
 
     func report(_ name: StaticString, _ direction: FlowDirection) {
-        guard let sink, reporter.admits() else { return }
+        guard let sink, tally.reporter.admits() else { return }
         sink(.anomaly(ProtocolAnomaly(.http, direction, name)))
     }
 }

@@ -38,14 +38,15 @@ extension HTTPParser {
         return hasVersion(UnsafeRawBufferPointer(rebasing: text[..<lineEnd])) ? .match : .no
     }
 
-    private static func hasVersion(_ line: UnsafeRawBufferPointer) -> Bool {
+    /// Whether a line ends in a version, as request lines do.
+    static func hasVersion(_ line: UnsafeRawBufferPointer) -> Bool {
         let end = line.last == 0x0d ? line.count &- 1 : line.count
         guard end >= 9 else { return false }
         return line[(end &- 9)..<(end &- 2)].elementsEqual(" HTTP/1".utf8)
     }
 
     /// RFC 9110 section 5.6.2.
-    private static func isToken(_ byte: UInt8) -> Bool {
+    static func isToken(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
         case 0x21, 0x23...0x27, 0x2a, 0x2b, 0x2d, 0x2e, 0x5e...0x60, 0x7c, 0x7e: true
@@ -54,7 +55,7 @@ extension HTTPParser {
     }
 
     /// Methods that also name HTTP without a version; SIP's and RTSP's OPTIONS is not among them.
-    private static let methods: [[UInt8]] = [
+    static let methods: [[UInt8]] = [
         "GET", "POST", "HEAD", "PUT", "DELETE", "CONNECT", "TRACE", "PATCH", "PROPFIND", "PROPPATCH", "MKCOL",
         "SEARCH", "MKACTIVITY", "CHECKOUT",
     ].map { Array($0.utf8) }

@@ -54,7 +54,7 @@ public struct MessageEvasion: Sendable, CustomStringConvertible {
     }
 
     /// All of them, the plain one first.
-    public static let all = [plain] + uris + lines + headers + uploads + downloads
+    public static let all = [plain] + uris + lines + headers + stopped + uploads + downloads
 
     /// The request as any client writes it.
     public static let plain = MessageEvasion("plain", plainRequest, finds: EvasionTarget.allCases)
@@ -147,6 +147,31 @@ extension MessageEvasion {
             "POST / HTTP/1.1\r\n\(host)Content-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
                 + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
     ]
+
+    private static let many = (0..<1100).map { "X-\($0): a\r\n" }.joined()
+
+    /// What libhtp gives up and servers answer: nginx counts no headers.
+    static let stopped: [MessageEvasion] =
+        [
+            ("many headers", "GET / HTTP/1.1\r\n\(host)\(many)\r\n"),
+            (
+                "a header of 20,000 bytes",
+                "GET / HTTP/1.1\r\n\(host)X: \(String(repeating: "a", count: 20_000))\r\n\r\n"
+            ),
+            (
+                "an unknown transfer coding",
+                "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: zip\r\nContent-Length: 5\r\n\r\nhello"
+            ),
+            ("a length that is none", "POST / HTTP/1.1\r\n\(host)Content-Length: five\r\n\r\nhello"),
+        ].map { name, first in
+            line("behind one with \(name)", first + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n")
+        } + [
+            header("behind more than libhtp takes", many + "X-Probe: attack\r\n"),
+            MessageEvasion(
+                "upload: behind more headers than libhtp takes",
+                "POST / HTTP/1.1\r\n\(host)Content-Length: 21\r\n\(many)\r\nthe evil payload here",
+                finds: [.upload]),
+        ]
 
     private static func header(_ name: String, _ lines: String) -> MessageEvasion {
         MessageEvasion(name, "GET / HTTP/1.1\r\n\(host)\(lines)\r\n", finds: [.header])

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages that libhtp gives up and servers answer: what comes behind them is read on.
+import NetworkTypes
+import TestSupport
+import Testing
+
+@testable import Protocols
+
+/// A request that stops libhtp, and what it means to who reads on.
+struct Stopper: Sendable, CustomTestStringConvertible {
+    let name: String
+    let text: String
+    /// The body that its second reading has.
+    var body = ""
+    var testDescription: String { name }
+
+    static let headers = (0..<2500).map { "n\($0): v\r\n" }.joined()
+
+    static let all = [
+        Stopper(name: "many headers", text: "GET /first HTTP/1.1\r\nHost: h\r\n\(headers)\r\n"),
+        Stopper(
+            name: "many headers and a body",
+            text: "POST /first HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\(headers)\r\nbody", body: "body"),
+        Stopper(
+            name: "many headers, the length behind them",
+            text: "POST /first HTTP/1.1\r\nHost: h\r\n\(headers)Content-Length: 4\r\n\r\nbody", body: "body"),
+        Stopper(
+            name: "a long header",
+            text: "GET /first HTTP/1.1\r\nHost: h\r\nX: " + String(repeating: "GET ", count: 6000)
+                + "\r\n\r\n"),
+        Stopper(
+            name: "a long request line",
+            text: "GET /" + String(repeating: "a", count: 30_000) + " HTTP/1.1\r\nHost: h\r\n\r\n"),
+        Stopper(
+            name: "a long header block",
+            text: "GET /first HTTP/1.1\r\nHost: h\r\n"
+                + String(repeating: "N: \(String(repeating: "v", count: 5000))\r\n", count: 20) + "\r\n"),
+        Stopper(
+            name: "a strange transfer coding",
+            text:
+                "POST /first HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n"
+                + "4\r\nbody\r\n0\r\n\r\n",
+            body: "body"),
+        Stopper(
+            name: "a length that is none",
+            text: "POST /first HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\nbody"),
+        Stopper(
+            name: "a chunk without length",
+            text:
+                "POST /first HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nbody\r\n0\r\n\r\n"
+        ),
+        // A decoy: the body of the message that nobody can frame names a long body of its own.
+        Stopper(
+            name: "a request in a body",
+            text: "POST /first HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n"
+                + "POST /decoy HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n"),
+        Stopper(
+            name: "a body that looks like a request line",
+            text: "POST /first HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\nPUT "),
+    ]
+
+    static let behind =
+        "GET /b%65hind HTTP/1.1\r\nHost: h\r\nUser-Agent: probe\r\n\r\n"
+        + "POST /last HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+}
+
+@Test(arguments: Stopper.all) func `requests behind one that stops the parser are read`(_ stopper: Stopper) {
+    let seed: UInt64 = 0x7265_7374
+    var random = SeededGenerator(seed: seed)
+    let whole = Conversation(stopper.text + Stopper.behind)
+    for round in 0..<8 {
+        let reading = Reading(round == 0 ? whole : whole.split(&random))
+        let found = reading.transactions.map(\.request)
+        let comment: Comment = "seed \(seed), round \(round): \(reading.stages)"
+        #expect(found.contains { $0.uri.text == "/behind" && $0.userAgent.text == "probe" }, comment)
+        #expect(found.last?.uri.text == "/last" && found.last?.body.bytes.text == "hello", comment)
+        #expect(reading.anomalies.contains("parser_stopped"), comment)
+        let numbers = reading.transactions.map(\.index)
+        #expect(Set(numbers).count == found.count && numbers == numbers.sorted(), comment)
+        guard !stopper.body.isEmpty else { continue }
+        #expect(found.contains { $0.uri.text == "/first" && $0.body.bytes.text == stopper.body }, comment)
+    }
+}
+
+@Test func `the headers of a message that stops the parser are all looked at`() {
+    let request = "GET /first HTTP/1.1\r\nHost: h\r\n" + Stopper.headers + "X-Last: yes\r\n\r\n"
+    let readings = Reading(Conversation(request)).transactions.map(\.request)
+    let names = Set(readings.flatMap { $0.headers.fields.map { $0.name.text.lowercased() } })
+    #expect(readings.allSatisfy { $0.uri.text == "/first" })
+    #expect(names.contains("x-last") && (0..<2500).allSatisfy { names.contains("n\($0)") })
+}
+
+@Test func `responses behind one that stops the parser are read`() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+    let requests = String(repeating: "GET / HTTP/1.1\r\nHost: h\r\n\r\n", count: 3)
+    let long = "HTTP/1.1 200 OK\r\n" + Stopper.headers + "\r\nbody"
+    let reading = Reading(Conversation(requests, long + answer + answer))
+    #expect(reading.transactions.count { $0.response.body.bytes.text == "abc" } == 2, "\(reading.stages)")
+    #expect(reading.anomalies.contains("parser_stopped"))
+    #expect(!reading.anomalies.contains("unable_to_match_response_to_request"))
+}
+
+@Test func `requests behind a gap in a request are read`() {
+    var conversation = Conversation("GET /first HTTP/1.1\r\nHo")
+    conversation.pieces.append(.gap(.toServer, 100))
+    conversation.client("tail\r\n\r\n" + Stopper.behind)
+    let found = Reading(conversation).transactions.map(\.request.uri.text)
+    #expect(found.suffix(2) == ["/behind", "/last"], "\(found)")
+}
+
+@Test func `requests behind a CONNECT that holds back too much are read`() {
+    let text = "CONNECT a:1 HTTP/1.1\r\nHost: h\r\n\r\n" + String(repeating: "x", count: 20_000) + "\r\n"
+    let found = Reading(Conversation(text + Stopper.behind)).transactions.map(\.request.uri.text)
+    #expect(found.suffix(2) == ["/behind", "/last"], "\(found)")
+}
+
+@Test func `requests that stop the parser one after another are bounded by the connection's transactions`() {
+    var limits = ProtocolLimits()
+    limits.httpTransactions = 20
+    let bad = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n"
+    let reading = Reading(Conversation(String(repeating: bad, count: 500)), limits: limits)
+    #expect(reading.transactions.count == 20)
+}
