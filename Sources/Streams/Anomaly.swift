@@ -90,6 +90,8 @@ public enum Anomaly: UInt8, CaseIterable, Sendable {
     case brokenAck  // an acknowledgement number without ACK flag
     case withoutAck  // ours: no ACK flag in a connection that has begun
     case urgentData  // ours: an urgent pointer: its byte stays in the stream
+    case timestampOld  // a timestamp that the receiver takes for an old duplicate's (RFC 7323 5)
+    case signatureUnexpected  // ours: an MD5 signature without a key, or none with one (RFC 2385)
     case sequenceGap
     case overlapDiffers
 }
@@ -190,6 +192,8 @@ extension Anomaly {
         "pkt_broken_ack",
         "pkt_without_ack",
         "urgent_data",
+        "pkt_invalid_timestamp",
+        "pkt_md5_unexpected",
         "reassembly_seq_gap",
         "reassembly_overlap_different_data",
     ]

@@ -64,7 +64,12 @@ extension StreamTracker {
         flow.session = session
         counters.tcpSessions &+= 1
         counters.tcpMidstream &+= 1
-        guard packet.tcpFlags.contains(.syn) else { return session.judgeSegment(packet, direction) }
+        guard packet.tcpFlags.contains(.syn) else {
+            let judgement = session.judge(packet, direction)
+            let isAlone = packet.payload.count == 1 && packet.missingPayload == 0
+            if isAlone, packet.tcpFlags == [.ack] { session.doubtFirstByte(of: direction) }
+            return judgement
+        }
         session.take(acknowledgementOf: packet, direction)
         return session.payload(of: packet, at: 0)
     }

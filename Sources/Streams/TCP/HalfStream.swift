@@ -78,6 +78,15 @@ final class HalfStream {
         seen = max(seen, offset + 1)
     }
 
+    /// Of a stream that nothing was given of: it begins a byte later.
+    func dropFirstByte(_ memory: StreamMemory) {
+        sync(base &+ 1, memory)
+        acked = max(0, acked - 1)
+        seen = max(0, seen - 1)
+        edge = edge.map { $0 - 1 }
+        fin = fin.map { max(0, $0 - 1) }
+    }
+
     /// Moves on without giving anything.
     func skip(to offset: Int64, _ memory: StreamMemory) {
         discard(memory)

@@ -40,6 +40,14 @@ extension TCPSession {
             judgement.anomalies.insert(.synDifferentSequence)
             return judgement
         }
+        // A server without a key has dropped one with a signature: the first one without is the request.
+        guard !SegmentMarks(packet.tcpOptions).isSigned else { return judgement }
+        if request?.marks.isSigned == true, state == .synSent {
+            let unsigned = ConnectionRequest(packet)
+            request = unsigned
+            halves.toServer.windowShift = unsigned.windowScale ?? 0
+            agreed.begin(unsigned.marks)
+        }
         judgement.takesPayload = true
         return judgement
     }
@@ -51,8 +59,10 @@ extension TCPSession {
                 return .refused(.synAckWrongAck)
             }
             request = other
+            agreed.begin(other.marks)
             halves.toServer.sync(other.sequence &+ 1, rules.memory)
         }
+        agreed.answer(SegmentMarks(packet.tcpOptions))
         var judgement = SegmentJudgement()
         let isFitting = earlyAcknowledgement.map { $0 == packet.tcpSequence &+ 1 } ?? true
         if !isFitting {
@@ -90,6 +100,7 @@ extension TCPSession {
         if let other = otherRequest, packet.tcpSequence == other.sequence &+ 1 {
             guard rules.isOneSided else { return .refused() }
             request = other
+            agreed.begin(other.marks)
             halves.toServer.sync(other.sequence &+ 1, rules.memory)
         }
         let offset = halves.toServer.offset(of: packet.tcpSequence)

@@ -9,11 +9,13 @@ struct ConnectionRequest {
     let sequence: UInt32
     let payloadCount: Int
     let windowScale: UInt8?
+    let marks: SegmentMarks
 
     init(_ packet: DecodedPacket) {
         sequence = packet.tcpSequence
         payloadCount = packet.payload.count
         windowScale = packet.tcpWindowScale
+        marks = SegmentMarks(packet.tcpOptions)
     }
 
     /// Whether an acknowledgement answers it: of the SYN alone, or of its data too.
@@ -65,6 +67,9 @@ final class TCPSession {
     var isReset = false
     /// Data went on behind the reset, which was told.
     var isResetDoubted = false
+    var agreed = AgreedOptions()
+    /// Whose first byte may be a keep-alive's, which waits for its next one.
+    private var doubted: Direction?
 
     /// A connection that begins with a SYN.
     init(request: ConnectionRequest, _ rules: SessionRules) {
@@ -75,6 +80,7 @@ final class TCPSession {
         halves.toServer.sync(request.sequence &+ 1, rules.memory)
         halves.toServer.isHeld = true
         halves.toServer.windowShift = request.windowScale ?? 0
+        agreed.begin(request.marks)
     }
 
     /// A connection of which the first segment that was seen, from `direction`, is in its middle, or its
@@ -89,7 +95,10 @@ final class TCPSession {
         // How far windows are to be shifted was said in the SYNs: the most that RFC 7323 allows.
         halves.toServer.windowShift = 14
         halves.toClient.windowShift = 14
-        if isAnswer { halves[direction].windowShift = packet.tcpWindowScale ?? 0 }
+        if isAnswer {
+            halves[direction].windowShift = packet.tcpWindowScale ?? 0
+            agreed.answer(SegmentMarks(packet.tcpOptions))
+        }
     }
 
     /// Judges a segment, and moves the connection on by it.
@@ -98,6 +107,38 @@ final class TCPSession {
         if flags.isSuperset(of: [.syn, .fin]) || flags.isSuperset(of: [.syn, .rst]) {
             return .refused(.finWithSYN)
         }
+        settleFirstByte(packet, direction)
+        let marks = SegmentMarks(packet.tcpOptions)
+        let refusal = agreed.refusal(marks, packet, direction, isOneSided: rules.isOneSided)
+        if let refusal { return .refused(refusal) }
+        let next = halves[direction].next
+        let judgement = judgeNumbers(packet, direction)
+        guard judgement.takesPayload, !flags.contains(.syn) else { return judgement }
+        let end = judgement.offset + Int64(packet.payload.count + packet.missingPayload)
+        agreed.take(
+            marks, direction, isNext: judgement.offset <= next && end >= next, isMidstream: isMidstream)
+        return judgement
+    }
+
+    /// A connection was picked up with a byte of its own without PSH: so stacks ask whether the other end is
+    /// still there, with a byte that it has already (RFC 1122 4.2.3.6), and nobody sends data so.
+    func doubtFirstByte(of direction: Direction) {
+        doubted = direction
+        halves[direction].isHeld = true
+    }
+
+    /// Only where more single bytes follow was it data.
+    private func settleFirstByte(_ packet: DecodedPacket, _ direction: Direction) {
+        guard doubted == direction, !packet.payload.isEmpty else { return }
+        doubted = nil
+        let half = halves[direction]
+        half.isHeld = false
+        guard packet.payload.count != 1 || half.offset(of: packet.tcpSequence) != 1 else { return }
+        half.dropFirstByte(rules.memory)
+    }
+
+    private func judgeNumbers(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
+        let flags = packet.tcpFlags
         switch state {
         case .synSent:
             return judgeBeforeAnswer(packet, direction)

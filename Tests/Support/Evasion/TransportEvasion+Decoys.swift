@@ -42,6 +42,9 @@ extension TransportEvasion {
         TransportEvasion("decoys that say to be longer than they are") { wire, bytes in
             mixed(wire, bytes) { $0.lengthError = 5 }
         },
+        TransportEvasion("decoys with a signature that nobody asked for") { wire, bytes in
+            mixed(wire, bytes) { $0.options = [1, 1, 19, 18] + [UInt8](repeating: 7, count: 16) }
+        },
         TransportEvasion("resets at a wrong number") { wire, bytes in
             interrupted(wire, bytes) { ($0.flags, $0.offset) = (0x04, $0.offset + 1) }
         },
@@ -65,7 +68,31 @@ extension TransportEvasion {
         },
     ]
 
+    /// NOP, NOP, a timestamp and the echo of another.
+    private static func timestamp(_ value: UInt8, echo: UInt8) -> [UInt8] {
+        [1, 1, 8, 10, 0, 0, 0, value, 0, 0, 0, echo]
+    }
+
     static let connections: [TransportEvasion] = [
+        TransportEvasion("decoys with a timestamp that is too old", hasOwnStart: true) { wire, bytes in
+            var (syn, answer, last) = (wire.syn, wire.synAck, wire.acknowledgement)
+            (syn.options, answer.options) = (timestamp(100, echo: 0), timestamp(50, echo: 100))
+            last.options = timestamp(110, echo: 50)
+            let segments = cut(bytes, 5).flatMap { segment -> [WireSegment] in
+                var (decoy, real) = (segment, segment)
+                decoy.payload = segment.payload.map { _ in UInt8(ascii: "X") }
+                (decoy.options, real.options) = (timestamp(90, echo: 50), timestamp(120, echo: 50))
+                return [decoy, real]
+            }
+            return ([syn, answer, last] + segments).map { wire.segment($0) }
+        },
+        TransportEvasion("behind a keep-alive's byte, in the middle of a connection", hasOwnStart: true) {
+            wire, bytes in
+            var probe = WireSegment([0], at: -1)
+            probe.flags = 0x10
+            return [wire.segment(probe), wire.segment(wire.control(.toClient, 0x10, 0))]
+                + cut(bytes, 11).map { wire.segment($0) }
+        },
         TransportEvasion("in the middle of a connection", hasOwnStart: true) { wire, bytes in
             cut(bytes, 11).map { wire.segment($0) }
         },

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flows -> streams: what both ends agreed on that decides whether a segment is taken at all: timestamps
+// (RFC 7323 5: one older than the last is discarded) and signatures (RFC 2385: a host discards a signature
+// that it has no key for, and a segment without one that it has a key for). As Linux has them.
+import NetworkTypes
+
+/// The options of one segment that say whether it is taken.
+struct SegmentMarks {
+    /// The sender's clock, and what it echoes of the other's.
+    var timestamp: UInt32?
+    var echo: UInt32 = 0
+    /// It carries an MD5 signature.
+    var isSigned = false
+
+    /// As tcp_parse_options: of several timestamps the last counts; what does not fit ends the reading.
+    init(_ options: UnsafeRawBufferPointer) {
+        var index = 0
+        while index < options.count, options[index] != 0 {
+            guard options[index] != 1 else {
+                index += 1
+                continue
+            }
+            guard index + 1 < options.count else { return }
+            let length = Int(options[index + 1])
+            guard length >= 2, index + length <= options.count else { return }
+            if options[index] == 8, length == 10 {
+                timestamp = options.loadUnaligned(fromByteOffset: index + 2, as: UInt32.self).bigEndian
+                echo = options.loadUnaligned(fromByteOffset: index + 6, as: UInt32.self).bigEndian
+            }
+            if options[index] == 19, length == 18 { isSigned = true }
+            index += length
+        }
+    }
+}
+
+struct AgreedOptions {
+    /// Who sent timestamps where it counts: in the SYN or SYN+ACK, or in a connection that was picked up.
+    private var tellsTime = PerDirection(false, false)
+    /// The newest timestamp of each sender that its receiver has; 0: none that counts.
+    private var newest = PerDirection<UInt32>(0, 0)
+    /// Who signs; nil as long as nothing of it was seen.
+    private var signs = PerDirection<Bool?>(nil, nil)
+
+    /// The client's SYN, or the one that counts among several.
+    mutating func begin(_ marks: SegmentMarks) {
+        tellsTime.toServer = marks.timestamp != nil
+        newest.toServer = marks.timestamp ?? 0
+        signs.toServer = marks.isSigned
+    }
+
+    /// The server's SYN+ACK: it echoes the timestamp of the SYN that it took.
+    mutating func answer(_ marks: SegmentMarks) {
+        tellsTime.toClient = marks.timestamp != nil
+        newest.toClient = marks.timestamp ?? 0
+        signs.toClient = marks.isSigned
+        if marks.timestamp != nil { newest.toServer = marks.echo }
+    }
+
+    /// Why a segment is not taken, before its numbers are looked at; nil where nothing is against it.
+    /// - Parameter isOneSided: the other side is never seen, and agrees as Linux does unless told not to.
+    func refusal(
+        _ marks: SegmentMarks, _ packet: DecodedPacket, _ direction: Direction, isOneSided: Bool
+    ) -> Anomaly? {
+        guard !packet.tcpFlags.contains(.syn) else { return nil }
+        // Who signs has a key, and who has a key signs.
+        let expected = signs[direction.reversed] ?? (isOneSided ? signs[direction] : nil)
+        if let expected, expected != marks.isSigned { return .signatureUnexpected }
+        // Linux takes a reset whatever its timestamp.
+        guard let timestamp = marks.timestamp, !packet.tcpFlags.contains(.rst) else { return nil }
+        guard tellsTime[direction], tellsTime[direction.reversed] || isOneSided else { return nil }
+        let recent = newest[direction]
+        let age = Int32(bitPattern: recent &- timestamp)
+        return recent != 0 && age > Self.mostAge ? .timestampOld : nil
+    }
+
+    /// A segment was taken.
+    /// - Parameter isNext: it reaches to what its receiver expects, or over it.
+    mutating func take(_ marks: SegmentMarks, _ direction: Direction, isNext: Bool, isMidstream: Bool) {
+        if signs[direction] == nil { signs[direction] = marks.isSigned }
+        guard let timestamp = marks.timestamp else { return }
+        if isMidstream { tellsTime[direction] = true }
+        let isNewer = Int32(bitPattern: timestamp &- newest[direction]) >= 0
+        if isNext, isNewer || newest[direction] == 0 { newest[direction] = timestamp }
+    }
+
+    /// Ticks that a timestamp may go back (Linux's TCP_PAWS_WINDOW).
+    private static let mostAge: Int32 = 1
+}
