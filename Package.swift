@@ -5,8 +5,19 @@ import PackageDescription
 
 let strict: [SwiftSetting] = [.unsafeFlags(["-warnings-as-errors"])]
 
-func step(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+/// Of modules that work on every packet. Checking at run time that no two accesses to an object overlap took
+/// a tenth of the time (perf, 2026-11-21): tests are debug builds and check it. Generic code of one module
+/// is specialised for the types of another.
+let perPacket: [SwiftSetting] =
+    strict + [
+        .unsafeFlags(
+            ["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release))
+    ]
+
+func step(
+    _ name: String, _ dependencies: [Target.Dependency] = [], _ settings: [SwiftSetting] = strict
+) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
@@ -40,12 +51,12 @@ let package = Package(
         .systemLibrary(
             name: "CGcrypt", path: "Sources/CLibraries/CGcrypt", pkgConfig: "libgcrypt",
             providers: [.apt(["libgcrypt20-dev"])]),
-        step("Protocols", ["NetworkTypes", "CHTP", "CGcrypt"]),
+        step("Protocols", ["NetworkTypes", "CHTP", "CGcrypt"], perPacket),
         // Protocol detection: nDPI, and the comparison with ndpiReader that scripts run.
         .systemLibrary(
             name: "CNDPI", path: "Sources/CLibraries/CNDPI", pkgConfig: "libndpi",
             providers: [.apt(["libndpi-dev"])]),
-        step("ProtocolDetection", ["Diagnostics", "CNDPI"]),
+        step("ProtocolDetection", ["Diagnostics", "CNDPI"], perPacket),
         .executableTarget(
             name: "detection",
             dependencies: ["ProtocolDetection", "Capture", "NetworkTypes", "TestSupport"],
@@ -68,7 +79,7 @@ let package = Package(
             ]),
 
         // policy text -> AST -> checked policy -> map image -> kernel
-        step("NetworkTypes"),
+        step("NetworkTypes", [], perPacket),
         step("Diagnostics"),
         step("JSONOutput"),
         step("PolicyLanguage", ["Diagnostics", "NetworkTypes", "CYAML"]),
@@ -80,13 +91,13 @@ let package = Package(
             plugins: ["BPFBuild"]),
 
         // packet -> stages -> verdict + reason
-        step("Capture", ["NetworkTypes", "CPcap"]),
+        step("Capture", ["NetworkTypes", "CPcap"], perPacket),
         step(
             "Replay",
             [
                 "Capture", "PolicyLanguage", "ReferenceFirewall", "MapCompiler", "Dataplane",
                 "NativeDatapath", "Inspection", "NetworkTypes", "Diagnostics", "JSONOutput", "GuardABI",
-            ]),
+            ], perPacket),
 
         // The inspector as a process of its own, and what keeps it running.
         .systemLibrary(
@@ -110,17 +121,11 @@ let package = Package(
             [
                 "Streams", "ProtocolDetection", "Protocols", "Signatures", "SignatureMatching",
                 "PolicyLanguage", "NetworkTypes", "Diagnostics", "JSONOutput", "CZlib",
-            ]),
+            ], perPacket),
         // sample -> IP packets -> flows -> streams -> signatures -> findings
-        step("Signatures", ["NetworkTypes", "Diagnostics", "CPCRE2"]),
+        step("Signatures", ["NetworkTypes", "Diagnostics", "CPCRE2"], perPacket),
         // sample -> packets -> flows -> ordered streams
-        // Checking at run time that no two accesses to a flow overlap took 13 % of the time
-        // (perf, 2026-11-21); tests are debug builds and check it.
-        .target(
-            name: "Streams", dependencies: ["NetworkTypes"],
-            swiftSettings: strict + [
-                .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
-            ]),
+        step("Streams", ["NetworkTypes"], perPacket),
 
         step(
             "Service",
@@ -137,13 +142,9 @@ let package = Package(
         .systemLibrary(
             name: "CPCRE2", path: "Sources/CLibraries/CPCRE2", pkgConfig: "libpcre2-8",
             providers: [.apt(["libpcre2-dev"])]),
-        .target(
-            name: "SignatureMatching",
-            dependencies: ["Signatures", "NetworkTypes", "CHyperscan", "CPCRE2", "CGcrypt"],
-            // One worker owns its matcher: checks of exclusive access took a tenth of the time (2026-11-21).
-            swiftSettings: strict + [
-                .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
-            ]),
+        step(
+            "SignatureMatching", ["Signatures", "NetworkTypes", "CHyperscan", "CPCRE2", "CGcrypt"],
+            perPacket),
 
         .executableTarget(
             name: "guardbench",
@@ -159,7 +160,7 @@ let package = Package(
                 "PolicyAnalysis", "MapCompiler", "Dataplane", "Capture", "NetworkTypes", "Diagnostics",
                 "JSONOutput",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ], swiftSettings: strict),
+            ], swiftSettings: perPacket),
 
         .target(
             name: "TestSupport", dependencies: ["NetworkTypes", "PolicyLanguage", "Diagnostics"],
