@@ -27,6 +27,10 @@ public final class SignatureMatcher {
     var rounds: [UInt32]
     var round: UInt32 = 0
     var costs: [SignatureCost] = []
+    /// Signatures whose literals one search of a transaction's buffer found.
+    var literalUsers: [UInt32] = []
+    /// The bytes around a border of two chunks, while they are looked at.
+    var borderBytes: [UInt8] = []
 
     /// - Parameter former: for a reload: what it remembers and has counted goes on.
     public init(
@@ -44,7 +48,7 @@ public final class SignatureMatcher {
             costs = plan.signatures.indices.map { SignatureCost(signature: $0) }
         }
         do {
-            for prefilter in plan.prefilters { try scanner.prepare(for: prefilter.database) }
+            for case let database? in plan.prefilters.map(\.database) { try scanner.prepare(for: database) }
         } catch {
             throw SignatureEngineError(description: "hyperscan: no scratch memory: \(error)")
         }
@@ -52,18 +56,26 @@ public final class SignatureMatcher {
 
     /// The signatures that match, in the order of the engine's list, at most `mostMatches` of them.
     /// `flow`: the packet's flow; nil where there is none: then conditions on flows fail.
-    public func inspect(_ packet: InspectedPacket, flow: FlowMatchState?) -> [SignatureMatch] {
+    public func inspect(_ packet: borrowing InspectedPacket, flow: FlowMatchState?) -> [SignatureMatch] {
         counters.inspections &+= 1
         if let flow, flow.isPassed || flow.isBypassed { return [] }
+        if let flow, let stream = packet.stream {
+            flow.meet(engine.number, packet.header.direction, at: stream.streamOffset)
+        }
         candidates.removeAll(keepingCapacity: true)
         found.removeAll(keepingCapacity: true)
-        if packet.payload != nil { collectFromPacket(packet, flow) }
-        if let stream = packet.stream { collectFromStream(stream, packet) }
-        for (index, transaction) in packet.transactions.enumerated() {
-            collect(from: transaction, at: index, packet.header)
+        let streamIsPayload = packet.streamIsPayload
+        if packet.payload != nil { collectFromPacket(packet, flow, isStream: streamIsPayload) }
+        if packet.stream != nil { collectFromStream(packet, flow, isSearched: streamIsPayload) }
+        for index in packet.transactions.indices {
+            collect(from: packet.transactions[index], at: index, packet.header)
         }
-        guard !candidates.isEmpty else { return [] }
-        candidates.sort { $0.order < $1.order }
+        return candidates.isEmpty ? [] : answer(packet, flow)
+    }
+
+    /// Tries the candidates, one after the other.
+    func answer(_ packet: borrowing InspectedPacket, _ flow: FlowMatchState?) -> [SignatureMatch] {
+        if candidates.count > 1 { candidates.sort { $0.order < $1.order } }
         evaluate(packet, flow)
         counters.matches &+= UInt64(found.count)
         return found

@@ -46,6 +46,25 @@ private let after = """
     #expect(found == [1, 2])
 }
 
+@Test(arguments: 1...12)
+func `what began before the signatures came is found, whatever the former ones were`(_ cut: Int) throws {
+    // Of many former signatures literals are noted, under numbers that the next set does not have.
+    let former = (1...100).map {
+        "alert tcp any any -> any any (msg:\"\($0)\"; content:\"needle\"; content:\"!\"; distance:\($0); sid:\($0);)"
+    }
+    let bench = try Bench(former.joined(separator: "\n"))
+    var talk = Conversation(serverPort: 9000)
+    bench.feed(talk.open())
+    let text = "an evil needle"
+    let (first, rest) = (String(text.prefix(cut)), String(text.dropFirst(cut)))
+    bench.feed(talk.say(.toServer, "needle " + first))
+    try bench.use(#"alert tcp any any -> any any (msg:"new"; content:"an evil needle"; sid:1000;)"#)
+    bench.feed(talk.say(.toServer, rest))
+    bench.feed(talk.say(.toServer, " and more"))
+    bench.finish()
+    #expect(try bench.alerts() == [1000])
+}
+
 @Test func `signatures of a policy with other inspectors are refused, and nothing changes`() throws {
     let bench = try Bench(before)
     var plan = bench.inspector.plan

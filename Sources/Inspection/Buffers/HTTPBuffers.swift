@@ -108,10 +108,9 @@ final class HTTPBuffers {
         let body = transaction.request.body
         guard body.length > 0 else { return }
         shown.toServer = body.length
-        if wanted.contains(.httpRequestBody) {
-            request.set(.httpRequestBody, body.bytes, isComplete: isComplete)
+        for buffer in [Buffer.httpRequestBody, .fileData] where wanted.contains(buffer) {
+            request.grow(buffer, body.bytes, forgotten: body.offset, isComplete: isComplete)
         }
-        if wanted.contains(.fileData) { request.set(.fileData, body.bytes, isComplete: isComplete) }
         if body.bytes.count > Self.mostBody {
             transaction.forgetRequestBody(before: body.keptLength - Self.bodyTail)
         }
@@ -143,10 +142,9 @@ final class HTTPBuffers {
         let body = transaction.response.body
         guard body.length > 0 else { return }
         shown.toClient = body.length
-        if wanted.contains(.httpResponseBody) {
-            response.set(.httpResponseBody, body.bytes, isComplete: isComplete)
+        for buffer in [Buffer.httpResponseBody, .fileData] where wanted.contains(buffer) {
+            response.grow(buffer, body.bytes, forgotten: body.offset, isComplete: isComplete)
         }
-        if wanted.contains(.fileData) { response.set(.fileData, body.bytes, isComplete: isComplete) }
         if body.bytes.count > Self.mostBody {
             transaction.forgetResponseBody(before: body.keptLength - Self.bodyTail)
         }

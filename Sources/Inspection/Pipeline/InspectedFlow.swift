@@ -29,7 +29,7 @@ final class InspectedFlow {
     /// The newest bytes of each direction's stream, that what stands across two packets is found.
     var tails = BothWays<[UInt8]>([], [])
     /// What waits for the next packet of its direction, where the inspector only watches.
-    var waiting: BothWays<PendingUnit>?
+    var waiting: WaitingUnits?
     /// The address of this host, once a packet said which it is.
     var hostSends: FlowDirection?
     /// A finding dropped it: what still comes is not inspected.
@@ -52,6 +52,11 @@ final class InspectedFlow {
 
     /// Events of protocols and anomalies of one flow; more are counted and not written.
     static let mostEvents = 4096
+}
+
+/// By reference: most flows have none, and to ask costs nothing then.
+final class WaitingUnits {
+    var units = BothWays(PendingUnit(), PendingUnit())
 }
 
 /// One value for each direction.

@@ -8,6 +8,8 @@ final class InspectorSignatures {
     let matcher: SignatureMatcher
     let wanted: WantedBuffers
     var rates: AlertRates
+    /// Some signature asks how long a stream is.
+    let testsStreamSizes: Bool
 
     var engine: SignatureEngine { matcher.engine }
 
@@ -18,5 +20,8 @@ final class InspectorSignatures {
         matcher = try SignatureMatcher(engine, after: former?.matcher)
         wanted = WantedBuffers(engine)
         rates = AlertRates(thresholds)
+        testsStreamSizes = engine.signatures.contains { signature in
+            signature.protocolTests.contains { if case .streamSize = $0 { true } else { false } }
+        }
     }
 }

@@ -41,12 +41,14 @@ struct PendingUnit {
 
     /// The bytes around the place where the new ones begin: what stands across it is found by them.
     /// Signatures that reported of the bytes before or behind it do not report again.
-    func withBorder(_ body: (StreamChunk) -> Void) {
+    func withBorder(_ body: (StreamBorder) -> Void) {
         guard !before.isEmpty, !stream.isEmpty else { return }
-        // A short piece first, so that the rest of what is looked for lies far behind it: 7 bytes, then all.
-        let around = before + stream.prefix(mostTail)
-        let offset = streamOffset &- min(streamOffset, UInt64(before.count))
-        around.withUnsafeBytes { body(StreamChunk(bytes: $0, streamOffset: offset)) }
+        before.withUnsafeBytes { before in
+            stream.withUnsafeBytes { stream in
+                let after = UnsafeRawBufferPointer(rebasing: stream.prefix(mostTail))
+                body(StreamBorder(before: before, after: after, offset: streamOffset))
+            }
+        }
     }
 
     mutating func removeAll() {
@@ -55,16 +57,22 @@ struct PendingUnit {
         units.removeAll(keepingCapacity: true)
     }
 
-    /// The newest bytes, which go before the next ones: many near the stream's start, where signatures look,
-    /// fewer behind it.
-    var tail: [UInt8] {
+    /// Moves a tail on to the newest bytes, which go before the next ones: many near the stream's start,
+    /// where signatures look, fewer behind it.
+    /// - Parameter tail: the bytes before `stream`.
+    mutating func moveOn(_ tail: inout [UInt8]) {
+        // Held twice it would be copied.
+        before = []
         let most = mostTail
-        guard stream.count < most else { return Array(stream[(stream.count - most)...]) }
-        var tail: [UInt8] = []
-        tail.reserveCapacity(min(most, before.count + stream.count))
-        tail.append(contentsOf: before[max(0, before.count - (most - stream.count))...])
+        guard stream.count < most else {
+            tail.removeAll(keepingCapacity: true)
+            return tail.append(contentsOf: stream.suffix(most))
+        }
+        let surplus = tail.count + stream.count - most
+        if surplus > 0 { tail.removeFirst(surplus) }
+        let count = tail.count + stream.count
+        if tail.capacity < count { tail.reserveCapacity(min(most, max(count, 2 * tail.count))) }
         tail.append(contentsOf: stream)
-        return tail
     }
 
     private var mostTail: Int { streamOffset < 16 << 10 ? 2048 : 512 }

@@ -12,7 +12,8 @@ extension SampleConsumer {
         _ packet: DecodedPacket, _ way: FlowDirection, _ flow: Flow<InspectedFlow>, _ use: SegmentUse
     ) {
         guard let signatures = signatures(of: flow.attachment) else { return pending[way].removeAll() }
-        var unit = InspectedPacket(header: header(flow, way, packet.time), fields: packet.fields)
+        var unit = InspectedPacket(
+            header: header(flow, way, packet.time, signatures), fields: packet.fields)
         // The last segment of a handshake belongs to the handshake, unless it brings data already.
         if opensFlow, packet.payload.isEmpty { unit.header.isEstablished = false }
         unit.header.isReassembled = packet.isReassembled
@@ -23,7 +24,7 @@ extension SampleConsumer {
         // What a SYN carries may never be taken by the other side: it is looked at by itself.
         unit.isInStream =
             !packet.tcpFlags.contains(.syn) && (use == .delivered || use == .queued || use == .repeated)
-        run(signatures, unit, MatchContext(flow: flow, packet: packet, way: way))
+        run(signatures, &unit, packet, way, of: flow)
     }
 
     /// What is pending of a direction without a packet of its own: the other side's, or a stream's end.
@@ -32,22 +33,22 @@ extension SampleConsumer {
         guard let signatures = signatures(of: flow.attachment), !flow.attachment.isDropped else {
             return pending[way].removeAll()
         }
-        let unit = InspectedPacket(header: header(flow, way, flow.lastTime))
-        run(signatures, unit, MatchContext(flow: flow, packet: nil, way: way))
+        var unit = InspectedPacket(header: header(flow, way, flow.lastTime, signatures))
+        run(signatures, &unit, nil, way, of: flow)
     }
 
     /// What is pending of a direction waits for its next packet.
     func keepWaiting(_ way: FlowDirection, _ state: InspectedFlow) {
         guard !pending[way].isEmpty else { return }
-        var waiting = state.waiting ?? BothWays(PendingUnit(), PendingUnit())
-        swap(&waiting[way], &pending[way])
+        let waiting = state.waiting ?? WaitingUnits()
+        swap(&waiting.units[way], &pending[way])
         state.waiting = waiting
     }
 
     /// What waits is pending again; nothing else is, between two packets.
     func takeWaiting(_ state: InspectedFlow) {
         guard let waiting = state.waiting else { return }
-        pending = waiting
+        pending = waiting.units
         state.waiting = nil
     }
 
@@ -66,29 +67,34 @@ extension SampleConsumer {
     }
 
     private func run(
-        _ signatures: InspectorSignatures, _ unit: InspectedPacket, _ context: MatchContext
+        _ signatures: InspectorSignatures, _ unit: inout InspectedPacket, _ packet: DecodedPacket?,
+        _ way: FlowDirection, of flow: Flow<InspectedFlow>
     ) {
         // Taken out, so that nothing that an answer does can touch it.
         var taken = PendingUnit()
-        swap(&taken, &pending[context.way])
-        var (unit, context) = (unit, context)
-        unit.transactions = taken.units.map(\.side)
-        context.units = taken.units
-        if options.alertContents.contains(.payload) { context.stream = taken.stream }
-        let state = context.flow?.attachment
+        swap(&taken, &pending[way])
+        let state = flow.attachment
+        if !taken.units.isEmpty { unit.transactions = taken.units.map(\.side) }
         taken.withStream { chunk in
             unit.stream = chunk
-            answer(signatures.matcher.inspect(unit, flow: state?.matchState), signatures, context)
+            let matches = signatures.matcher.inspect(unit, flow: state.matchState)
+            guard !matches.isEmpty else { return }
+            var context = MatchContext(flow: flow, packet: packet, way: way, units: taken.units)
+            if options.alertContents.contains(.payload) { context.stream = taken.stream }
+            answer(matches, signatures, context)
         }
-        context.units = []
-        taken.withBorder { chunk in
-            var border = InspectedPacket(header: unit.header)
-            border.stream = chunk
-            answer(signatures.matcher.inspect(border, flow: state?.matchState), signatures, context)
+        if !taken.stream.isEmpty, let matchState = state.matchState {
+            taken.withBorder { border in
+                let matches = signatures.matcher.inspectBorder(border, unit.header, flow: matchState)
+                guard !matches.isEmpty else { return }
+                var context = MatchContext(flow: flow, packet: packet, way: way)
+                if options.alertContents.contains(.payload) { context.stream = taken.stream }
+                answer(matches, signatures, context)
+            }
+            taken.moveOn(&state.tails[way])
         }
-        if let state, !taken.stream.isEmpty { state.tails[context.way] = taken.tail }
         taken.removeAll()
-        swap(&taken, &pending[context.way])
+        swap(&taken, &pending[way])
     }
 
     private func signatures(of state: InspectedFlow) -> InspectorSignatures? {
@@ -98,7 +104,9 @@ extension SampleConsumer {
         return signatures[state.inspector]
     }
 
-    private func header(_ flow: Flow<InspectedFlow>, _ way: FlowDirection, _ time: Int64) -> PacketHeader {
+    private func header(
+        _ flow: Flow<InspectedFlow>, _ way: FlowDirection, _ time: Int64, _ signatures: InspectorSignatures
+    ) -> PacketHeader {
         let (client, server) = (flow.start.client, flow.start.server)
         let toServer = way == .toServer
         var header = PacketHeader(
@@ -112,6 +120,7 @@ extension SampleConsumer {
         header.isEstablished = flow.state != .new
         header.timeNanoseconds = time
         (header.applicationToServer, header.applicationToClient) = applications(of: flow.attachment)
+        guard signatures.testsStreamSizes else { return header }
         header.streamBytesToServer = UInt64(max(0, flow.streamLength(.toServer)))
         header.streamBytesToClient = UInt64(max(0, flow.streamLength(.toClient)))
         return header

@@ -65,11 +65,15 @@ struct Gate: Sendable {
         return first.lowerBound...last.upperBound
     }
 
+    /// What does not change as long as the flow lives.
+    @inline(__always) func admitsPorts(_ header: PacketHeader) -> Bool {
+        (header.direction == .toServer ? toServer : toClient) && sourcePorts.contains(header.sourcePort)
+            && destinationPorts.contains(header.destinationPort)
+    }
+
     /// Whether the signature may match this packet.
     @inline(__always) func admits(_ header: PacketHeader, _ known: ApplicationProtocol?) -> Bool {
-        guard header.direction == .toServer ? toServer : toClient,
-            sourcePorts.contains(header.sourcePort), destinationPorts.contains(header.destinationPort)
-        else { return false }
+        guard admitsPorts(header) else { return false }
         guard let application else { return true }
         guard let known else { return false }
         return application.includes(known)

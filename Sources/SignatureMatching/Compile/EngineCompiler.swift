@@ -91,20 +91,32 @@ struct EngineCompiler {
         _ compiled: CompiledSignature, _ number: UInt32, _ direction: FlowDirection
     ) {
         let pattern = RequiredPattern(of: compiled.signature) { $0 == .payload }
+        var tcpPlaces: UsePlaces = []
         for kind in PayloadKind.allCases where kind.isMeant(by: compiled.signature.header.transports) {
             if kind == .tcpStream, compiled.habitat == .packet || compiled.habitat == .application {
                 continue
             }
             if kind == .tcpPacket, compiled.habitat == .stream { continue }
-            let slot = MatchPlan.slot(kind, direction)
-            if let pattern {
-                let view = compiled.groups[pattern.group].view
-                let isNear = pattern.mostEnd <= PatternCollector.nearBytes
-                patterns.add(pattern, number, to: .payload(slot: slot, view: view, isNear: isNear))
-            } else {
-                plan.packetLists[slot].insert(number, compiled.signature.header)
+            guard let pattern else {
+                plan.packetLists[MatchPlan.slot(kind, direction)].insert(number, compiled.signature.header)
+                continue
+            }
+            switch kind {
+            case .tcpPacket: tcpPlaces.insert(.packet)
+            case .tcpStream: tcpPlaces.insert(.stream)
+            case .udp, .icmp, .other: add(pattern, compiled, number, MatchPlan.slot(kind, direction))
             }
         }
+        guard let pattern, !tcpPlaces.isEmpty else { return }
+        add(pattern, compiled, number, MatchPlan.slot(.tcpPacket, direction), tcpPlaces)
+    }
+
+    private mutating func add(
+        _ pattern: RequiredPattern, _ compiled: CompiledSignature, _ number: UInt32, _ slot: Int,
+        _ places: UsePlaces = .packet
+    ) {
+        let use = PatternUse(signature: number, mostEnd: pattern.mostEnd, places: places)
+        patterns.add(pattern, use, to: .payload(slot: slot, view: compiled.groups[pattern.group].view))
     }
 
     private mutating func indexTransaction(
@@ -116,7 +128,8 @@ struct EngineCompiler {
         if isOne, let pattern = RequiredPattern(of: compiled.signature, in: { $0.owner != nil }) {
             let group = compiled.groups[pattern.group]
             let slot = MatchPlan.slot(group.buffer, direction)
-            patterns.add(pattern, number, to: .buffer(slot: slot, view: group.view))
+            let use = PatternUse(signature: number, mostEnd: pattern.mostEnd)
+            patterns.add(pattern, use, to: .buffer(slot: slot, view: group.view))
         } else if isOne,
             let group = compiled.groups.first(where: { $0.buffer.owner != nil && !$0.holdsWithoutBuffer })
         {
@@ -131,16 +144,21 @@ struct EngineCompiler {
     ) throws(SignatureEngineError) -> DatabaseCache.Outcome {
         plan.payloadPrefilters = Array(repeating: [], count: PayloadKind.allCases.count * 2)
         plan.bufferPrefilters = Array(repeating: [], count: Buffer.allCases.count * 2)
-        let lists = patterns.lists.map(\.literals)
+        let lists = patterns.lists.map(\.literals).filter { !$0.isEmpty }
         do {
             let made = try cache?.databases(for: lists) ?? (DatabaseCache.compile(lists), .off)
-            for (list, database) in zip(patterns.lists, made.databases) {
-                let number = plan.prefilters.count
-                plan.prefilters.append(list.prefilter(database))
+            var databases = made.databases[...]
+            for list in patterns.lists {
+                let prefilter = list.prefilter(list.literals.isEmpty ? nil : databases.popFirst())
+                plan.prefilters.append(prefilter)
                 switch list.key {
-                case .payload(let slot, _, _): plan.payloadPrefilters[slot].append(number)
-                case .buffer(let slot, _): plan.bufferPrefilters[slot].append(number)
+                case .payload(let slot, _): plan.payloadPrefilters[slot].append(prefilter)
+                case .buffer(let slot, _): plan.bufferPrefilters[slot].append(prefilter)
                 }
+            }
+            for direction in [FlowDirection.toServer, .toClient] {
+                plan.payloadPrefilters[MatchPlan.slot(.tcpStream, direction)] =
+                    plan.payloadPrefilters[MatchPlan.slot(.tcpPacket, direction)]
             }
             return made.outcome
         } catch {

@@ -35,25 +35,74 @@ enum PayloadKind: Int, CaseIterable, Sendable {
     }
 }
 
+/// Of which bytes a literal's user wants to know that it is there.
+struct UsePlaces: OptionSet, Sendable {
+    let rawValue: UInt8
+
+    /// A packet's own payload, or a transaction's buffer.
+    static let packet = UsePlaces(rawValue: 1)
+    /// A TCP stream, and packets that no stream took.
+    static let stream = UsePlaces(rawValue: 2)
+}
+
 /// A signature that a literal stands for.
 struct PatternUse: Sendable {
     var signature: UInt32
     /// The literal's first occurrence must end at or before this place of the buffer.
     var mostEnd: UInt32
+    var places = UsePlaces.packet
 }
 
-/// A database and what its literals stand for.
-struct Prefilter: Sendable {
-    var view: Int
-    var database: LiteralDatabase
-    /// Uses of literal n: `uses[starts[n]..<starts[n + 1]]`.
-    var starts: [UInt32]
-    var uses: [PatternUse]
-    /// No use wants a literal that ends behind this place of the buffer; UInt32.max: anywhere.
-    var reach: UInt32
+/// What literals stand for, in memory that is read without counting references.
+final class PatternUses: @unchecked Sendable {
+    private let starts: UnsafeMutableBufferPointer<UInt32>
+    private let uses: UnsafeMutableBufferPointer<PatternUse>
+
+    /// - Parameter starts: uses of literal n are `uses[starts[n]..<starts[n + 1]]`.
+    init(starts: [UInt32], uses: [PatternUse]) {
+        self.starts = .allocate(capacity: starts.count)
+        _ = self.starts.initialize(from: starts)
+        self.uses = .allocate(capacity: uses.count)
+        _ = self.uses.initialize(from: uses)
+    }
+
+    deinit {
+        starts.deallocate()
+        uses.deallocate()
+    }
+
+    var count: Int { uses.count }
+
+    @inline(__always) subscript(literal: Int) -> Slice<UnsafeMutableBufferPointer<PatternUse>> {
+        uses[Int(starts[literal])..<Int(starts[literal &+ 1])]
+    }
+}
+
+/// Finds literals in one kind of bytes, and says what they stand for.
+final class Prefilter: Sendable {
+    let view: Int
+    /// Nil where all its literals are fixed ones.
+    let database: LiteralDatabase?
+    let fixed: FixedLiterals
+    let uses: PatternUses
+    /// No use wants a literal of the database that ends behind this place of the buffer; UInt32.max:
+    /// anywhere.
+    let reach: UInt32
+    /// The length of the database's longest literal.
+    let longest: Int
+
+    init(
+        view: Int, database: LiteralDatabase?, literals: (fixed: FixedLiterals, longest: Int),
+        uses: (all: PatternUses, reach: UInt32)
+    ) {
+        self.view = view
+        self.database = database
+        (fixed, longest) = literals
+        (self.uses, reach) = (uses.all, uses.reach)
+    }
 
     /// How much of a buffer with `offset` bytes before it is worth a scan.
-    func length(of count: Int, behind offset: UInt64) -> Int {
+    @inline(__always) func length(of count: Int, behind offset: UInt64) -> Int {
         guard reach != .max else { return count }
         return UInt64(reach) > offset ? min(count, Int(UInt64(reach) &- offset)) : 0
     }
@@ -63,8 +112,8 @@ struct Prefilter: Sendable {
 /// tells them apart.
 struct PortLists: Sendable {
     var anyPort: [UInt32] = []
-    var byDestination: [UInt16: [UInt32]] = [:]
-    var bySource: [UInt16: [UInt32]] = [:]
+    var byDestination = PortTable()
+    var bySource = PortTable()
 
     /// A signature that names more ports than this is tried on all of them.
     private static let mostPorts = 256
@@ -73,9 +122,9 @@ struct PortLists: Sendable {
         if header.isBidirectional {
             anyPort.append(number)
         } else if let ports = PortLists.few(header.destinationPorts) {
-            for port in ports { byDestination[port, default: []].append(number) }
+            for port in ports { byDestination.append(number, to: port) }
         } else if let ports = PortLists.few(header.sourcePorts) {
-            for port in ports { bySource[port, default: []].append(number) }
+            for port in ports { bySource.append(number, to: port) }
         } else {
             anyPort.append(number)
         }
@@ -84,6 +133,38 @@ struct PortLists: Sendable {
     private static func few(_ ports: IntervalSet<UInt16>) -> [UInt16]? {
         guard ports.ranges.reduce(0, { $0 + $1.count }) <= mostPorts else { return nil }
         return ports.ranges.flatMap { Array($0) }
+    }
+}
+
+/// Lists by port, of which there are few.
+struct PortTable: Sendable {
+    private var ports: [UInt16] = []
+    private var lists: [[UInt32]] = []
+
+    mutating func append(_ number: UInt32, to port: UInt16) {
+        let place = place(of: port)
+        if place == ports.count || ports[place] != port {
+            ports.insert(port, at: place)
+            lists.insert([], at: place)
+        }
+        lists[place].append(number)
+    }
+
+    /// Nil where nothing is for that port.
+    func list(of port: UInt16) -> [UInt32]? {
+        guard !ports.isEmpty else { return nil }
+        let place = place(of: port)
+        return place < ports.count && ports[place] == port ? lists[place] : nil
+    }
+
+    /// The first place whose port is not below.
+    private func place(of port: UInt16) -> Int {
+        var (low, high) = (0, ports.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if ports[middle] < port { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }
 
@@ -96,10 +177,10 @@ struct MatchPlan: Sendable {
     var wantsBuffer: [Bool] = Array(repeating: false, count: Buffer.allCases.count)
 
     var prefilters: [Prefilter] = []
-    /// Indexes into `prefilters` by payload kind and direction.
-    var payloadPrefilters: [[Int]] = []
-    /// Indexes into `prefilters` by direction and `Buffer.number`.
-    var bufferPrefilters: [[Int]] = []
+    /// By payload kind and direction; TCP's packets and streams have the same ones.
+    var payloadPrefilters: [[Prefilter]] = []
+    /// By direction and `Buffer.number`.
+    var bufferPrefilters: [[Prefilter]] = []
 
     /// By payload kind and direction.
     var packetLists: [PortLists] = []
@@ -118,5 +199,5 @@ struct MatchPlan: Sendable {
         buffer.number * 2 + Int(direction.rawValue)
     }
 
-    var databaseByteCount: Int { prefilters.reduce(0) { $0 + $1.database.byteCount } }
+    var databaseByteCount: Int { prefilters.reduce(0) { $0 + ($1.database?.byteCount ?? 0) } }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// the literal that each signature must have -> lists of distinct literals, one for each database.
+// the literal that each signature must have -> lists of distinct literals, one for each prefilter.
 
 import Signatures
 
@@ -10,6 +10,8 @@ struct RequiredPattern {
     var group: Int
     /// The literal must end at or before this place; UInt32.max: anywhere.
     var mostEnd: UInt32
+    /// It stands nowhere but with its end there.
+    var isFixed = false
 
     /// The signature's own choice where it is in one of the buffers asked for, else the longest that is.
     init?(of signature: Signature, in isMeant: (Buffer) -> Bool) {
@@ -20,6 +22,7 @@ struct RequiredPattern {
             literal = Literal(bytes: chosen.bytes, caseless: chosen.isCaseInsensitive)
             group = chosen.group
             mostEnd = RequiredPattern.mostEnd(content)
+            isFixed = chosen.bytes.count == content.bytes.count && hasOnePlace(content)
             return
         }
         var best: (content: ContentMatch, group: Int)?
@@ -34,6 +37,7 @@ struct RequiredPattern {
         literal = Literal(bytes: best.content.bytes, caseless: best.content.isCaseInsensitive)
         group = best.group
         mostEnd = RequiredPattern.mostEnd(best.content)
+        isFixed = hasOnePlace(best.content)
     }
 
     private static func mostEnd(_ content: ContentMatch) -> UInt32 {
@@ -43,65 +47,92 @@ struct RequiredPattern {
         let (end, overflow) = from.addingReportingOverflow(length)
         return overflow ? .max : UInt32(clamping: end)
     }
+
+    private func hasOnePlace(_ content: ContentMatch) -> Bool {
+        guard mostEnd != .max, case .literal(let from) = content.from, from >= 0 else { return false }
+        return Int64(mostEnd) - Int64(content.bytes.count) == Int64(from)
+    }
 }
 
 /// Literals by the bytes that they are looked for in.
 struct PatternCollector {
-    /// What a database scans. Literals that stand near a payload's start have one of their own: the short and
-    /// frequent ones are among them, and no more than that start is scanned for them.
+    /// What is looked through at once.
     enum Key: Hashable {
-        case payload(slot: Int, view: Int, isNear: Bool)
+        case payload(slot: Int, view: Int)
         case buffer(slot: Int, view: Int)
 
         var view: Int {
             switch self {
-            case .payload(_, let view, _), .buffer(_, let view): view
+            case .payload(_, let view), .buffer(_, let view): view
             }
         }
     }
 
-    /// The literals of one database, and their users.
+    /// The literals of one prefilter, and their users.
     struct List {
         var key: Key
-        var literals: [Literal] = []
+        /// Those that are scanned for; the fixed ones have the numbers behind theirs.
+        private(set) var literals: [Literal] = []
+        private var fixed: [FixedLiteral] = []
         private var numbers: [Literal: Int] = [:]
+        private var fixedNumbers: [FixedLiteral: Int] = [:]
         private var uses: [[PatternUse]] = []
+        private var fixedUses: [[PatternUse]] = []
 
         init(key: Key) { self.key = key }
 
-        mutating func add(_ pattern: RequiredPattern, _ signature: UInt32) {
-            let use = PatternUse(signature: signature, mostEnd: pattern.mostEnd)
-            if let number = numbers[pattern.literal] {
-                uses[number].append(use)
+        mutating func add(_ pattern: RequiredPattern, _ use: PatternUse) {
+            if pattern.isFixed, pattern.mostEnd <= PatternCollector.nearBytes {
+                let start = pattern.mostEnd - UInt32(pattern.literal.bytes.count)
+                let literal = FixedLiteral(literal: pattern.literal, start: start)
+                let number = fixedNumbers[literal, default: fixed.count]
+                if number == fixed.count {
+                    fixedNumbers[literal] = number
+                    fixed.append(literal)
+                    fixedUses.append([])
+                }
+                fixedUses[number].append(use)
             } else {
-                numbers[pattern.literal] = literals.count
-                literals.append(pattern.literal)
-                uses.append([use])
+                let number = numbers[pattern.literal, default: literals.count]
+                if number == literals.count {
+                    numbers[pattern.literal] = number
+                    literals.append(pattern.literal)
+                    uses.append([])
+                }
+                uses[number].append(use)
             }
         }
 
-        func prefilter(_ database: LiteralDatabase) -> Prefilter {
+        /// - Parameter database: of `literals`; nil where there are none.
+        func prefilter(_ database: LiteralDatabase?) -> Prefilter {
+            let users = uses + fixedUses
             var starts: [UInt32] = [0]
-            for list in uses { starts.append((starts.last ?? 0) + UInt32(list.count)) }
-            let all = uses.flatMap { $0 }
+            for list in users { starts.append((starts.last ?? 0) + UInt32(list.count)) }
             return Prefilter(
-                view: key.view, database: database, starts: starts, uses: all,
-                reach: all.map(\.mostEnd).max() ?? 0)
+                view: key.view, database: database,
+                literals: (
+                    FixedLiterals(fixed, firstNumber: literals.count),
+                    literals.map(\.bytes.count).max() ?? 0
+                ),
+                uses: (
+                    PatternUses(starts: starts, uses: users.flatMap { $0 }),
+                    uses.joined().map(\.mostEnd).max() ?? 0
+                ))
         }
     }
 
-    /// Bytes of a payload's start that are near.
+    /// A literal that has one place, and ends at or before this one, is looked up there.
     static let nearBytes: UInt32 = 64
 
     private(set) var lists: [List] = []
     private var places: [Key: Int] = [:]
 
-    mutating func add(_ pattern: RequiredPattern, _ signature: UInt32, to key: Key) {
+    mutating func add(_ pattern: RequiredPattern, _ use: PatternUse, to key: Key) {
         if places[key] == nil {
             places[key] = lists.count
             lists.append(List(key: key))
         }
         guard let place = places[key] else { return }
-        lists[place].add(pattern, signature)
+        lists[place].add(pattern, use)
     }
 }

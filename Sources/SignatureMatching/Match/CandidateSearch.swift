@@ -5,117 +5,191 @@ import NetworkTypes
 import Signatures
 
 extension SignatureMatcher {
-    func collectFromPacket(_ packet: InspectedPacket, _ flow: FlowMatchState?) {
+    /// - Parameter isStream: the payload is the stream's next bytes: both are searched at once.
+    func collectFromPacket(_ packet: borrowing InspectedPacket, _ flow: FlowMatchState?, isStream: Bool) {
         let header = packet.header
+        let application = header.application
         let kind = PayloadKind(header.transport)
         beginRound()
-        scanPacket(packet, kind)
+        if let payload = packet.payload, !payload.isEmpty {
+            var scan = Scan(header, application, .packet)
+            if isStream, let stream = packet.stream {
+                scan.places = [.packet, .stream]
+                scan.streamOffset = stream.streamOffset
+                scan.flow = flow
+            } else if kind == .tcpPacket, !packet.isInStream {
+                scan.places = [.packet, .stream]
+                scan.streamPlace = .packet
+            }
+            search(payload, as: kind, scan)
+        }
         let direction = Int(header.direction.rawValue)
-        add(from: plan.packetLists[MatchPlan.slot(kind, header.direction)], header, .packet)
+        add(from: plan.packetLists[MatchPlan.slot(kind, header.direction)], header, application, .packet)
         if kind == .tcpPacket, !packet.isInStream {
-            scanPayload(packet.payload, as: .tcpStream, packet, .packet)
-            add(from: plan.packetLists[MatchPlan.slot(.tcpStream, header.direction)], header, .packet)
+            add(
+                from: plan.packetLists[MatchPlan.slot(.tcpStream, header.direction)], header, application,
+                .packet)
         }
         if header.transport.isPacketwise || flow?.isFirstTime(.addresses, header.direction) != false {
-            add(plan.addressLists[direction], header, header.application, .packet)
+            add(plan.addressLists[direction], header, application, .packet)
         }
+        guard application != nil, let flow else { return }
         let (toServer, toClient) = (header.applicationToServer, header.applicationToClient)
         let sidesDiffer = toServer != nil && toClient != nil && toServer != toClient
-        let occasion: FlowMatchState.OnceKind = sidesDiffer ? .disagreement : .recognition
-        if header.application != nil, flow?.isFirstTime(occasion, header.direction) == true {
-            add(plan.recognitionLists[direction], header, header.application, .packet)
+        if flow.isFirstTime(sidesDiffer ? .disagreement : .recognition, header.direction) {
+            add(plan.recognitionLists[direction], header, application, .packet)
         }
     }
 
-    func collectFromStream(_ stream: StreamChunk, _ packet: InspectedPacket) {
+    /// - Parameter isSearched: with the packet's payload.
+    func collectFromStream(_ packet: borrowing InspectedPacket, _ flow: FlowMatchState?, isSearched: Bool) {
+        guard let stream = packet.stream else { return }
+        let header = packet.header
+        let application = header.application
         beginRound()
-        scanPayload(stream.bytes, as: .tcpStream, packet, .stream, streamOffset: stream.streamOffset)
+        if !isSearched {
+            var scan = Scan(header, application, .stream)
+            scan.streamOffset = stream.streamOffset
+            scan.flow = flow
+            search(stream.bytes, as: .tcpStream, scan)
+        }
         add(
-            from: plan.packetLists[MatchPlan.slot(.tcpStream, packet.header.direction)], packet.header,
+            from: plan.packetLists[MatchPlan.slot(.tcpStream, header.direction)], header, application,
             .stream)
     }
 
-    private func scanPacket(_ packet: InspectedPacket, _ kind: PayloadKind) {
-        scanPayload(packet.payload, as: kind, packet, .packet)
-    }
+    /// What a search is for, and what its hits mean.
+    struct Scan {
+        let header: PacketHeader
+        let application: ApplicationProtocol?
+        /// Whose literals count.
+        var places: UsePlaces
+        /// Where candidates are that a stream's literal stands for.
+        var streamPlace = SignatureMatch.Place.stream
+        /// Bytes of the stream before the buffer.
+        var streamOffset: UInt64 = 0
+        /// Takes note of what a stream's bytes hold, for the border to the next ones.
+        var flow: FlowMatchState?
 
-    private func scanPayload(
-        _ payload: UnsafeRawBufferPointer?, as kind: PayloadKind, _ packet: InspectedPacket,
-        _ place: SignatureMatch.Place, streamOffset: UInt64 = 0
-    ) {
-        guard let payload, !payload.isEmpty else { return }
-        let header = packet.header
-        for number in plan.payloadPrefilters[MatchPlan.slot(kind, header.direction)] {
-            let scan = Scan(
-                prefilter: number, offset: streamOffset, place: place, application: header.application)
-            let view = plan.views[plan.prefilters[number].view]
-            if view.transforms.isEmpty {
-                run(scan, on: payload, header)
-            } else {
-                apply(view.transforms, to: payload).withUnsafeBytes { run(scan, on: $0, header) }
-            }
+        init(_ header: PacketHeader, _ application: ApplicationProtocol?, _ places: UsePlaces) {
+            self.header = header
+            self.application = application
+            self.places = places
         }
     }
 
-    /// One scan: with which database, and what its hits mean.
-    private struct Scan {
-        var prefilter: Int
-        /// Bytes of the stream before the buffer.
-        var offset: UInt64
-        var place: SignatureMatch.Place
-        var application: ApplicationProtocol?
-    }
-
-    private func run(_ scan: Scan, on bytes: UnsafeRawBufferPointer, _ header: PacketHeader) {
-        let prefilter = plan.prefilters[scan.prefilter]
-        let length = prefilter.length(of: bytes.count, behind: scan.offset)
-        guard length > 0 else { return }
-        counters.scannedBytes &+= UInt64(length)
-        let hits = scanner.scan(UnsafeRawBufferPointer(rebasing: bytes[..<length]), with: prefilter.database)
-        prefilter.starts.withUnsafeBufferPointer { starts in
-            prefilter.uses.withUnsafeBufferPointer { uses in
-                for hit in hits {
-                    let literal = Int(hit.literal)
-                    let end = UInt64(hit.end) &+ scan.offset
-                    for use in uses[Int(starts[literal])..<Int(starts[literal &+ 1])]
-                    where end <= UInt64(use.mostEnd) || use.mostEnd == .max {
-                        add(use.signature, header, scan.application, scan.place)
-                    }
+    private func search(_ payload: UnsafeRawBufferPointer, as kind: PayloadKind, _ scan: Scan) {
+        let end = scan.streamOffset &+ UInt64(payload.count)
+        for prefilter in plan.payloadPrefilters[MatchPlan.slot(kind, scan.header.direction)] {
+            let transforms = plan.views[prefilter.view].transforms
+            if transforms.isEmpty {
+                search(prefilter, payload, scan, chunkEnd: end)
+            } else {
+                apply(transforms, to: payload).withUnsafeBytes {
+                    search(prefilter, $0, scan, chunkEnd: end)
                 }
             }
         }
     }
 
-    private func add(from lists: PortLists, _ header: PacketHeader, _ place: SignatureMatch.Place) {
-        let application = header.application
-        add(lists.anyPort, header, application, place)
-        if let list = lists.byDestination[header.destinationPort] { add(list, header, application, place) }
-        if let list = lists.bySource[header.sourcePort] { add(list, header, application, place) }
+    private func search(
+        _ prefilter: Prefilter, _ bytes: UnsafeRawBufferPointer, _ scan: Scan, chunkEnd: UInt64
+    ) {
+        // A packet's places count from its own start, a stream's from the stream's.
+        let isPacket = scan.places.contains(.packet)
+        let haveOneStart = scan.streamPlace == .packet || scan.streamOffset == 0
+        if isPacket {
+            let places = haveOneStart ? scan.places : .packet
+            prefilter.fixed.find(in: bytes, behind: 0) {
+                take(prefilter.uses[Int($0)], at: (0, places), scan, chunkEnd)
+            }
+        }
+        if scan.places.contains(.stream), !isPacket || !haveOneStart {
+            prefilter.fixed.find(in: bytes, behind: scan.streamOffset) {
+                take(prefilter.uses[Int($0)], at: (0, .stream), scan, chunkEnd)
+            }
+        }
+        let length = prefilter.length(of: bytes.count, behind: isPacket ? 0 : scan.streamOffset)
+        for hit in hits(of: prefilter, in: bytes, length) {
+            take(prefilter.uses[Int(hit.literal)], at: (UInt64(hit.end), scan.places), scan, chunkEnd)
+        }
     }
 
-    private func add(
+    /// The database's literals in the first bytes.
+    @inline(__always) func hits(
+        of prefilter: Prefilter, in bytes: UnsafeRawBufferPointer, _ length: Int
+    ) -> UnsafeBufferPointer<LiteralHit> {
+        guard length > 0, let database = prefilter.database else {
+            return UnsafeBufferPointer(start: nil, count: 0)
+        }
+        counters.scannedBytes &+= UInt64(length)
+        return scanner.scan(UnsafeRawBufferPointer(rebasing: bytes[..<length]), with: database)
+    }
+
+    /// Users of a literal that ends so many bytes behind the buffer's start.
+    @inline(__always) private func take(
+        _ uses: Slice<UnsafeMutableBufferPointer<PatternUse>>, at found: (end: UInt64, places: UsePlaces),
+        _ scan: Scan, _ chunkEnd: UInt64
+    ) {
+        for use in uses {
+            let most = use.mostEnd == .max ? UInt64.max : UInt64(use.mostEnd)
+            let places = use.places.intersection(found.places)
+            if places.contains(.packet), found.end <= most {
+                admit(use.signature, scan.header, scan.application, .packet)
+                // What no stream took is one candidate, not two.
+                if scan.streamPlace == .packet { continue }
+            }
+            guard places.contains(.stream), found.end &+ scan.streamOffset <= most else { continue }
+            if let flow = scan.flow, plan.gates[Int(use.signature)].admitsPorts(scan.header) {
+                flow.noteLiteral(of: use.signature, scan.header.direction, chunkEnd: chunkEnd)
+            }
+            admit(use.signature, scan.header, scan.application, scan.streamPlace)
+        }
+    }
+
+    func add(
+        from lists: PortLists, _ header: PacketHeader, _ application: ApplicationProtocol?,
+        _ place: SignatureMatch.Place
+    ) {
+        add(lists.anyPort, header, application, place)
+        if let list = lists.byDestination.list(of: header.destinationPort) {
+            add(list, header, application, place)
+        }
+        if let list = lists.bySource.list(of: header.sourcePort) { add(list, header, application, place) }
+    }
+
+    func add(
         _ signatures: [UInt32], _ header: PacketHeader, _ application: ApplicationProtocol?,
         _ place: SignatureMatch.Place
     ) {
         for signature in signatures { add(signature, header, application, place) }
     }
 
-    @inline(__always) private func add(
+    /// Makes it a candidate unless this round did already.
+    @inline(__always) func add(
         _ signature: UInt32, _ header: PacketHeader, _ application: ApplicationProtocol?,
         _ place: SignatureMatch.Place
     ) {
         let index = Int(signature)
-        guard rounds[index] != round, plan.gates[index].admits(header, application) else { return }
-        rounds[index] = round
+        guard rounds[index] != round else { return }
+        if admit(signature, header, application, place) { rounds[index] = round }
+    }
+
+    @inline(__always) @discardableResult private func admit(
+        _ signature: UInt32, _ header: PacketHeader, _ application: ApplicationProtocol?,
+        _ place: SignatureMatch.Place
+    ) -> Bool {
+        guard plan.gates[Int(signature)].admits(header, application) else { return false }
         guard candidates.count < SignatureMatcher.mostCandidates else {
             counters.candidatesRefused &+= 1
-            return
+            return true
         }
         counters.candidates &+= 1
         candidates.append(Candidate(signature, place))
+        return true
     }
 
-    private func beginRound() {
+    func beginRound() {
         round &+= 1
         guard round == 0 else { return }
         for index in rounds.indices { rounds[index] = 0 }
@@ -123,8 +197,27 @@ extension SignatureMatcher {
     }
 }
 
-// Transactions.
+// Borders and transactions.
 extension SignatureMatcher {
+    /// Users of a stream's literals in `bytes`, which begin `start` bytes behind the stream's start.
+    func search(
+        _ prefilter: Prefilter, _ bytes: UnsafeRawBufferPointer, from start: UInt64, _ header: PacketHeader,
+        _ application: ApplicationProtocol?
+    ) {
+        prefilter.fixed.find(in: bytes, behind: start) {
+            for use in prefilter.uses[Int($0)] where use.places.contains(.stream) {
+                add(use.signature, header, application, .stream)
+            }
+        }
+        for hit in hits(of: prefilter, in: bytes, prefilter.length(of: bytes.count, behind: start)) {
+            let end = UInt64(hit.end) &+ start
+            for use in prefilter.uses[Int(hit.literal)]
+            where use.places.contains(.stream) && (use.mostEnd == .max || end <= UInt64(use.mostEnd)) {
+                add(use.signature, header, application, .stream)
+            }
+        }
+    }
+
     func collect(from transaction: InspectedTransaction, at index: Int, _ header: PacketHeader) {
         beginRound()
         transaction.meet(engine)
@@ -139,27 +232,50 @@ extension SignatureMatcher {
         }
         transaction.candidates.removeAll(keepingCapacity: true)
         let direction = transaction.direction
+        let application = transaction.application
         if !transaction.wasInspected {
             transaction.wasInspected = true
-            add(plan.transactionLists[Int(direction.rawValue)], header, transaction.application, place)
+            add(plan.transactionLists[Int(direction.rawValue)], header, application, place)
         }
-        for content in transaction.contents where content.isNew {
-            let slot = MatchPlan.slot(content.buffer, direction)
-            add(plan.bufferLists[slot], header, transaction.application, place)
-            for number in plan.bufferPrefilters[slot] {
-                let scan = Scan(
-                    prefilter: number, offset: 0, place: place, application: transaction.application)
-                let view = plan.views[plan.prefilters[number].view]
-                content.bytes.withUnsafeBytes { bytes in
-                    if view.transforms.isEmpty {
-                        run(scan, on: bytes, header)
-                    } else {
-                        apply(view.transforms, to: bytes).withUnsafeBytes { run(scan, on: $0, header) }
-                    }
-                }
-            }
+        for number in transaction.contents.indices where transaction.contents[number].isNew {
+            let slot = MatchPlan.slot(transaction.contents[number].buffer, direction)
+            add(plan.bufferLists[slot], header, application, place)
+            add(transaction.contents[number].literals, header, application, place)
+            literalUsers.removeAll(keepingCapacity: true)
+            for prefilter in plan.bufferPrefilters[slot] { search(prefilter, transaction.contents[number]) }
+            add(literalUsers, header, application, place)
+            // A buffer that is whole is not searched again.
+            guard !transaction.contents[number].isComplete, !literalUsers.isEmpty else { continue }
+            transaction.note(literalsOf: literalUsers, at: number)
         }
         transaction.markScanned()
+    }
+
+    /// Notes users of literals in a buffer, from where the last search of it ended.
+    private func search(_ prefilter: Prefilter, _ content: InspectedTransaction.Content) {
+        let transforms = plan.views[prefilter.view].transforms
+        content.bytes.withUnsafeBytes { bytes in
+            guard transforms.isEmpty else {
+                return apply(transforms, to: bytes).withUnsafeBytes { note(prefilter, $0, from: 0) }
+            }
+            note(prefilter, bytes, from: content.searchStart(prefilter.longest))
+        }
+    }
+
+    private func note(_ prefilter: Prefilter, _ bytes: UnsafeRawBufferPointer, from start: Int) {
+        prefilter.fixed.find(in: bytes, behind: 0) {
+            for use in prefilter.uses[Int($0)] { literalUsers.append(use.signature) }
+        }
+        let length = prefilter.length(of: bytes.count, behind: 0)
+        guard length > start else { return }
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[start..<length])
+        for hit in hits(of: prefilter, in: rest, rest.count) {
+            let end = Int(hit.end) + start
+            for use in prefilter.uses[Int(hit.literal)]
+            where use.mostEnd == .max || end <= Int(use.mostEnd) {
+                literalUsers.append(use.signature)
+            }
+        }
     }
 }
 

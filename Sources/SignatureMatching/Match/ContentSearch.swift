@@ -21,6 +21,8 @@ final class SearchedBytes: @unchecked Sendable {
         self.isCaseless = isCaseless && literal.contains { lowercased($0) != $0 || $0 &- 0x61 < 26 }
         count = literal.count
         anchor = folded.firstIndex { !SearchedBytes.isFrequent($0) } ?? 0
+        first = Octet(folded.first ?? 0)
+        last = Octet(folded.last ?? 0)
     }
 
     /// Letters, digits and what binary protocols are full of: a search for them stops too often.
@@ -34,6 +36,9 @@ final class SearchedBytes: @unchecked Sendable {
     let count: Int
     /// Index of the byte that a search without folding looks for.
     private let anchor: Int
+    /// For a search that folds.
+    private let first: Octet
+    private let last: Octet
 
     /// The first start at or after `start` where the literal stands and ends at or before `end`.
     func first(in buffer: UnsafeRawBufferPointer, from start: Int, to end: Int) -> Int? {
@@ -62,22 +67,45 @@ final class SearchedBytes: @unchecked Sendable {
         return equalsCaseless((base + start).assumingMemoryBound(to: UInt8.self))
     }
 
+    /// Eight places at a time: those where first and last byte stand, letters in either case, are compared.
     private func firstCaseless(in base: UnsafeRawPointer, from start: Int, to end: Int) -> Int? {
-        let text = base.assumingMemoryBound(to: UInt8.self)
-        let first = bytes[0]
-        let last = bytes[count &- 1]
         let behind = count &- 1
-        var index = start
         let final = end &- count
-        while index <= final {
-            if lowercased(text[index]) == first, lowercased(text[index &+ behind]) == last,
-                equalsCaseless(text + index)
-            {
-                return index
+        var index = start
+        while index &+ 7 <= final {
+            let firsts = first.differences(base.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+            let lasts = last.differences(
+                base.loadUnaligned(fromByteOffset: index &+ behind, as: UInt64.self))
+            // Bytes that are zero are found by the bit that borrows; one above a zero may be told with it.
+            let both = firsts | lasts
+            var zeros = (both &- 0x0101_0101_0101_0101) & ~both & 0x8080_8080_8080_8080
+            while zeros != 0 {
+                let place = index &+ zeros.trailingZeroBitCount / 8
+                zeros &= zeros &- 1
+                if equalsCaseless((base + place).assumingMemoryBound(to: UInt8.self)) { return place }
             }
+            index &+= 8
+        }
+        while index <= final {
+            if equalsCaseless((base + index).assumingMemoryBound(to: UInt8.self)) { return index }
             index &+= 1
         }
         return nil
+    }
+
+    /// One byte against eight, letters in either case.
+    private struct Octet {
+        private let pattern: UInt64
+        private let fold: UInt64
+
+        init(_ byte: UInt8) {
+            let isLetter = byte &- 0x61 < 26
+            pattern = UInt64(byte) &* 0x0101_0101_0101_0101
+            fold = isLetter ? 0x2020_2020_2020_2020 : 0
+        }
+
+        /// Zero where a byte is the one.
+        @inline(__always) func differences(_ bytes: UInt64) -> UInt64 { (bytes | fold) ^ pattern }
     }
 
     @inline(__always) private func equalsCaseless(_ text: UnsafePointer<UInt8>) -> Bool {

@@ -16,6 +16,7 @@ enum Answer {
 /// more than most comparisons.
 final class Subject {
     let packet: InspectedPacket
+    /// The packet's flow.
     let flow: FlowMatchState?
     var place = SignatureMatch.Place.packet
     /// The transaction of the place; nil for packets and streams.
@@ -28,8 +29,8 @@ final class Subject {
 }
 
 extension SignatureMatcher {
-    func evaluate(_ packet: InspectedPacket, _ flow: FlowMatchState?) {
-        let subject = Subject(packet: packet, flow: flow)
+    func evaluate(_ packet: borrowing InspectedPacket, _ flow: FlowMatchState?) {
+        let subject = Subject(packet: copy packet, flow: flow)
         var index = 0
         while index < candidates.count {
             let candidate = candidates[index]

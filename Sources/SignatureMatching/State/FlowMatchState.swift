@@ -28,6 +28,21 @@ public final class FlowMatchState {
         var end: UInt64
     }
 
+    /// A signature whose literal was in a chunk that ended there.
+    private struct LiteralNote {
+        var signature: UInt32
+        var direction: FlowDirection
+        var chunkEnd: UInt64
+    }
+
+    private var literals: [LiteralNote] = []
+    /// To here more literals were found than are noted, by direction.
+    private var unnotedEnds: (toServer: UInt64, toClient: UInt64) = (0, 0)
+    /// Whose signatures are noted, by direction; 0: none's.
+    private var engines: (toServer: UInt64, toClient: UInt64) = (0, 0)
+    /// Literals that are noted; beyond them the border of two chunks is searched whole.
+    private static let mostLiterals = 64
+
     /// Bits, counters and remembered reports that a flow may have, each.
     static let most = 256
 
@@ -67,6 +82,51 @@ public final class FlowMatchState {
         case addresses = 0, recognition = 1
         /// Recognition ones again: the sides speak different protocols.
         case disagreement = 2
+    }
+
+    /// Where another engine takes it over, what was noted means nothing: of the bytes before `offset` that one
+    /// knows no literals.
+    func meet(_ engine: UInt64, _ direction: FlowDirection, at offset: UInt64) {
+        let known = direction == .toServer ? engines.toServer : engines.toClient
+        guard known != engine else { return }
+        if direction == .toServer { engines.toServer = engine } else { engines.toClient = engine }
+        guard known != 0 else { return }
+        literals.removeAll { $0.direction == direction }
+        if direction == .toServer { unnotedEnds.toServer = offset } else { unnotedEnds.toClient = offset }
+    }
+
+    /// Notes that a signature's literal stands in a chunk of the stream that ends at `chunkEnd`.
+    func noteLiteral(of signature: UInt32, _ direction: FlowDirection, chunkEnd: UInt64) {
+        for index in literals.indices
+        where literals[index].signature == signature && literals[index].direction == direction {
+            literals[index].chunkEnd = chunkEnd
+            return
+        }
+        guard literals.count >= FlowMatchState.mostLiterals else {
+            return literals.append(
+                LiteralNote(signature: signature, direction: direction, chunkEnd: chunkEnd))
+        }
+        if direction == .toServer { unnotedEnds.toServer = chunkEnd } else { unnotedEnds.toClient = chunkEnd }
+    }
+
+    /// Forgets what was noted of chunks that end at or before `start`.
+    func forgetLiterals(_ direction: FlowDirection, before start: UInt64) {
+        guard !literals.isEmpty else { return }
+        literals.removeAll { $0.direction == direction && $0.chunkEnd <= start }
+    }
+
+    /// Whether all literals behind `start` are noted.
+    func hasNotedAll(_ direction: FlowDirection, from start: UInt64) -> Bool {
+        (direction == .toServer ? unnotedEnds.toServer : unnotedEnds.toClient) <= start
+    }
+
+    /// Tells of each signature with a literal in a chunk that ends behind `start`.
+    @inline(__always) func forEachLiteral(
+        _ direction: FlowDirection, from start: UInt64, _ body: (_ signature: UInt32) -> Void
+    ) {
+        for note in literals where note.direction == direction && note.chunkEnd > start {
+            body(note.signature)
+        }
     }
 
     /// Notes a report on stream bytes `start..<end`; false if the signature reported bytes that overlap

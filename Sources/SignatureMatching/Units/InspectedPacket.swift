@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One call's input: a packet, the stream bytes it brought, and the transactions that it changed.
 
+import Glibc
 import Signatures
 
 /// A stretch of one direction of a TCP stream, in order.
@@ -40,6 +41,14 @@ public struct InspectedPacket {
     public init(header: PacketHeader, fields: PacketFields = PacketFields()) {
         self.header = header
         self.fields = fields
+    }
+
+    /// The stream bytes are the packet's own: what most packets bring.
+    var streamIsPayload: Bool {
+        guard isInStream, header.transport == .tcp, let payload, let chunk = stream?.bytes,
+            payload.count == chunk.count, let mine = payload.baseAddress, let theirs = chunk.baseAddress
+        else { return false }
+        return memcmp(mine, theirs, payload.count) == 0
     }
 }
 

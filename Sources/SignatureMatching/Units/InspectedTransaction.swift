@@ -31,6 +31,17 @@ public final class InspectedTransaction {
         var isComplete: Bool
         /// Changed since the last scan.
         var isNew: Bool
+        /// A buffer that grows: how many bytes of it are no longer in `bytes`, and how many were searched,
+        /// those among them.
+        var forgotten = 0
+        var searched = 0
+        /// Signatures whose literals were found in what was searched.
+        var literals: [UInt32] = []
+
+        /// Where the search goes on for literals of at most so many bytes.
+        func searchStart(_ longest: Int) -> Int {
+            min(max(0, searched - forgotten - max(0, longest - 1)), bytes.count)
+        }
     }
 
     public let direction: FlowDirection
@@ -74,7 +85,11 @@ public final class InspectedTransaction {
         matched = next.signatures.indices.filter { matchedKeys.contains(next.signatures[$0].key) }
             .map { UInt32(clamping: $0) }
         wasInspected = false
-        for index in contents.indices { contents[index].isNew = true }
+        for index in contents.indices {
+            contents[index].isNew = true
+            contents[index].searched = 0
+            contents[index].literals = []
+        }
     }
 
     func noteMatch(_ position: UInt32, _ key: UInt64) {
@@ -82,8 +97,23 @@ public final class InspectedTransaction {
         matchedKeys.append(key)
     }
 
-    /// Sets a buffer; again with `isComplete` false as a body grows (all its bytes from the first one
-    /// that is still looked at).
+    /// Sets a buffer that grows, again and again: `bytes` are its bytes but for the first `forgotten`, and
+    /// those that stood in it the last time are the same still.
+    public func grow(_ buffer: Buffer, _ bytes: [UInt8], forgotten: Int, isComplete: Bool) {
+        let place = Int(places[buffer.number])
+        guard place < contents.count, forgotten >= contents[place].forgotten else {
+            set(buffer, bytes, isComplete: isComplete)
+            if let place = first(buffer) { contents[place].forgotten = forgotten }
+            return
+        }
+        contents[place].bytes = bytes
+        contents[place].forgotten = forgotten
+        contents[place].isComplete = isComplete
+        contents[place].isNew = true
+    }
+
+    /// Sets a buffer; again with `isComplete` false as it grows (all its bytes from the first one that is
+    /// still looked at).
     public func set(_ buffer: Buffer, _ bytes: [UInt8], isComplete: Bool = true) {
         let place = Int(places[buffer.number])
         let content = Content(buffer: buffer, bytes: bytes, isComplete: isComplete, isNew: true)
@@ -128,7 +158,17 @@ public final class InspectedTransaction {
     }
 
     func markScanned() {
-        for index in contents.indices { contents[index].isNew = false }
+        for index in contents.indices where contents[index].isNew {
+            contents[index].isNew = false
+            contents[index].searched = contents[index].forgotten + contents[index].bytes.count
+        }
+    }
+
+    /// Notes what a search of the buffer at `index` found, for the next one, which begins behind it.
+    func note(literalsOf signatures: [UInt32], at index: Int) {
+        for signature in signatures where !contents[index].literals.contains(signature) {
+            contents[index].literals.append(signature)
+        }
     }
 }
 
