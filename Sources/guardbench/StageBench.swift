@@ -98,8 +98,9 @@ private func connectionStages(_ count: Int) -> [Stage] {
 /// Prints a line for each stage: the median over rounds of the difference.
 /// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o, uninspected.o and flood.o,
 ///   and with room for more frames nothing-set.o, filter-set.o and outbound-set.o.
-func measureStages(_ folder: String, rounds: Int) throws {
-    for stage in stages() {
+/// - Parameter words: measures stages alone whose names begin with one of these; none: all.
+func measureStages(_ folder: String, rounds: Int, named words: ArraySlice<String> = []) throws {
+    for stage in stages() where words.isEmpty || words.contains(where: stage.name.hasPrefix) {
         let timers = try [stage.with, stage.without].map { try timer($0, folder, stage.frames) }
         try timers[0].open(stage.connections)
         if let scope = stage.scope {

@@ -2,7 +2,9 @@
 // What scripts/bench measures from inside: JSON lines of nanoseconds.
 //   guardbench native POLICY...          the native engine on varied packets
 //   guardbench front POLICY              the policy language and lint: seconds and MiB of each step
-//   guardbench stages FOLDER ROUNDS      the kernel program's stages; FOLDER holds builds of xdp/bench
+//   guardbench stages FOLDER ROUNDS [NAME...]
+//                                        the kernel program's stages, of all or of those whose names begin
+//                                        so; FOLDER holds builds of xdp/bench
 //   guardbench classify PROGRAM POLICY CAPTURE ROUNDS [CLASSIFIER]
 //                                        what a policy's rules and sets cost; PROGRAM is a build of
 //                                        xdp/bench, CLASSIFIER bit-vectors or tuple-space
@@ -40,7 +42,9 @@ do {
     switch (words.first, words.count) {
     case ("native", 2...): try measureNative(arguments)
     case ("front", 2): try measureFront(arguments[0])
-    case ("stages", 3): try measureStages(arguments[0], rounds: roundCount(arguments[1]))
+    case ("stages", 3...):
+        try measureStages(
+            arguments[0], rounds: roundCount(arguments[1]), named: arguments.dropFirst(2))
     case ("classify", 5), ("classify", 6):
         guard let classifier = ClassifierChoice(rawValue: arguments.count > 4 ? arguments[4] : "automatic")
         else {

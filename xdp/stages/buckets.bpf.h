@@ -37,16 +37,6 @@ static __always_inline enum charge_result charge_bucket(__u64 *time, const struc
 
 /* ---- One line */
 
-/* The way of a tag; GUARD_BUCKET_WAYS: it has none. */
-static __always_inline __u32 find_way(const struct guard_bucket_line *line, __u64 tag)
-{
-#pragma unroll
-	for (__u32 i = 0; i < GUARD_BUCKET_WAYS; i++)
-		if (read_once(&line->tags[i]) == tag)
-			return i;
-	return GUARD_BUCKET_WAYS;
-}
-
 /* A free way, else that of the fullest bucket: of the time that is the longest ago. One that ran out is full,
  * and nothing is lost with it. */
 static __always_inline __u32 choose_way(const struct guard_bucket_line *line, __u64 now)
@@ -70,7 +60,8 @@ static __always_inline __u32 choose_way(const struct guard_bucket_line *line, __
 }
 
 /* Takes a way for a bucket that has none, which is full but for this charge. Between the two exchanges the
- * bucket has the time of the one before it. */
+ * bucket has the time of the one before it. The way goes through the charge's memory: in a map's value, all
+ * ways look alike to the verifier. */
 static __always_inline enum charge_result claim_way(struct guard_bucket_line *line, struct charge *charge)
 {
 	__u32 way;
@@ -90,18 +81,17 @@ static __always_inline enum charge_result claim_way(struct guard_bucket_line *li
 	return CHARGE_AGAIN;
 }
 
-/* The way goes through the charge's memory: in a map's value, all ways look alike to the verifier. */
 static __always_inline enum charge_result try_charge(struct charge *charge)
 {
 	struct guard_bucket_line *line = bpf_map_lookup_elem(&guard_buckets, &charge->line);
 
 	if (!line)
 		return CHARGE_UNDER;
-	charge->way = find_way(line, charge->tag);
-	asm volatile("" : : : "memory");
-	if (charge->way == GUARD_BUCKET_WAYS)
-		return claim_way(line, charge);
-	return charge_bucket(&line->times[charge->way & (GUARD_BUCKET_WAYS - 1)], charge);
+#pragma unroll
+	for (__u32 i = 0; i < GUARD_BUCKET_WAYS; i++)
+		if (read_once(&line->tags[i]) == charge->tag)
+			return charge_bucket(&line->times[i], charge);
+	return claim_way(line, charge);
 }
 
 static long charge_step(__u32 number, void *context)

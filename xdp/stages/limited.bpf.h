@@ -126,13 +126,20 @@ static __always_inline int take_record(struct guard_limited_group *group, const 
 	return 0;
 }
 
+static __always_inline struct guard_limited_group *limited_group(const struct excess *excess)
+{
+	__u32 index = excess->tag & (GUARD_LIMITED_GROUPS - 1);
+
+	return bpf_map_lookup_elem(&guard_limited, &index);
+}
+
 /* Notes a packet that a limit drops, or would without monitor mode. */
 static __always_inline void note_excess(const struct packet *packet, const struct guard_limit *limit,
                                         const struct excess *excess)
 {
-	__u32 index = excess->tag & (GUARD_LIMITED_GROUPS - 1), way;
-	struct guard_limited_group *group = bpf_map_lookup_elem(&guard_limited, &index);
+	struct guard_limited_group *group = limited_group(excess);
 	__u64 now = excess->now_ns, last;
+	__u32 way;
 
 	if (!group)
 		return;
@@ -149,6 +156,31 @@ static __always_inline void note_excess(const struct packet *packet, const struc
 	}
 	group->packets[way]++;
 	group->bytes[way] += excess->bytes;
+}
+
+/* The same for a client that has its record, in a spell that goes on, without what makes it too long to be
+ * inline: 0, or -1 where that is not so and nothing was noted. */
+static __always_inline int note_again(const struct excess *excess)
+{
+	struct guard_limited_group *group = limited_group(excess);
+	__u64 last;
+	__u32 way;
+
+	if (!group)
+		return -1;
+	way = limited_way(group, excess->tag);
+	if (way == GUARD_LIMITED_WAYS)
+		return -1;
+	way &= GUARD_LIMITED_WAYS - 1;
+	last = group->last_ns[way];
+	if (excess->now_ns > last) {
+		if (excess->now_ns - last >= GUARD_LIMITED_SPELL_NS)
+			return -1;
+		group->last_ns[way] = excess->now_ns;
+	}
+	group->packets[way]++;
+	group->bytes[way] += excess->bytes;
+	return 0;
 }
 
 #endif

@@ -143,29 +143,42 @@ __noinline int judge_excess(__u32 number)
 	return 1;
 }
 
+/* What most packets over a rate come to, without the call: 1 where the limit only drops, and its client has a
+ * record; 0 where judge_excess has to see to it, and nothing was done. */
+static __always_inline int drop_again(struct guard_scratch *room, const struct guard_limit *limit)
+{
+	struct guard_limit_counters *counters;
+
+	if (limit->flags & (GUARD_LIMIT_BAN | GUARD_LIMIT_MONITOR) ||
+	    guard_config.flags & GUARD_CFG_MONITOR || note_again(&room->excess))
+		return 0;
+	counters = bpf_map_lookup_elem(&guard_limits, &limit->slot);
+	if (counters)
+		count_limited(&counters->dropped, room->excess.bytes);
+	room->search.limit_slot = limit->slot;
+	return 1;
+}
+
 /* Charges a packet to a bucket: 1 where that drops it. */
 static __always_inline int charge_packet(struct guard_scratch *room, __u32 number,
                                          const struct guard_limit *limit, __u64 tag)
 {
 	struct guard_limit_counters *counters;
-	struct excess *excess = &room->excess;
 	struct charge *charge = &room->charge;
+	__u64 now_ns = limit_clock_ns(limit);
 
-	*excess = (struct excess){
-	        .tag = tag,
-	        .now_ns = limit_clock_ns(limit),
-	        .bytes = room->search.bytes,
-	};
 	*charge = (struct charge){
 	        .tag = tag,
-	        .now = excess->now_ns << GUARD_BUCKET_TIME_SHIFT,
+	        .now = now_ns << GUARD_BUCKET_TIME_SHIFT,
 	        .cost = packet_cost(limit, room),
 	        .tolerance = limit->tolerance,
 	        .line = guard_bucket_line_of(tag, guard_config.bucket_lines),
 	};
 
-	if (is_over(charge))
-		return judge_excess(number);
+	if (is_over(charge)) {
+		room->excess = (struct excess){.tag = tag, .now_ns = now_ns, .bytes = room->search.bytes};
+		return drop_again(room, limit) || judge_excess(number);
+	}
 	counters = bpf_map_lookup_elem(&guard_limits, &limit->slot);
 	if (counters)
 		count_limited(&counters->passed, room->search.bytes);

@@ -50,7 +50,7 @@ struct charge {
 	__u64 cost;
 	__u64 tolerance;
 	__u32 line;
-	__u32 way; /* of the bucket in its line; GUARD_BUCKET_WAYS: it has none */
+	__u32 way; /* that a new bucket takes in its line */
 	__u32 result; /* enum charge_result */
 	__u32 padding;
 };
