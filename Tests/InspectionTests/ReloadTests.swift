@@ -50,7 +50,7 @@ private let after = """
 func `what began before the signatures came is found, whatever the former ones were`(_ cut: Int) throws {
     // Of many former signatures literals are noted, under numbers that the next set does not have.
     let former = (1...100).map {
-        "alert tcp any any -> any any (msg:\"\($0)\"; content:\"needle\"; content:\"!\"; distance:\($0); sid:\($0);)"
+        "alert tcp any any -> any any (content:\"needle\"; content:\"!\"; distance:\($0); sid:\($0);)"
     }
     let bench = try Bench(former.joined(separator: "\n"))
     var talk = Conversation(serverPort: 9000)

@@ -84,8 +84,8 @@ public final class FlowMatchState {
         case disagreement = 2
     }
 
-    /// Where another engine takes it over, what was noted means nothing: of the bytes before `offset` that one
-    /// knows no literals.
+    /// Where another engine takes it over, what was noted means nothing: of bytes before `offset` it knows
+    /// no literals.
     func meet(_ engine: UInt64, _ direction: FlowDirection, at offset: UInt64) {
         let known = direction == .toServer ? engines.toServer : engines.toClient
         guard known != engine else { return }
