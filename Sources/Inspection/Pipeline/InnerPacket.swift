@@ -15,6 +15,28 @@ struct Tunnel: Sendable {
     var depth: Int
 }
 
+/// The flow of a tunnel that the policy's rules do not look into. They judge all that it carries by it, and
+/// the kernel knows no other flow of it: it is what a finding drops, and its far end whom one bans.
+struct Carrier {
+    let flow: FlowTuple
+    /// Of the carrying packet.
+    let source: IPAddress
+    let destination: IPAddress
+
+    init(_ start: FlowStart, _ packet: DecodedPacket) {
+        flow = FlowTuple(start)
+        (source, destination) = (packet.source, packet.destination)
+    }
+
+    /// Its ends for what goes the other way.
+    private init(reversing other: Carrier) {
+        flow = other.flow
+        (source, destination) = (other.destination, other.source)
+    }
+
+    var reversed: Carrier { Carrier(reversing: self) }
+}
+
 /// What a packet carries.
 struct InnerPacket {
     var bytes: [UInt8]
@@ -24,6 +46,8 @@ struct InnerPacket {
     var mirrorHeaderLength = 0
     var vlan: UInt16 = 0
     var tunnel: Tunnel
+    /// Whom a finding in it is about, where that is not its own flow.
+    var carrier: Carrier?
     let kind: TunnelKind
 
     /// Tunnels within tunnels that are looked into.

@@ -32,6 +32,8 @@ final class InspectedFlow {
     var waiting: WaitingUnits?
     /// The address of this host, once a packet said which it is.
     var hostSends: FlowDirection?
+    /// Of a flow in a tunnel that the policy does not open: around the packets to the server.
+    var carrier: Carrier?
     /// A finding dropped it: what still comes is not inspected.
     var isDropped = false
     /// A `pass` signature let the whole flow through.

@@ -75,6 +75,7 @@ public final class PayloadInspector {
         while let inner = consumer.inner {
             consumer.inner = nil
             consumer.tunnel = inner.tunnel
+            consumer.carrier = inner.carrier
             consumer.counters.tunnels.add(inner.kind)
             inner.bytes.withUnsafeBytes { bytes in
                 guard var frame = inner.isFrame ? SampledFrame(bytes) : SampledFrame(packet: bytes) else {
@@ -87,6 +88,7 @@ public final class PayloadInspector {
             }
         }
         consumer.tunnel = nil
+        consumer.carrier = nil
     }
 
     /// Tells the time where no packet comes: flows that are over end, and their `flow` events are written.

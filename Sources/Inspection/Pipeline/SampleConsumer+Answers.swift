@@ -43,7 +43,7 @@ extension SampleConsumer {
 
     func answer(_ alert: ProtocolAlert, _ context: MatchContext) {
         var answer = PacketAnswer()
-        let response = response(to: true, context, ends(context))
+        let response = response(to: isTaken(.packet, context), context, ends(context))
         let told = Alert(alert.eve(response.action), alert.summary)
         answer.alerts = [told]
         if response != .alert { answer.drop = (told.object, "rules") }
@@ -66,7 +66,8 @@ extension SampleConsumer {
         guard rated.isActedOn else { return counters.suppressed &+= 1 }
         let action = rated.newAction.map(SignatureAction.init) ?? signature.action
         if action == .pass, answer.drop == nil { answer.isPassed = true }
-        let response = response(to: action.asksForDrop, context, ends)
+        let isActedOn = action.asksForDrop && isTaken(match.place, context)
+        let response = response(to: isActedOn, context, ends)
         var alert = Alert(signature.eve(response.action), signature.summary)
         alert.isOfPacket = match.place == .packet
         if case .transaction(let index) = match.place, context.units.indices.contains(index) {
@@ -85,6 +86,13 @@ extension SampleConsumer {
         answer.rejectTarget = answer.rejectTarget ?? action.rejectTarget(context.way)
         guard action != .pass else { return }
         carryOut(response, .signature(id), context, ofFlow: signature.isOfFlow(match.place))
+    }
+
+    /// Whether the host has what matched: a packet with a wrong checksum it drops, and with it the datagram,
+    /// so that a ban for it would be a ban for nothing, of whoever it names as its source.
+    private func isTaken(_ place: SignatureMatch.Place, _ context: MatchContext) -> Bool {
+        guard let packet = context.packet, !packet.hasValidChecksum else { return true }
+        return packet.proto == .tcp && place != .packet
     }
 
     private func write(_ answer: PacketAnswer, _ context: MatchContext) {
@@ -107,9 +115,10 @@ extension SampleConsumer {
         switch plan.inspectors[number].onMatch {
         case .alert: return .alert
         case .dropFlow:
-            guard let flow = context.flow else { return .alert }
-            return .dropFlow(FlowTuple(flow.start), nanoseconds: Finding.flowDropNanoseconds)
-        case .ban(let nanoseconds): return .ban(ends.remote, nanoseconds: nanoseconds)
+            guard let flow = judgedFlow(context) else { return .alert }
+            return .dropFlow(flow, nanoseconds: Finding.flowDropNanoseconds)
+        case .ban(let nanoseconds):
+            return .ban(carrierEnds(context)?.remote ?? ends.remote, nanoseconds: nanoseconds)
         }
     }
 
@@ -122,9 +131,30 @@ extension SampleConsumer {
         var finding = Finding(
             response, cause: cause, rule: state?.rule ?? rule,
             inspector: UInt32(clamping: state?.inspector ?? inspector), timeNanoseconds: context.time)
-        finding.flow = context.flow.map { FlowTuple($0.start) }
+        finding.flow = judgedFlow(context)
         outcome.findings.append(finding)
         if response != .alert, ofFlow { state?.isDropped = true }
+    }
+
+    /// The flow that the firewall judges: the packet's own, or that of the tunnel around it.
+    private func judgedFlow(_ context: MatchContext) -> FlowTuple? {
+        if let carrier = context.flow?.attachment.carrier ?? carrier { return carrier.flow }
+        return context.flow.map { FlowTuple($0.start) }
+    }
+
+    /// Who carried what matched, and to whom; nil where rules look at the packet's own flow.
+    private func carrierEnds(_ context: MatchContext) -> PacketEnds? {
+        guard let flow = context.flow else {
+            let isFromHost = context.packet?.isSentByHost ?? false
+            return carrier.map {
+                PacketEnds(source: $0.source, destination: $0.destination, isFromHost: isFromHost)
+            }
+        }
+        guard let around = flow.attachment.carrier else { return nil }
+        let carrier = context.way == .toServer ? around : around.reversed
+        return PacketEnds(
+            source: carrier.source, destination: carrier.destination,
+            isFromHost: flow.attachment.hostSends == context.way)
     }
 
     /// Who sent what matched, and to whom.

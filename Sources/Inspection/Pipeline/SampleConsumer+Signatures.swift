@@ -21,6 +21,7 @@ extension SampleConsumer {
         if packet.isComplete, !packet.l4Header.isEmpty { unit.transportHeader = packet.l4Header }
         // With a wrong checksum too, as Suricata does: only streams are made of what a host takes.
         unit.payload = packet.payload
+        unit.isTaken = packet.hasValidChecksum
         // What a SYN carries may never be taken by the other side: it is looked at by itself.
         unit.isInStream =
             !packet.tcpFlags.contains(.syn) && (use == .delivered || use == .queued || use == .repeated)
@@ -62,6 +63,7 @@ extension SampleConsumer {
         unit.header.timeNanoseconds = packet.time
         unit.networkHeader = packet.ipHeader
         unit.payload = packet.payload
+        unit.isTaken = packet.hasValidChecksum
         answer(
             signatures.matcher.inspect(unit, flow: nil), signatures, MatchContext(flow: nil, packet: packet))
     }

@@ -30,6 +30,8 @@ final class SampleConsumer {
     /// What the packet carries, to be followed next; and around what the packet was.
     var inner: InnerPacket?
     var tunnel: Tunnel?
+    /// Whom findings in the packet are about, where that is not its own flow.
+    var carrier: Carrier?
     /// What the packet brought so far, for the signatures.
     var pending = BothWays(PendingUnit(), PendingUnit())
     /// Events of protocols that stand behind the packet's alerts.
@@ -93,9 +95,17 @@ extension SampleConsumer: StreamConsumer {
         let state = flow.attachment
         opensFlow = flow.state == .new
         if packet.isSentByHost, state.hostSends == nil { state.hostSends = way }
+        if state.carrier == nil, let carrier {
+            state.carrier = way == .toServer ? carrier : carrier.reversed
+        }
         guard !state.isDropped else { return }
         takeWaiting(state)
-        inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)
+        // A packet that its host drops carries nothing.
+        if packet.hasValidChecksum { inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1) }
+        inner?.carrier = carrier
+        if let kind = inner?.kind, carrier == nil, !plan.opens(kind) {
+            inner?.carrier = Carrier(flow.start, packet)
+        }
         detect(packet, way, flow)
         if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }
         if packet.proto == .udp, packet.isComplete, !packet.payload.isEmpty, isRead(state) {

@@ -2,6 +2,7 @@
 // Kinds of tunnels that are looked into, by the names of Suricata's decoder counters. In: the packet around
 // another one. Out: its kind.
 import NetworkTypes
+import PolicyLanguage
 import Streams
 
 public enum TunnelKind: String, CaseIterable, Sendable {
@@ -23,6 +24,19 @@ public enum TunnelKind: String, CaseIterable, Sendable {
         case 17 where packet.isComplete && to == 6081: self = .geneve
         case 17 where packet.isComplete && (from == 3544 || to == 3544): self = .teredo
         default: return nil
+        }
+    }
+
+    /// The policy's word for it; nil for one that no policy opens.
+    var encapsulation: Encapsulation? {
+        switch self {
+        case .ipv4InIPv4, .ipv6InIPv6: .ipip
+        case .ipv6InIPv4: .ipv6InIPv4
+        case .ipv4InIPv6: .ipv4InIPv6
+        case .gre: .gre
+        case .vxlan: .vxlan
+        case .geneve: .geneve
+        case .teredo: nil
         }
     }
 }

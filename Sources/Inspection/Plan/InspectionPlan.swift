@@ -15,11 +15,16 @@ public struct InspectionPlan: Sendable {
     public var inspectors: [PlannedInspector]
     /// What signatures of all inspectors call flows' bits and counters.
     var names = StateNames()
+    /// Tunnels that the policy's rules look into: what is found in others is its carrier's.
+    public var decapsulate: Set<Encapsulation> = []
 
     public init(rules: [String], inspectors: [PlannedInspector]) {
         self.rules = rules
         self.inspectors = inspectors
     }
+
+    /// Whether rules judge what such a tunnel carries by its own headers.
+    func opens(_ kind: TunnelKind) -> Bool { kind.encapsulation.map(decapsulate.contains) ?? false }
 
     /// The name of a rule in events; a number that no rule has is not to be believed.
     func ruleName(_ position: UInt32) -> String? {

@@ -55,6 +55,7 @@ public struct PlanLoader {
             }
         }
         var plan = InspectionPlan(rules: policy.rules.map(\.name), inspectors: [])
+        plan.decapsulate = policy.decapsulate
         for inspector in policy.inspectors {
             var planned = PlannedInspector(name: inspector.name, onMatch: inspector.onMatch)
             if let names { planned.protocols = bounds(of: inspector, names) }

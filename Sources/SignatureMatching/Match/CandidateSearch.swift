@@ -30,10 +30,11 @@ extension SignatureMatcher {
                 from: plan.packetLists[MatchPlan.slot(.tcpStream, header.direction)], header, application,
                 .packet)
         }
-        if header.transport.isPacketwise || flow?.isFirstTime(.addresses, header.direction) != false {
+        let addresses: FlowMatchState.OnceKind = packet.isTaken ? .addresses : .untakenAddresses
+        if header.transport.isPacketwise || flow?.isFirstTime(addresses, header.direction) != false {
             add(plan.addressLists[direction], header, application, .packet)
         }
-        guard application != nil, let flow else { return }
+        guard packet.isTaken, application != nil, let flow else { return }
         let (toServer, toClient) = (header.applicationToServer, header.applicationToClient)
         let sidesDiffer = toServer != nil && toClient != nil && toServer != toClient
         if flow.isFirstTime(sidesDiffer ? .disagreement : .recognition, header.direction) {

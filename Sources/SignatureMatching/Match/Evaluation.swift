@@ -21,6 +21,8 @@ final class Subject {
     var place = SignatureMatch.Place.packet
     /// The transaction of the place; nil for packets and streams.
     var transaction: InspectedTransaction?
+    /// A host takes what is looked at: streams and transactions are made of what one takes.
+    var isTaken: Bool { packet.isTaken || place != .packet }
 
     init(packet: InspectedPacket, flow: FlowMatchState?) {
         self.packet = packet
@@ -113,6 +115,7 @@ extension SignatureMatcher {
             return false
         }
         for change in signature.stateChanges { make(change, subject) }
+        guard subject.isTaken else { return tell(signature, candidate) }
         if let filter = signature.detectionFilter, !memory.passes(filter, of: signature, header) {
             return false
         }
@@ -129,6 +132,15 @@ extension SignatureMatcher {
         guard signature.action == .pass else { return false }
         if compiled.passesFlow, !isDropAsked { subject.flow?.isPassed = true }
         return true
+    }
+
+    /// Of a packet that no host takes: an alert, and nothing that packets depend on which one takes.
+    private func tell(_ signature: Signature, _ candidate: Candidate) -> Bool {
+        guard signature.detectionFilter == nil, signature.threshold == nil else { return false }
+        report(
+            SignatureMatch(
+                signature: candidate.signature, place: candidate.place, isReported: signature.isReported))
+        return false
     }
 
     /// A match before asks for a drop, which a later `pass` does not take back.

@@ -9,7 +9,8 @@ extension SignatureMatcher {
         switch test {
         case .bits(let names, .flow, let isNegated):
             guard let flow = subject.flow else { return false }
-            return names.contains { flow.hasBit(UInt32(clamping: $0)) != isNegated }
+            let isTaken = subject.isTaken
+            return names.contains { flow.hasBit(UInt32(clamping: $0), isTaken: isTaken) != isNegated }
         case .bits(let names, let scope, let isNegated):
             return names.contains { memory.hasBit($0, scope, subject.packet.header) != isNegated }
         case .integer(let name, let comparison, let operand):
@@ -42,6 +43,12 @@ extension SignatureMatcher {
     }
 
     func make(_ change: StateChange, _ subject: Subject) {
+        guard subject.isTaken else {
+            if case .bit(.set, let name, .flow, _) = change {
+                subject.flow?.setUntakenBit(UInt32(clamping: name))
+            }
+            return
+        }
         switch change {
         case .bit(let operation, let name, .flow, _):
             guard let flow = subject.flow else { return }

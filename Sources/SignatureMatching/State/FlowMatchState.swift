@@ -50,6 +50,16 @@ public final class FlowMatchState {
 
     func hasBit(_ name: UInt32) -> Bool { bits.contains(name) }
 
+    /// - Parameter isTaken: false for a packet that no host takes, which sees the bits of such ones too.
+    func hasBit(_ name: UInt32, isTaken: Bool) -> Bool {
+        bits.contains(name) || !isTaken && bits.contains(name | Self.untaken)
+    }
+
+    /// Sets a bit that only packets see that no host takes.
+    func setUntakenBit(_ name: UInt32) { setBit(name | Self.untaken) }
+
+    private static let untaken: UInt32 = 1 << 31
+
     func setBit(_ name: UInt32) {
         guard !bits.contains(name) else { return }
         if bits.count < FlowMatchState.most { bits.append(name) } else { refused &+= 1 }
@@ -82,6 +92,8 @@ public final class FlowMatchState {
         case addresses = 0, recognition = 1
         /// Recognition ones again: the sides speak different protocols.
         case disagreement = 2
+        /// Those by addresses, of packets that no host takes.
+        case untakenAddresses = 3
     }
 
     /// Where another engine takes it over, what was noted means nothing: of bytes before `offset` it knows

@@ -20,7 +20,7 @@ final class Bench {
     init(
         _ rules: String = "", onMatch: MatchResponse = .alert, protocols: ProtocolBounds = ProtocolBounds(),
         thresholds: String = "", verifyChecksums: Bool = false, actionOrder: [SignatureAction]? = nil,
-        _ change: (inout InspectionOptions) -> Void = { _ in }
+        decapsulate: Set<Encapsulation> = [], _ change: (inout InspectionOptions) -> Void = { _ in }
     ) throws {
         var planned = PlannedInspector(name: "http-api", onMatch: onMatch, protocols: protocols)
         var names = StateNames()
@@ -39,6 +39,7 @@ final class Bench {
         change(&options)
         var plan = InspectionPlan(rules: ["web"], inspectors: [planned])
         plan.names = names
+        plan.decapsulate = decapsulate
         inspector = try PayloadInspector(plan: plan, options: options)
     }
 
