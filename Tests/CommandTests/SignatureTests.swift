@@ -60,6 +60,20 @@ import Testing
         #expect(expression.errors.contains("\(open):1:40: error: the expression is none: missing closing"))
     }
 
+    @Test func `a threshold.config among the files is read as one, as a policy does`() throws {
+        let rules = try folder.file("own.rules", "alert tcp any any -> any any (sid:5;)\n")
+        let good = try folder.file(
+            "threshold.config", "# none\nsuppress gen_id 1, sig_id 5, track by_src, ip $HOME_NET\n")
+        let outcome = try Product.run("signatures", "check", rules, good, "--var", "HOME_NET=192.0.2.0/24")
+        #expect(outcome.exit == 0 && outcome.errors.isEmpty, "\(outcome)")
+        #expect(outcome.output == "1 rules: 1 loaded, 0 unsupported, 0 errors\n")
+        let bad = try folder.file("bad.config", "# none\nsuppress gen_id x, sig_id 5\n")
+        let wrong = try Product.run("signatures", "check", rules, bad)
+        #expect(wrong.exit == 65 && wrong.errors.contains("\(bad):2:"), "\(wrong)")
+        #expect(wrong.output == "1 rules: 1 loaded, 0 unsupported, 0 errors\n")
+        #expect(try Product.run("signatures", "list", rules, bad).output.hasPrefix("1:5 "))
+    }
+
     @Test func `two files are one load, and a number that stands in both is said`() throws {
         let first = try folder.file("a.rules", "alert tcp any any -> any any (sid:5; rev:1;)\n")
         let second = try folder.file("b.rules", "alert tcp any any -> any any (sid:5; rev:2;)\n")

@@ -57,6 +57,17 @@ private let rule = #"alert tcp any any -> any any (msg:"x"; content:"needle"; si
     #expect(report.counts.map(\.loaded) == [2])
 }
 
+@Test func `a file that several globs mean is loaded once`() throws {
+    let named = "signatures: [a.rules, ./a.rules, \"a*\", signatures/../*.rules, \"*.config\", t.config]"
+    let folder = try PolicyFolder([
+        "policy.conf": policy(named), "a.rules": rule, "signatures/b.txt": "",
+        "t.config": "suppress gen_id 1, sig_id 1\n",
+    ])
+    let report = try folder.load()
+    #expect(report.diagnostics.isEmpty && report.counts.map(\.rules) == [1])
+    #expect(report.plan?.inspectors.first?.signatures?.thresholds.count == 1)
+}
+
 @Test(arguments: ["signatures/*.rules", "none.rules", "/nonexistent/none.rules"])
 func `a path that means no file is an error on the policy's line`(_ path: String) throws {
     let folder = try PolicyFolder(["policy.conf": policy("signatures: [\(path)]")])

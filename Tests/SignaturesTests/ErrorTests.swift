@@ -100,6 +100,9 @@ import Testing
         Wrong("unsupported-keyword", options: "requires: «version >= 99»;", says: "which is not here"),
         Wrong("bad-value", options: "pcre:«\"a.*b\"»;", says: "between slashes"),
         Wrong("bad-value", options: "pcre:\"/a/«k»\";", says: "is no flag"),
+        Wrong("bad-value", options: "pcre:«/a/»;", says: "between slashes"),
+        Wrong("bad-value", options: "msg:«a text»;", says: "between double quotes"),
+        Wrong("bad-value", options: "msg:«\"a text»;", says: "between double quotes"),
         Wrong(
             "bad-expression", options: #"content:"a"; pcre:"/(ab«/»i";"#,
             says: "missing closing parenthesis, at offset 3"),

@@ -12,8 +12,9 @@ extension PlanLoader {
     mutating func signatures(of inspector: PolicyLanguage.Inspector) -> PlannedSignatures? {
         var rules: [SourceText] = []
         var thresholds: [SourceText] = []
+        var seen = SeenFiles()
         for pattern in inspector.signatures {
-            for source in sources(pattern, inspector) {
+            for source in sources(pattern, inspector, &seen) {
                 if isThresholdFile(source.path) {
                     thresholds.append(source)
                 } else {
@@ -50,7 +51,7 @@ extension PlanLoader {
     /// The files that a path or glob of the policy means. One that means none is an error: an inspector
     /// without its signatures would look as if it found nothing.
     private mutating func sources(
-        _ pattern: String, _ inspector: PolicyLanguage.Inspector
+        _ pattern: String, _ inspector: PolicyLanguage.Inspector, _ seen: inout SeenFiles
     ) -> [SourceText] {
         let range = inspector.ranges[pattern] ?? inspector.range
         let paths = files.paths(pattern, namedIn: range.source.path)
@@ -60,7 +61,7 @@ extension PlanLoader {
                     id: unreadableFile, "no signature file matches '\(pattern)'", at: range,
                     help: "paths are relative to the file that names them"))
         }
-        return paths.compactMap { path in
+        return paths.filter { seen.insert($0) }.compactMap { path in
             do throws(FileReadError) {
                 return SourceText(path: path, bytes: try SignatureFileReader(files).read(path))
             } catch {

@@ -39,11 +39,24 @@ public func signatureFiles(_ pattern: String, namedIn namer: String) -> [String]
 
 /// All files with signatures that an inspector names, those with thresholds left out.
 public func signatureFiles(of inspector: PolicyLanguage.Inspector) -> [String] {
-    inspector.signatures.flatMap { pattern in
+    var seen = SeenFiles()
+    return inspector.signatures.flatMap { pattern in
         let range = inspector.ranges[pattern] ?? inspector.range
         return signatureFiles(pattern, namedIn: range.source.path)
-    }.filter { !isThresholdFile($0) }
+    }.filter { !isThresholdFile($0) && seen.insert($0) }
+}
+
+/// Files that were named before, whatever they were called: two globs may mean one file.
+struct SeenFiles {
+    private var paths: Set<String> = []
+
+    /// False for a file that was seen.
+    mutating func insert(_ path: String) -> Bool {
+        guard let real = realpath(path, nil) else { return paths.insert(path).inserted }
+        defer { free(real) }
+        return paths.insert(String(cString: real)).inserted
+    }
 }
 
 /// Suricata's threshold.config, and whatever else ends like it.
-func isThresholdFile(_ path: String) -> Bool { path.hasSuffix(".config") }
+public func isThresholdFile(_ path: String) -> Bool { path.hasSuffix(".config") }

@@ -45,6 +45,9 @@ public struct SignatureSettings: Sendable {
     /// What `requires: feature` may ask for.
     public var features: Set<String> = ["ja3", "ja4", "true_crypto"]
 
+    /// The address variables that need not be set, without `$`.
+    public static var knownAddressVariables: [String] { DefaultVariables.addresses.keys.sorted() }
+
     public init(
         addressVariables: [String: String] = [:], portVariables: [String: String] = [:],
         classifications: [String: Classification] = [:], events: Set<String> = []

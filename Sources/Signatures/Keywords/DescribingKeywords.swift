@@ -4,7 +4,11 @@ import Diagnostics
 
 let describingKeywords: [String: KeywordHandler] = [
     "msg": { draft, option throws(RuleProblem) in
-        draft.signature.message = unescaped(try required(option, "a quoted text").plain)
+        let value = try required(option, "a text between double quotes")
+        guard let text = value.unquoted else {
+            throw RuleProblem("msg", value: value, expected: "a text between double quotes")
+        }
+        draft.signature.message = unescaped(text)
     },
     "sid": { draft, option throws(RuleProblem) in
         try once(&draft, option)

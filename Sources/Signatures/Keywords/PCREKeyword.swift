@@ -23,8 +23,9 @@ private let compileFlags: [UInt8: PCREMatch.Flags] = [
 private func pcre(_ draft: inout SignatureDraft, _ option: RuleOption) throws(RuleProblem) {
     let value = try required(option, "a quoted expression, as in \"/a.*b/i\"")
     let isNegated = value.first == UInt8(ascii: "!")
-    let text = (isNegated ? value.dropFirst().trimmed : value).plain.trimmed
-    guard text.first == UInt8(ascii: "/"), let end = text.lastIndex(of: UInt8(ascii: "/")),
+    let quoted = isNegated ? value.dropFirst().trimmed : value
+    guard let text = quoted.unquoted?.trimmed, text.first == UInt8(ascii: "/"),
+        let end = text.lastIndex(of: UInt8(ascii: "/")),
         end > text.startIndex + 1
     else {
         throw RuleProblem("pcre", value: value, expected: "an expression between slashes, as in \"/a.*b/i\"")

@@ -6,6 +6,7 @@ import Diagnostics
 import Glibc
 import Inspection
 import JSONOutput
+import NetworkTypes
 import PolicyLanguage
 import Service
 import Signatures
@@ -32,14 +33,28 @@ struct SignatureArguments: ParsableArguments {
         }
     }
 
-    /// The files as one load.
+    /// The files as one load; those with thresholds have no signatures.
     /// - Parameter paths: "-": standard input.
     func load(_ paths: [String]) throws -> SignatureSet {
-        let sources = try paths.map { path in
+        loadSignatures(try sources(paths.filter { !isThresholdFile($0) }), settings: settings)
+    }
+
+    /// What is wrong with those of the files that are threshold.config, as a policy may name them beside the
+    /// others.
+    func thresholdDiagnostics(_ paths: [String]) throws -> [Diagnostic] {
+        // Which addresses a variable has does not matter, as long as it is one.
+        let known = SignatureSettings.knownAddressVariables + settings.addressVariables.keys
+        let names = Dictionary(known.map { ($0, AddressSet()) }) { first, _ in first }
+        return try sources(paths.filter(isThresholdFile)).flatMap {
+            ThresholdFile($0, variables: names).diagnostics
+        }
+    }
+
+    private func sources(_ paths: [String]) throws -> [SourceText] {
+        try paths.map { path in
             let name = path == "-" ? "standard input" : path
             return SourceText(path: name, bytes: try Self.bytes(path == "-" ? "/dev/stdin" : path, name))
         }
-        return loadSignatures(sources, settings: settings)
     }
 
     private static func bytes(_ path: String, _ name: String) throws -> [UInt8] {
@@ -81,15 +96,16 @@ struct SignaturesCheck: ParsableCommand {
         try reporting { output in
             let set = try arguments.load(files)
             let counts = set.counts
+            let diagnostics = set.diagnostics + (try arguments.thresholdDiagnostics(files))
             switch arguments.format.output {
             case .text:
-                for diagnostic in set.diagnostics { StandardError.write(diagnostic.rendered()) }
+                for diagnostic in diagnostics { StandardError.write(diagnostic.rendered()) }
                 for line in counts.lines { try output.line(line) }
             case .json:
-                for diagnostic in set.diagnostics { try output.json(diagnostic.signatureJSON) }
+                for diagnostic in diagnostics { try output.json(diagnostic.signatureJSON) }
                 try output.json(.object([("summary", counts.json)]))
             }
-            if counts.errors > 0 {
+            if counts.errors > 0 || diagnostics.contains(where: { $0.severity == .error }) {
                 try output.flush()
                 throw ExitCode(ExitStatus.wrongInput.rawValue)
             }
