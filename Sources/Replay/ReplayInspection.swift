@@ -12,7 +12,7 @@ public struct ReplayInspection {
     public private(set) var events: [InspectionEvent] = []
     /// `alert` events so far.
     public private(set) var alerts = 0
-    private let inspector: PayloadInspector
+    private var inspector: PayloadInspector
     private var outcome = InspectionOutcome()
 
     /// Positions in the policy, by name.
@@ -20,6 +20,10 @@ public struct ReplayInspection {
     private let inspectors: [String: UInt32]
     /// Of the last sampled packet; nil before one.
     private var latestTime: Int64?
+    /// The one of several captures that is read now.
+    private var capture: String?
+    /// No packet of it was sampled yet.
+    private var isCaptureNew = false
     /// The last mark and its positions: names need not be looked up for each packet.
     private var latest: (mark: SampleMark, rule: UInt32, inspector: UInt32)?
 
@@ -29,18 +33,38 @@ public struct ReplayInspection {
         inspectors = positions(inspector.plan.inspectors.map(\.name))
     }
 
+    mutating func begin(capture path: String) {
+        capture = path
+        isCaptureNew = true
+    }
+
     /// - Parameter mark: the rule and the inspector that the evaluator sampled it for.
     /// - Returns: what is to hold from the next packet on.
-    mutating func take(_ frame: CapturedFrame, for mark: SampleMark, isOutbound: Bool) -> [Finding] {
-        guard let (rule, number) = place(of: mark) else { return [] }
+    mutating func take(
+        _ frame: CapturedFrame, for mark: SampleMark, _ place: SampledPlace
+    ) throws(InspectionError) -> [Finding] {
+        guard let (rule, number) = self.place(of: mark) else { return [] }
         var sample = InspectionSample(
             frame: frame.bytes, timeNanoseconds: max(0, frame.timeNanoseconds), rule: rule,
-            inspector: number, isOutbound: isOutbound, packetNumber: UInt64(clamping: frame.number))
+            inspector: number, isOutbound: place.isOutbound, packetNumber: UInt64(clamping: place.number))
         sample.isCutShort = frame.capturedLength < frame.originalLength
         (sample.linkType, sample.linkHeader) = (frame.linkType, frame.linkHeader)
+        if isCaptureNew, let latestTime, sample.timeNanoseconds < latestTime { try beginAnew(latestTime) }
+        isCaptureNew = false
         latestTime = sample.timeNanoseconds
         inspector.feed(sample, into: &outcome)
         return settle()
+    }
+
+    /// A capture is older than the one before: its flows go on from none of that, and its times are its own.
+    private mutating func beginAnew(_ lastTime: Int64) throws(InspectionError) {
+        var options = inspector.options
+        // Flows of both have numbers of their own.
+        options.seed &+= 1
+        let next = try PayloadInspector(plan: inspector.plan, options: options)
+        inspector.finish(into: &outcome)
+        if options.writesFlowEvents { outcome.events.append(inspector.stats(at: lastTime)) }
+        inspector = next
     }
 
     private mutating func place(of mark: SampleMark) -> (rule: UInt32, inspector: UInt32)? {
@@ -53,9 +77,10 @@ public struct ReplayInspection {
     /// The captures are at their end: all flows are. Behind them comes what was counted, once.
     mutating func finish(_ take: ([InspectionEvent]) -> Void) {
         var alerts = 0
+        let capture = capture
         inspector.finish { outcome in
             alerts += outcome.events.count { $0.kind == .alert }
-            take(outcome.events)
+            take(outcome.events.map { $0.of(capture) })
             outcome.removeAll()
         }
         self.alerts += alerts
@@ -69,11 +94,28 @@ public struct ReplayInspection {
 
     private mutating func settle() -> [Finding] {
         guard !outcome.isEmpty else { return [] }
-        events += outcome.events
+        events += outcome.events.map { $0.of(capture) }
         alerts += outcome.events.count { $0.kind == .alert }
         let findings = outcome.findings
         outcome.removeAll()
         return findings
+    }
+}
+
+/// What a replay knows of a sampled packet beside its frame.
+struct SampledPlace {
+    /// From 1, over all captures.
+    let number: Int
+    let isOutbound: Bool
+}
+
+extension InspectionEvent {
+    /// With the one of several captures that was read when it came up.
+    fileprivate func of(_ capture: String?) -> InspectionEvent {
+        guard let capture else { return self }
+        var event = self
+        event.capture = capture
+        return event
     }
 }
 

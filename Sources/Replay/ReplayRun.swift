@@ -7,8 +7,10 @@ import PolicyLanguage
 
 /// One packet of a replay.
 public struct ReplayedPacket: Sendable {
-    /// From 1, in its capture.
+    /// From 1, going on from one capture to the next.
     public var number: Int
+    /// Where it stands; nil where there is one capture alone.
+    public var place: CapturePlace?
     /// Since 1970-01-01T00:00Z.
     public var timeNanoseconds: Int64
     /// The frame's original length in bytes, as the capture has it.
@@ -21,6 +23,13 @@ public struct ReplayedPacket: Sendable {
 
     /// The headers in text; empty where there are none.
     public var flow: String { headers?.flowText ?? "" }
+}
+
+/// Which packet of which of several captures.
+public struct CapturePlace: Sendable, Hashable {
+    public let path: String
+    /// From 1.
+    public let number: Int
 }
 
 /// The sums over all packets.
@@ -55,6 +64,8 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
     private let hosts: [Prefix]
     private let device: String?
     private let decoder = PacketDecoder()
+    /// The capture of several that is read now, and the packets of those before it.
+    private var capture: (path: String, packetsBefore: Int)?
     /// Takes sampled packets; nil where nothing is inspected.
     private var inspection: ReplayInspection?
 
@@ -71,6 +82,13 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
         self.device = device
     }
 
+    /// The next of several captures begins. The firewall's clock goes on, and time that goes back counts as
+    /// none; the inspector's begins anew where the capture is older than what came before.
+    public mutating func begin(capture path: String) {
+        capture = (path, counted.packets + repeats)
+        inspection?.begin(capture: path)
+    }
+
     /// - Parameter isSent: this host sends the frame, whatever its source is.
     public mutating func judge(
         _ captured: CapturedFrame, isSent: Bool = false
@@ -82,10 +100,14 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
             isSent || headers.map { headers in hosts.contains { $0.contains(headers.source) } } ?? false
         let judgement = isOutbound ? try outbound(frame) : try engine.judge(frame)
         count(judgement)
-        if let sample = judgement.sample { try inspect(frame, sample, isOutbound: isOutbound) }
+        let number = frame.number + (capture?.packetsBefore ?? 0)
+        if let sample = judgement.sample {
+            try inspect(frame, sample, SampledPlace(number: number, isOutbound: isOutbound))
+        }
         return ReplayedPacket(
-            number: frame.number, timeNanoseconds: frame.timeNanoseconds, length: frame.originalLength,
-            headers: headers, judgement: judgement, isOutbound: isOutbound)
+            number: number, place: capture.map { CapturePlace(path: $0.path, number: frame.number) },
+            timeNanoseconds: frame.timeNanoseconds, length: frame.originalLength, headers: headers,
+            judgement: judgement, isOutbound: isOutbound)
     }
 
     /// The sums so far.
@@ -113,9 +135,9 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
     public mutating func takeEvents() -> [InspectionEvent] { inspection?.takeEvents() ?? [] }
 
     private mutating func inspect(
-        _ frame: CapturedFrame, _ sample: SampleMark, isOutbound: Bool
+        _ frame: CapturedFrame, _ sample: SampleMark, _ place: SampledPlace
     ) throws {
-        guard let findings = inspection?.take(frame, for: sample, isOutbound: isOutbound) else { return }
+        guard let findings = try inspection?.take(frame, for: sample, place) else { return }
         for finding in findings { try carryOut(finding) }
     }
 

@@ -16,6 +16,10 @@ extension ReplayedPacket {
         ]
         if let rule = judgement.wouldDrop { members.append(("would_drop", .string(rule))) }
         if isOutbound { members.append(("direction", "out")) }
+        if let place {
+            members.append(("capture", .string(place.path)))
+            members.append(("capture_packet", .integer(Int64(place.number))))
+        }
         return .object(members)
     }
 
@@ -25,7 +29,9 @@ extension ReplayedPacket {
         if let rule = judgement.rule { why += " '\(rule)'" }
         if !judgement.detail.isEmpty { why += " (\(judgement.detail))" }
         if let rule = judgement.wouldDrop { why += ", would drop: \(rule)" }
-        return printable("\(number) \(judgement.verdict.rawValue) \(why): \(flow.isEmpty ? "not IP" : flow)")
+        let place = place.map { " (\($0.path): \($0.number))" } ?? ""
+        return printable(
+            "\(number)\(place) \(judgement.verdict.rawValue) \(why): \(flow.isEmpty ? "not IP" : flow)")
     }
 }
 

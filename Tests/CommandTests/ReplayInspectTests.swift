@@ -33,7 +33,10 @@ import Testing
     }
 
     /// Datagrams to port 9000, a millisecond apart.
-    private func capture(_ datagrams: [(source: String, text: String)]) throws -> String {
+    private func capture(
+        _ datagrams: [(source: String, text: String)], at start: UInt32 = 1_767_225_600,
+        name: String = "traffic.pcap"
+    ) throws -> String {
         func word(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(value >> (8 * $0) & 0xff) } }
         var bytes = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1].flatMap(word)
         for (number, datagram) in datagrams.enumerated() {
@@ -42,10 +45,10 @@ import Testing
             // No checksum, as IPv4 allows.
             frame.segment = Array(frame.segment[..<4]) + [0, length, 0, 0] + Array(datagram.text.utf8)
             let content = frame.bytes
-            bytes += word(1_767_225_600) + word(UInt32(number) * 1000)
+            bytes += word(start) + word(UInt32(number) * 1000)
             bytes += word(UInt32(content.count)) + word(UInt32(content.count)) + content
         }
-        let path = folder.path + "/traffic.pcap"
+        let path = folder.path + "/" + name
         try Data(bytes).write(to: URL(fileURLWithPath: path))
         return path
     }
@@ -70,6 +73,44 @@ import Testing
             ("\(Self.attacker):4000", "more"), ("\(Self.attacker):4001", "another flow"),
             ("192.0.2.7:4000", "curious"),
         ]
+    }
+
+    @Test func `packets of several captures are numbered on, and an older one keeps its times`() throws {
+        let names = ["new.pcap", "old.pcap"]
+        let client = "\(Self.attacker):4000"
+        let new = try capture([(client, "hello"), (client, "curious")], name: names[0])
+        // Half a year before the other; the flow is the same.
+        let old = try capture(
+            [(client, "hello"), (client, "curious"), (client, "an evil thing")], at: 1_751_328_000,
+            name: names[1])
+        let words = ["replay", try policy("alert"), new, old, "--inspect", "--output", "json"]
+        let outcome = try run([Product.path] + words, environment: ["XDG_CACHE_HOME": folder.path])
+        try #require(outcome.exit == 0, "\(outcome)")
+        let lines = try outcome.output.split(separator: "\n").map { try JSON(String($0)) }
+        let packets = lines.filter { $0["packet"].int != nil }
+        #expect(packets.map { $0["packet"].int } == [1, 2, 3, 4, 5])
+        #expect(packets.map { $0["capture"].string } == [new, new, old, old, old])
+        #expect(packets.map { $0["capture_packet"].int } == [1, 2, 1, 2, 3])
+        let alerts = lines.filter { $0["event_type"].string == "alert" }
+        #expect(alerts.map { $0["pcap_cnt"].int } == [2, 4, 5])
+        #expect(alerts.map { $0["pcap_filename"].string } == [new, old, old])
+        #expect(
+            alerts.map { $0["timestamp"].string?.prefix(10) } == ["2026-01-01", "2025-07-01", "2025-07-01"])
+        let flows = lines.filter { $0["event_type"].string == "flow" }
+        #expect(flows.map { $0["flow"]["start"].string?.prefix(10) } == ["2026-01-01", "2025-07-01"])
+        #expect(Set(flows.compactMap { $0["flow_id"].int }).count == 2)
+        #expect(lines.last?["summary"]["packets"].int == 5 && lines.last?["summary"]["alerts"].int == 3)
+    }
+
+    @Test func `captures that follow each other are one conversation`() throws {
+        let client = "\(Self.attacker):4000"
+        let first = try capture([(client, "hello")], name: "1.pcap")
+        let second = try capture([(client, "curious")], at: 1_767_225_601, name: "2.pcap")
+        let words = ["replay", try policy("alert"), first, second, "--inspect", "--output", "json"]
+        let outcome = try run([Product.path] + words, environment: ["XDG_CACHE_HOME": folder.path])
+        let lines = try outcome.output.split(separator: "\n").map { try JSON(String($0)) }
+        #expect(kinds(lines) == ["packet", "packet", "alert", "flow", "stats", "summary"], "\(outcome)")
+        #expect(lines.first { $0["event_type"].string == "flow" }?["flow"]["pkts_toserver"].int == 2)
     }
 
     @Test func `a match bans its source from the next packet on, and the lines stand in order`() throws {

@@ -20,6 +20,8 @@ public struct InspectionEvent: Sendable {
     public let members: [(String, JSONValue)]
     /// What a person is told in one line, without time and flow.
     public let summary: String
+    /// The file that was read when it came up, where several are; nil else.
+    public var capture: String?
 
     init(
         _ kind: Kind, at timeNanoseconds: Int64, header: EventHeader?, members: [(String, JSONValue)],
@@ -37,6 +39,7 @@ public struct InspectionEvent: Sendable {
         var all: [(String, JSONValue)] = [("timestamp", .string(eveTimestamp(timeNanoseconds)))]
         if let header { all.append(("flow_id", .unsigned(header.flowID))) }
         if let number = header?.packetNumber, number > 0 { all.append(("pcap_cnt", .unsigned(number))) }
+        if let capture, header != nil { all.append(("pcap_filename", .string(capture))) }
         all.append(("event_type", .string(kind.rawValue)))
         header?.append(to: &all)
         all += members

@@ -108,6 +108,7 @@ struct ReplayCommand: ParsableCommand {
         run.describes = !quiet
         var failure: CaptureError?
         for path in captures {
+            if captures.count > 1 { run.begin(capture: path == "-" ? "standard input" : path) }
             failure = try judgeAll(path, &run, &output)
             if failure != nil { break }
         }
