@@ -21,6 +21,7 @@ public final class SignatureMatcher {
     let plan: MatchPlan
     let scanner = LiteralScanner()
     let runner: ChainRunner
+    let subject = Subject()
     var candidates: [Candidate] = []
     var found: [SignatureMatch] = []
     /// For each signature the round in which it became a candidate: a cheap set.

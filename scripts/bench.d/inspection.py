@@ -16,7 +16,8 @@ STAGES = (
     ("detection (nDPI)", r"libndpi|\$s17ProtocolDetection"),
     ("protocols (libhtp, TLS, QUIC, DNS, SSH)", r"libhtp|\$s9Protocols|libgcrypt|libz\."),
     ("prefilter (Hyperscan)",
-     r"libhs\.|\$s17SignatureMatching.*(?:CandidateSearch|LiteralScanner|7collect|noteHit)"),
+     r"libhs\.|\$s17SignatureMatching.*(?:LiteralScanner|FixedLiterals|noteHit|7collect|MatcherC(?:6search|"
+     r"4take|4hits|4note|9addListed|6admit|13inspectBorder))"),
     ("evaluation (chains, PCRE2)", r"libpcre2|\$s17SignatureMatching"),
     ("events", r"\$s10JSONOutput|\$s10Inspection.*(?:[eE]vent|EVE|5write|10Statistics)"),
     ("buffers and pipeline", r"\$s10Inspection"),

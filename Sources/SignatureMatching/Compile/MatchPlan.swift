@@ -111,14 +111,16 @@ final class Prefilter: Sendable {
 /// Signatures without a literal that are tried on packets of one kind and direction, by port where that
 /// tells them apart.
 struct PortLists: Sendable {
-    var anyPort: [UInt32] = []
-    var byDestination = PortTable()
-    var bySource = PortTable()
+    private(set) var isEmpty = true
+    private(set) var anyPort: [UInt32] = []
+    private(set) var byDestination = PortTable()
+    private(set) var bySource = PortTable()
 
     /// A signature that names more ports than this is tried on all of them.
     private static let mostPorts = 256
 
     mutating func insert(_ number: UInt32, _ header: SignatureHeader) {
+        isEmpty = false
         if header.isBidirectional {
             anyPort.append(number)
         } else if let ports = PortLists.few(header.destinationPorts) {

@@ -45,9 +45,7 @@ extension SignatureMatcher {
         for prefilter in plan.payloadPrefilters[MatchPlan.slot(.tcpStream, header.direction)] {
             search(border, prefilter, header, flow)
         }
-        add(
-            from: plan.packetLists[MatchPlan.slot(.tcpStream, header.direction)], header, application,
-            .stream)
+        addListed(.tcpStream, header, application, .stream)
         guard !candidates.isEmpty else { return [] }
         join(border.before, border.after)
         var joined: [UInt8] = []
@@ -64,7 +62,6 @@ extension SignatureMatcher {
     private func search(
         _ border: StreamBorder, _ prefilter: Prefilter, _ header: PacketHeader, _ flow: FlowMatchState
     ) {
-        let application = header.application
         let transforms = plan.views[prefilter.view].transforms
         let isWhole =
             !transforms.isEmpty || !flow.hasNotedAll(header.direction, from: border.start)
@@ -76,11 +73,11 @@ extension SignatureMatcher {
         borderBytes.withUnsafeBytes { bytes in
             guard transforms.isEmpty else {
                 apply(transforms, to: bytes).withUnsafeBytes {
-                    search(prefilter, $0, from: start, header, application)
+                    search(prefilter, $0, from: start, header, flow)
                 }
                 return
             }
-            search(prefilter, bytes, from: start, header, application)
+            search(prefilter, bytes, from: start, header, flow)
         }
     }
 

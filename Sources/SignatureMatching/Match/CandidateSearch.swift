@@ -24,17 +24,17 @@ extension SignatureMatcher {
             search(payload, as: kind, scan)
         }
         let direction = Int(header.direction.rawValue)
-        add(from: plan.packetLists[MatchPlan.slot(kind, header.direction)], header, application, .packet)
-        if kind == .tcpPacket, !packet.isInStream {
-            add(
-                from: plan.packetLists[MatchPlan.slot(.tcpStream, header.direction)], header, application,
-                .packet)
-        }
+        addListed(kind, header, application, .packet)
+        if kind == .tcpPacket, !packet.isInStream { addListed(.tcpStream, header, application, .packet) }
         let addresses: FlowMatchState.OnceKind = packet.isTaken ? .addresses : .untakenAddresses
-        if header.transport.isPacketwise || flow?.isFirstTime(addresses, header.direction) != false {
+        if !plan.addressLists[direction].isEmpty,
+            header.transport.isPacketwise || flow?.isFirstTime(addresses, header.direction) != false
+        {
             add(plan.addressLists[direction], header, application, .packet)
         }
-        guard packet.isTaken, application != nil, let flow else { return }
+        guard packet.isTaken, application != nil, let flow, !plan.recognitionLists[direction].isEmpty else {
+            return
+        }
         let (toServer, toClient) = (header.applicationToServer, header.applicationToClient)
         let sidesDiffer = toServer != nil && toClient != nil && toServer != toClient
         if flow.isFirstTime(sidesDiffer ? .disagreement : .recognition, header.direction) {
@@ -54,9 +54,7 @@ extension SignatureMatcher {
             scan.flow = flow
             search(stream.bytes, as: .tcpStream, scan)
         }
-        add(
-            from: plan.packetLists[MatchPlan.slot(.tcpStream, header.direction)], header, application,
-            .stream)
+        addListed(.tcpStream, header, application, .stream)
     }
 
     /// What a search is for, and what its hits mean.
@@ -148,10 +146,14 @@ extension SignatureMatcher {
         }
     }
 
-    func add(
-        from lists: PortLists, _ header: PacketHeader, _ application: ApplicationProtocol?,
+    /// Signatures without a literal.
+    func addListed(
+        _ kind: PayloadKind, _ header: PacketHeader, _ application: ApplicationProtocol?,
         _ place: SignatureMatch.Place
     ) {
+        let slot = MatchPlan.slot(kind, header.direction)
+        guard !plan.packetLists[slot].isEmpty else { return }
+        let lists = plan.packetLists[slot]
         add(lists.anyPort, header, application, place)
         if let list = lists.byDestination.list(of: header.destinationPort) {
             add(list, header, application, place)
@@ -200,13 +202,16 @@ extension SignatureMatcher {
 
 // Borders and transactions.
 extension SignatureMatcher {
-    /// Users of a stream's literals in `bytes`, which begin `start` bytes behind the stream's start.
+    /// Users of a stream's literals around a border, in `bytes`, which begin `start` bytes behind the
+    /// stream's start. What else a signature wants may come with the next chunk: they are noted.
     func search(
         _ prefilter: Prefilter, _ bytes: UnsafeRawBufferPointer, from start: UInt64, _ header: PacketHeader,
-        _ application: ApplicationProtocol?
+        _ flow: FlowMatchState
     ) {
+        let application = header.application
         prefilter.fixed.find(in: bytes, behind: start) {
             for use in prefilter.uses[Int($0)] where use.places.contains(.stream) {
+                note(use, endingAt: UInt64(use.mostEnd), header, flow)
                 add(use.signature, header, application, .stream)
             }
         }
@@ -214,9 +219,17 @@ extension SignatureMatcher {
             let end = UInt64(hit.end) &+ start
             for use in prefilter.uses[Int(hit.literal)]
             where use.places.contains(.stream) && (use.mostEnd == .max || end <= UInt64(use.mostEnd)) {
+                note(use, endingAt: end, header, flow)
                 add(use.signature, header, application, .stream)
             }
         }
+    }
+
+    @inline(__always) private func note(
+        _ use: PatternUse, endingAt end: UInt64, _ header: PacketHeader, _ flow: FlowMatchState
+    ) {
+        guard plan.gates[Int(use.signature)].admitsPorts(header) else { return }
+        flow.noteLiteral(of: use.signature, header.direction, chunkEnd: end)
     }
 
     func collect(from transaction: InspectedTransaction, at index: Int, _ header: PacketHeader) {

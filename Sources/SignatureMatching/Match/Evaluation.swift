@@ -12,27 +12,37 @@ enum Answer {
     init(_ holds: Bool) { self = holds ? .yes : .no }
 }
 
-/// What a candidate is compared with. One object for all candidates of a call: a copy for each would cost
-/// more than most comparisons.
+/// What a candidate is compared with: one object for a matcher's life, for a copy for each candidate would
+/// cost more than most comparisons.
 final class Subject {
-    let packet: InspectedPacket
+    /// Valid during `evaluate`.
+    fileprivate var pointer: UnsafePointer<InspectedPacket>?
     /// The packet's flow.
-    let flow: FlowMatchState?
+    fileprivate(set) var flow: FlowMatchState?
     var place = SignatureMatch.Place.packet
     /// The transaction of the place; nil for packets and streams.
     var transaction: InspectedTransaction?
     /// A host takes what is looked at: streams and transactions are made of what one takes.
     var isTaken: Bool { packet.isTaken || place != .packet }
+    private let nothing = InspectedPacket(
+        header: PacketHeader(
+            transport: IPProtocol(rawValue: 255), source: IPAddress(v4: 0), destination: IPAddress(v4: 0)))
 
-    init(packet: InspectedPacket, flow: FlowMatchState?) {
-        self.packet = packet
-        self.flow = flow
+    var packet: InspectedPacket {
+        _read { if let pointer { yield pointer.pointee } else { yield nothing } }
     }
 }
 
 extension SignatureMatcher {
     func evaluate(_ packet: borrowing InspectedPacket, _ flow: FlowMatchState?) {
-        let subject = Subject(packet: copy packet, flow: flow)
+        withUnsafePointer(to: packet) { pointer in
+            (subject.pointer, subject.flow) = (pointer, flow)
+            defer { (subject.pointer, subject.flow, subject.transaction) = (nil, nil, nil) }
+            evaluate(subject)
+        }
+    }
+
+    private func evaluate(_ subject: Subject) {
         var index = 0
         while index < candidates.count {
             let candidate = candidates[index]
@@ -40,7 +50,7 @@ extension SignatureMatcher {
             subject.place = candidate.place
             subject.transaction = nil
             if case .transaction(let number) = candidate.place {
-                subject.transaction = packet.transactions[number]
+                subject.transaction = subject.packet.transactions[number]
             }
             let compiled = plan.signatures[candidate.signature]
             let started = costs.isEmpty ? 0 : monotonicNanoseconds()
@@ -71,9 +81,7 @@ extension SignatureMatcher {
 
     /// The conditions of one candidate; its gate has been passed.
     private func check(_ compiled: CompiledSignature, _ number: Int, _ subject: Subject) -> Answer {
-        guard admits(compiled.header, subject.packet.header), admits(compiled.flow, subject) else {
-            return .no
-        }
+        guard compiled.admits(subject.packet.header), admits(compiled.flow, subject) else { return .no }
         if !compiled.packetTests.isEmpty {
             for test in compiled.packetTests where !packetTestHolds(test, subject.packet) { return .no }
         }

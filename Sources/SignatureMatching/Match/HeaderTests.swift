@@ -5,20 +5,22 @@
 import NetworkTypes
 import Signatures
 
-/// Addresses, ports and protocols of a signature's header.
-func admits(_ wanted: SignatureHeader, _ header: PacketHeader) -> Bool {
-    guard wanted.transports.contains(header.transport) else { return false }
-    if let family = wanted.family, family != header.source.family { return false }
-    if wanted.isAnyToAny { return true }
-    if wanted.sourcePorts.contains(header.sourcePort),
-        wanted.destinationPorts.contains(header.destinationPort),
-        wanted.source.contains(header.source), wanted.destination.contains(header.destination)
-    {
-        return true
+extension CompiledSignature {
+    /// Addresses, ports and protocols of the signature's header.
+    func admits(_ packet: PacketHeader) -> Bool {
+        guard header.transports.contains(packet.transport) else { return false }
+        if let family = header.family, family != packet.source.family { return false }
+        if header.isAnyToAny { return true }
+        if header.sourcePorts.contains(packet.sourcePort),
+            header.destinationPorts.contains(packet.destinationPort),
+            header.source.contains(packet.source), header.destination.contains(packet.destination)
+        {
+            return true
+        }
+        return header.isBidirectional && header.sourcePorts.contains(packet.destinationPort)
+            && header.destinationPorts.contains(packet.sourcePort)
+            && header.source.contains(packet.destination) && header.destination.contains(packet.source)
     }
-    return wanted.isBidirectional && wanted.sourcePorts.contains(header.destinationPort)
-        && wanted.destinationPorts.contains(header.sourcePort) && wanted.source.contains(header.destination)
-        && wanted.destination.contains(header.source)
 }
 
 /// The flow's state; the direction was compared before.

@@ -107,18 +107,23 @@ public final class FlowMatchState {
         if direction == .toServer { unnotedEnds.toServer = offset } else { unnotedEnds.toClient = offset }
     }
 
-    /// Notes that a signature's literal stands in a chunk of the stream that ends at `chunkEnd`.
+    /// Notes that a signature's literal stands in a chunk of the stream that ends at `chunkEnd`, or itself
+    /// ends there across a border.
     func noteLiteral(of signature: UInt32, _ direction: FlowDirection, chunkEnd: UInt64) {
         for index in literals.indices
         where literals[index].signature == signature && literals[index].direction == direction {
-            literals[index].chunkEnd = chunkEnd
+            literals[index].chunkEnd = max(literals[index].chunkEnd, chunkEnd)
             return
         }
         guard literals.count >= FlowMatchState.mostLiterals else {
             return literals.append(
                 LiteralNote(signature: signature, direction: direction, chunkEnd: chunkEnd))
         }
-        if direction == .toServer { unnotedEnds.toServer = chunkEnd } else { unnotedEnds.toClient = chunkEnd }
+        if direction == .toServer {
+            unnotedEnds.toServer = max(unnotedEnds.toServer, chunkEnd)
+        } else {
+            unnotedEnds.toClient = max(unnotedEnds.toClient, chunkEnd)
+        }
     }
 
     /// Forgets what was noted of chunks that end at or before `start`.
