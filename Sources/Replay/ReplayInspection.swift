@@ -87,6 +87,10 @@ public struct ReplayInspection {
         if let latestTime, inspector.options.writesFlowEvents { take([inspector.stats(at: latestTime)]) }
     }
 
+    mutating func forgetEvents() {
+        if !events.isEmpty { events.removeAll(keepingCapacity: true) }
+    }
+
     mutating func takeEvents() -> [InspectionEvent] {
         defer { events.removeAll(keepingCapacity: true) }
         return events

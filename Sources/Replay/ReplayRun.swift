@@ -110,6 +110,20 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
             judgement: judgement, isOutbound: isOutbound)
     }
 
+    /// As `judge`, for who wants the sums alone: events are thrown away.
+    public mutating func take(_ captured: CapturedFrame) throws {
+        guard hosts.isEmpty, !describes, device == nil else {
+            _ = try judge(captured)
+            inspection?.forgetEvents()
+            return
+        }
+        let judgement = try engine.judge(captured)
+        count(judgement)
+        guard let sample = judgement.sample else { return }
+        try inspect(captured, sample, isOutbound: false)
+        inspection?.forgetEvents()
+    }
+
     /// The sums so far.
     public var summary: ReplaySummary {
         var sums = counted

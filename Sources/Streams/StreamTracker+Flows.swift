@@ -48,8 +48,8 @@ extension StreamTracker {
     func close(_ slot: FlowTable.Slot, _ reason: FlowEnd) {
         guard let flow = flow(slot) else { return }
         if let session = flow.session {
-            tell(session, .toServer, flow, isClosing: true)
-            tell(session, .toClient, flow, isClosing: true)
+            tell(session.halves.toServer, .toServer, flow, isClosing: true)
+            tell(session.halves.toClient, .toClient, flow, isClosing: true)
             session.halves.toServer.discard(limits.memory)
             session.halves.toClient.discard(limits.memory)
         }

@@ -87,8 +87,9 @@ extension StreamTracker {
         }
         let half = session.halves[direction]
         let use = hasPayload ? put(packet, direction, half, at: judgement.offset, flow) : .none
-        tell(session, direction, flow, isClosing: false)
-        tell(session, direction.reversed, flow, isClosing: false)
+        if half.mayTell { tell(half, direction, flow, isClosing: false) }
+        let other = session.halves[direction.reversed]
+        if other.mayTell { tell(other, direction.reversed, flow, isClosing: false) }
         return use
     }
 
@@ -122,8 +123,7 @@ extension StreamTracker {
     }
 
     /// Tells what a direction's stream has to tell.
-    func tell(_ session: TCPSession, _ direction: Direction, _ flow: FlowOf, isClosing: Bool) {
-        let half = session.halves[direction]
+    func tell(_ half: HalfStream, _ direction: Direction, _ flow: FlowOf, isClosing: Bool) {
         guard !flow.ignored[direction] else { return half.discard(limits.memory) }
         while let step = half.nextStep(limits, isClosing: isClosing) {
             switch step {

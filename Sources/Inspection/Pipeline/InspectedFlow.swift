@@ -72,7 +72,7 @@ struct BothWays<Value> {
     }
 
     subscript(direction: FlowDirection) -> Value {
-        get { direction == .toServer ? toServer : toClient }
+        _read { if direction == .toServer { yield toServer } else { yield toClient } }
         _modify { if direction == .toServer { yield &toServer } else { yield &toClient } }
     }
 }

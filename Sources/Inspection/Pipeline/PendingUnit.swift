@@ -52,6 +52,7 @@ struct PendingUnit {
     }
 
     mutating func removeAll() {
+        guard !isEmpty else { return }
         stream.removeAll(keepingCapacity: true)
         before = []
         units.removeAll(keepingCapacity: true)

@@ -17,11 +17,11 @@ enum ProtocolReader {
         }
     }
 
-    /// What one direction speaks, once recognised.
-    func application(of way: FlowDirection) -> Protocols.ApplicationProtocol? {
+    /// What each direction speaks, once recognised.
+    var applications: (toServer: Protocols.ApplicationProtocol?, toClient: Protocols.ApplicationProtocol?) {
         switch self {
-        case .stream(let parser): parser.appProtocol(of: way)
-        case .datagrams(let parser): parser.appProtocol
+        case .stream(let parser): (parser.appProtocol(of: .toServer), parser.appProtocol(of: .toClient))
+        case .datagrams(let parser): (parser.appProtocol, parser.appProtocol)
         }
     }
 

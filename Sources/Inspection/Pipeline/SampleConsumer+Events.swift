@@ -129,6 +129,7 @@ extension SampleConsumer {
     }
 
     func writeLaterEvents(_ flow: Flow<InspectedFlow>) {
+        guard !laterEvents.isEmpty else { return }
         outcome.events += laterEvents
         laterEvents.removeAll(keepingCapacity: true)
     }

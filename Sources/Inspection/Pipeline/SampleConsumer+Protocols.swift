@@ -47,11 +47,14 @@ extension SampleConsumer {
     func applications(
         of state: InspectedFlow
     ) -> (toServer: Signatures.ApplicationProtocol?, toClient: Signatures.ApplicationProtocol?) {
-        func name(_ way: FlowDirection) -> Signatures.ApplicationProtocol? {
-            guard state.speaks[way] else { return nil }
-            return state.reader?.application(of: way).map(Signatures.ApplicationProtocol.init) ?? state.named
-        }
-        return (name(.toServer), name(.toClient))
+        let speaks = (toServer: state.speaks.toServer, toClient: state.speaks.toClient)
+        guard speaks.toServer || speaks.toClient else { return (nil, nil) }
+        let named = state.named
+        let read = state.reader?.applications ?? (toServer: nil, toClient: nil)
+        return (
+            speaks.toServer ? read.toServer.map(Signatures.ApplicationProtocol.init) ?? named : nil,
+            speaks.toClient ? read.toClient.map(Signatures.ApplicationProtocol.init) ?? named : nil
+        )
     }
 
     private func take(_ record: ProtocolRecord, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {

@@ -101,10 +101,10 @@ extension SampleConsumer: StreamConsumer {
         guard !state.isDropped else { return }
         takeWaiting(state)
         // A packet that its host drops carries nothing.
-        if packet.hasValidChecksum { inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1) }
-        inner?.carrier = carrier
-        if let kind = inner?.kind, carrier == nil, !plan.opens(kind) {
-            inner?.carrier = Carrier(flow.start, packet)
+        if let kind = TunnelKind(packet), packet.hasValidChecksum {
+            inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)
+            inner?.carrier = carrier
+            if carrier == nil, !plan.opens(kind) { inner?.carrier = Carrier(flow.start, packet) }
         }
         detect(packet, way, flow)
         if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }

@@ -158,6 +158,9 @@ final class HalfStream {
         case end(at: Int64)
     }
 
+    /// There may be something to tell, or to discard: most often there is not.
+    var mayTell: Bool { !queue.isEmpty || isFinAcked || !history.isEmpty }
+
     /// The next thing to tell, if any; `isClosing` tells all that is left.
     func nextStep(_ limits: HalfLimits, isClosing: Bool) -> Step? {
         guard !isHeld else { return nil }

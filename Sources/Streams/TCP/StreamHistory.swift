@@ -7,6 +7,8 @@ struct StreamHistory {
     private var bytes: [UInt8] = []
     private var start: Int64 = 0
 
+    var isEmpty: Bool { bytes.isEmpty }
+
     private var end: Int64 { start + Int64(bytes.count) }
 
     /// Keeps bytes that were given; the oldest half goes where they come to more than `limit`.

@@ -132,15 +132,17 @@ extension ReplayCommand {
     private func judgeAll<E: ReplayEngine>(
         _ path: String, _ run: inout ReplayRun<E>, _ output: inout StandardOutput
     ) throws -> CaptureError? {
+        // An option's own getter costs more than reading a packet.
+        let (isQuiet, form) = (quiet, format.output)
         do {
             var reader = try CaptureReader(path: path)
             while let frame = try reader.next() {
-                let packet = try run.judge(frame)
-                guard !quiet else {
-                    _ = run.takeEvents()
+                guard !isQuiet else {
+                    try run.take(frame)
                     continue
                 }
-                switch format.output {
+                let packet = try run.judge(frame)
+                switch form {
                 case .json: try output.json(packet.json)
                 case .text: try output.line(packet.text)
                 }
