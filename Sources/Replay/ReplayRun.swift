@@ -120,7 +120,8 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
         let judgement = try engine.judge(captured)
         count(judgement)
         guard let sample = judgement.sample else { return }
-        try inspect(captured, sample, isOutbound: false)
+        let number = captured.number + (capture?.packetsBefore ?? 0)
+        try inspect(captured, sample, SampledPlace(number: number, isOutbound: false))
         inspection?.forgetEvents()
     }
 

@@ -54,6 +54,12 @@ private func stages() -> [Stage] {
         Stage(
             name: "limit, flood of 10,000,000 sources", frames: sources, with: ("flood", ruled(over)),
             without: ("flood", unlimited)),
+        Stage(
+            name: "one line of 16 MiB, read", frames: sources, with: ("line", unlimited),
+            without: ("flood", unlimited)),
+        Stage(
+            name: "one line of each of 100,000, read", frames: sources, with: ("lines-set", bare),
+            without: ("nothing-set", bare)),
     ] + inspectionStages(sources, unlimited) + [10_000, 100_000].flatMap(connectionStages)
 }
 
@@ -96,8 +102,9 @@ private func connectionStages(_ count: Int) -> [Stage] {
 }
 
 /// Prints a line for each stage: the median over rounds of the difference.
-/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o, uninspected.o and flood.o,
-///   and with room for more frames nothing-set.o, filter-set.o and outbound-set.o.
+/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o, uninspected.o, flood.o and
+///   line.o, and with room for more frames nothing-set.o, filter-set.o, outbound-set.o and
+///   lines-set.o.
 /// - Parameter words: measures stages alone whose names begin with one of these; none: all.
 func measureStages(_ folder: String, rounds: Int, named words: ArraySlice<String> = []) throws {
     for stage in stages() where words.isEmpty || words.contains(where: stage.name.hasPrefix) {

@@ -50,9 +50,9 @@ class Program:
 
     def stages(self):
         """Nanoseconds of single stages."""
-        for mode in ("nothing", "headers", "filter", "uninspected", "flood"):
+        for mode in ("nothing", "headers", "filter", "uninspected", "flood", "line"):
             self.build(mode, "stage")
-        for mode in ("nothing", "filter", "outbound"):
+        for mode in ("nothing", "filter", "outbound", "lines"):
             self.build(mode, "set")
         lines = self.run("stages", self.folder, str(3 * self.rounds)).splitlines()
         return [json.loads(line) for line in lines]

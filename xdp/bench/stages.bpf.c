@@ -10,6 +10,8 @@
 #define BENCH_FLOOD 3 /* the filter, with one of BENCH_SOURCES IPv4 sources in turn */
 #define BENCH_OUTBOUND 4 /* what the egress program does, but for its own kind of frame */
 #define BENCH_UNINSPECTED 5 /* the filter, as if it knew no inspection */
+#define BENCH_LINE 6 /* the flood, and before it one cache line of a large table is read */
+#define BENCH_LINES 7 /* nothing, but that one cache line of 100,000 is read, each in turn */
 
 #if BENCH_MODE == BENCH_UNINSPECTED
 #include "abi/guard_abi.h"
@@ -42,6 +44,15 @@ struct {
 	__uint(max_entries, BENCH_TEMPLATES);
 } bench_frames SEC(".maps");
 
+/* As large as the token buckets. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct guard_bucket_line);
+	__uint(max_entries, GUARD_BUCKET_LINES);
+} bench_lines SEC(".maps");
+
 static __u32 bench_next;
 
 #define BENCH_SLOTS (3456 / BENCH_FRAME) /* what fits into a page beside the kernel's own */
@@ -72,7 +83,7 @@ static __always_inline int write_ahead(struct xdp_md *ctx, __u32 run)
 	if (!frame || (void *)(to + 1) > (void *)(long)ctx->data_end)
 		return -1;
 	*to = *frame;
-	if (BENCH_MODE == BENCH_FLOOD)
+	if (BENCH_MODE == BENCH_FLOOD || BENCH_MODE == BENCH_LINE)
 		write_source(to, run);
 	return 0;
 }
@@ -89,13 +100,27 @@ static __always_inline int headers(struct xdp_md *ctx)
 	return judge_headers(ctx, &room->packet, &decision) ? XDP_DROP : XDP_PASS;
 }
 
-static __always_inline int run_stage(struct xdp_md *ctx)
+static __always_inline void read_line(__u32 number)
 {
+	__u32 index = guard_bucket_line_of(guard_mix(number, 1), GUARD_BUCKET_LINES);
+	const struct guard_bucket_line *line = bpf_map_lookup_elem(&bench_lines, &index);
+
+	if (line)
+		asm volatile("" : : "r"(read_once(&line->tags[0])));
+}
+
+static __always_inline int run_stage(struct xdp_md *ctx, __u32 run)
+{
+	if (BENCH_MODE == BENCH_LINE)
+		read_line(run);
+	if (BENCH_MODE == BENCH_LINES)
+		read_line(run % 100000);
 	if (BENCH_MODE == BENCH_HEADERS)
 		return headers(ctx);
 	if (BENCH_MODE == BENCH_OUTBOUND)
 		follow_outbound(ctx);
-	return BENCH_MODE == BENCH_FILTER || BENCH_MODE == BENCH_FLOOD || BENCH_MODE == BENCH_UNINSPECTED
+	return BENCH_MODE == BENCH_FILTER || BENCH_MODE == BENCH_FLOOD || BENCH_MODE == BENCH_LINE ||
+	                       BENCH_MODE == BENCH_UNINSPECTED
 	               ? filter(ctx)
 	               : XDP_PASS;
 }
@@ -108,6 +133,6 @@ int xdpguard(struct xdp_md *ctx)
 
 	if (write_ahead(ctx, run) || bpf_xdp_adjust_head(ctx, offset))
 		return XDP_ABORTED;
-	action = run_stage(ctx);
+	action = run_stage(ctx, run);
 	return bpf_xdp_adjust_head(ctx, -offset) ? XDP_ABORTED : action;
 }
