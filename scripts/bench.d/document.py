@@ -127,7 +127,8 @@ def inspect_live_table(results):
     x = results.get("inspect_live")
     if not x:
         return "Not measured."
-    rows = [["inspected flows a second", number(round(x["flows_per_s"]))],
+    rows = [["flows a second", number(round(x["flows_per_s"]))],
+            [f"of {number(x['flows'])} flows were inspected", number(x["inspected"])],
             ["sources with a bad payload", number(x["bans"] + x["missed"])],
             ["not banned within a second", number(x["missed"])],
             ["to the ban in the kernel, median", figure(x["median_us"] / 1000, "ms")],
