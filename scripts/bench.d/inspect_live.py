@@ -201,8 +201,9 @@ def latency(pair, guarded, options):
     return {"bans": len(found), "missed": len(times) - len(found), "median_us": statistics.median(found),
             "p99_us": found[min(len(found) - 1, int(len(found) * 0.99))], "most_us": found[-1],
             "flows_per_s": count / spent, "flows": count,
-            # Those of the banned sources are flows too.
-            "inspected": after["run"]["flows"] - before["flows"] - len(times),
+            # The banned sources have two flows each: bad payload and probes. One more datagram may have been
+            # sent than was counted.
+            "inspected": min(count, after["run"]["flows"] - before["flows"] - 2 * len(times)),
             "lost": after["samples"]["lost_full"]}
 
 
