@@ -57,7 +57,8 @@ struct AgreedOptions {
     }
 
     /// Why a segment is not taken, before its numbers are looked at; nil where nothing is against it.
-    /// - Parameter isOneSided: the other side is never seen, and agrees as Linux does unless told not to.
+    /// - Parameter isOneSided: the other side is never seen. Whether it agreed on timestamps, and which of
+    ///   them it has, nobody knows then: none is refused.
     func refusal(
         _ marks: SegmentMarks, _ packet: DecodedPacket, _ direction: Direction, isOneSided: Bool
     ) -> Anomaly? {
@@ -67,14 +68,15 @@ struct AgreedOptions {
         if let expected, expected != marks.isSigned { return .signatureUnexpected }
         // Linux takes a reset whatever its timestamp.
         guard let timestamp = marks.timestamp, !packet.tcpFlags.contains(.rst) else { return nil }
-        guard tellsTime[direction], tellsTime[direction.reversed] || isOneSided else { return nil }
+        guard tellsTime[direction], tellsTime[direction.reversed] else { return nil }
         let recent = newest[direction]
         let age = Int32(bitPattern: recent &- timestamp)
         return recent != 0 && age > Self.mostAge ? .timestampOld : nil
     }
 
     /// A segment was taken.
-    /// - Parameter isNext: it reaches to what its receiver expects, or over it.
+    /// - Parameter isNext: it begins at or before what its receiver acknowledged, and reaches to what that
+    ///   expects: then Linux remembers its timestamp (tcp_replace_ts_recent).
     mutating func take(_ marks: SegmentMarks, _ direction: Direction, isNext: Bool, isMidstream: Bool) {
         if signs[direction] == nil { signs[direction] = marks.isSigned }
         guard let timestamp = marks.timestamp else { return }

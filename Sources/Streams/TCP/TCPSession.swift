@@ -111,13 +111,26 @@ final class TCPSession {
         let marks = SegmentMarks(packet.tcpOptions)
         let refusal = agreed.refusal(marks, packet, direction, isOneSided: rules.isOneSided)
         if let refusal { return .refused(refusal) }
+        // Before the segment moves them.
         let next = halves[direction].next
+        let isAcknowledging = acknowledgesWhatIsThere(packet, direction)
         let judgement = judgeNumbers(packet, direction)
         guard judgement.takesPayload, !flags.contains(.syn) else { return judgement }
         let end = judgement.offset + Int64(packet.payload.count + packet.missingPayload)
-        agreed.take(
-            marks, direction, isNext: judgement.offset <= next && end >= next, isMidstream: isMidstream)
+        let isNext =
+            judgement.offset <= next && end >= next && judgement.offset <= halves[direction].acked
+            && isAcknowledging
+        agreed.take(marks, direction, isNext: isNext, isMidstream: isMidstream)
         return judgement
+    }
+
+    /// Whether a segment acknowledges neither less than one before, nor what the other side has not sent: one
+    /// that does moves no clock of a Linux host, and nobody is to move ours.
+    private func acknowledgesWhatIsThere(_ packet: DecodedPacket, _ direction: Direction) -> Bool {
+        let other = halves[direction.reversed]
+        guard packet.tcpFlags.contains(.ack), other.isSynced else { return false }
+        let offset = other.offset(of: packet.tcpAcknowledgement)
+        return offset >= other.acked && offset <= other.seen
     }
 
     /// A connection was picked up with a byte of its own without PSH: so stacks ask whether the other end is
