@@ -67,6 +67,36 @@ private struct Spoilt: Sendable, CustomTestStringConvertible {
     }
 }
 
+/// A frame of a conversation with right checksums (RFC 1071), IPv4 and TCP.
+private func sealed(_ frame: [UInt8]) -> [UInt8] {
+    func sum(_ bytes: [UInt8]) -> UInt32 {
+        let words = stride(from: 0, to: bytes.count, by: 2).map { index in
+            UInt32(bytes[index]) << 8 | (index + 1 < bytes.count ? UInt32(bytes[index + 1]) : 0)
+        }
+        var total = words.reduce(0, +)
+        while total >> 16 != 0 { total = total & 0xffff + total >> 16 }
+        return total ^ 0xffff
+    }
+    var frame = frame
+    frame.replaceSubrange(24..<26, with: number(Int(sum(Array(frame[14..<34])))))
+    let pseudo = Array(frame[26..<34]) + [0, 6] + number(frame.count - 34)
+    frame.replaceSubrange(50..<52, with: number(Int(sum(pseudo + frame[34...]))))
+    return frame
+}
+
+@Test func `what a SYN carries that its host drops takes no match from the stream`() throws {
+    let bench = try Bench(rules, onMatch: .dropFlow, verifyChecksums: true)
+    var decoy = Conversation(serverPort: 9)
+    var syn = sealed(decoy.open(saying: "evil")[0])
+    syn[50] ^= 0x55
+    bench.feed(syn)
+    #expect(bench.responses == [.alert])
+    var talk = Conversation(serverPort: 9)
+    bench.feed(talk.open().map(sealed))
+    bench.feed(sealed(talk.say(.toServer, "evil")))
+    #expect(bench.responses.count == 2 && bench.responses.last != .alert)
+}
+
 @Test func `a packet that its host drops is not the first of its flow, and sets no bits`() throws {
     let rules = #"""
         drop udp any any -> any 9 (msg:"addresses alone"; sid:1;)

@@ -22,8 +22,8 @@ final class Subject {
     var place = SignatureMatch.Place.packet
     /// The transaction of the place; nil for packets and streams.
     var transaction: InspectedTransaction?
-    /// A host takes what is looked at: streams and transactions are made of what one takes.
-    var isTaken: Bool { packet.isTaken || place != .packet }
+    /// A host takes what is looked at: streams and their transactions are made of what one takes.
+    var isTaken: Bool { packet.isTaken || (place != .packet && packet.header.transport == .tcp) }
     private let nothing = InspectedPacket(
         header: PacketHeader(
             transport: IPProtocol(rawValue: 255), source: IPAddress(v4: 0), destination: IPAddress(v4: 0)))
@@ -117,7 +117,9 @@ extension SignatureMatcher {
         let signature = compiled.signature
         let header = subject.packet.header
         subject.transaction?.noteMatch(UInt32(candidate.signature), signature.key)
-        if let flow = subject.flow, let bytes = streamBytes(compiled, candidate.place, subject.packet),
+        // What no host took says nothing of what one takes.
+        if subject.isTaken, let flow = subject.flow,
+            let bytes = streamBytes(compiled, candidate.place, subject.packet),
             !flow.noteReport(signature.key, header.direction, bytes: bytes)
         {
             return false
