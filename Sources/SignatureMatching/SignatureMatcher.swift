@@ -60,6 +60,7 @@ public final class SignatureMatcher {
     public func inspect(_ packet: borrowing InspectedPacket, flow: FlowMatchState?) -> [SignatureMatch] {
         counters.inspections &+= 1
         if let flow, flow.isPassed || flow.isBypassed { return [] }
+        flow?.meet(engine.number)
         if let flow, let stream = packet.stream {
             flow.meet(engine.number, packet.header.direction, at: stream.streamOffset)
         }

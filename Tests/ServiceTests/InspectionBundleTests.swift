@@ -11,6 +11,7 @@ private let bundle: InspectionBundle = {
     bundle.contents = ["/etc/xdpguard/web.conf": Array("policy: web\n".utf8), "/a.rules": []]
     bundle.listings = [InspectionBundle.key("*.rules", "/etc/xdpguard/web.conf"): ["/a.rules", "/b.rules"]]
     bundle.databases = [[1, 2, 3], []]
+    bundle.identities = ["/b.rules": "/a.rules"]
     bundle.scopes = [[4, 5], []]
     return bundle
 }()
@@ -20,6 +21,7 @@ private let bundle: InspectionBundle = {
     #expect(read.contents == bundle.contents)
     #expect(read.listings == bundle.listings)
     #expect(read.databases == bundle.databases)
+    #expect(read.identity(of: "/b.rules") == "/a.rules" && read.identity(of: "/c.rules") == "/c.rules")
     #expect(read.scopes == bundle.scopes)
     #expect(InspectionBundle.scopes(of: bundle.encoded()) == bundle.scopes)
     #expect(try read.read("/a.rules") == [])

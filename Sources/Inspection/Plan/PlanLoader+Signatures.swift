@@ -12,7 +12,8 @@ extension PlanLoader {
     mutating func signatures(of inspector: PolicyLanguage.Inspector) -> PlannedSignatures? {
         var rules: [SourceText] = []
         var thresholds: [SourceText] = []
-        var seen = SeenFiles()
+        // Two globs may mean one file.
+        var seen: Set<String> = []
         for pattern in inspector.signatures {
             for source in sources(pattern, inspector, &seen) {
                 if isThresholdFile(source.path) {
@@ -51,7 +52,7 @@ extension PlanLoader {
     /// The files that a path or glob of the policy means. One that means none is an error: an inspector
     /// without its signatures would look as if it found nothing.
     private mutating func sources(
-        _ pattern: String, _ inspector: PolicyLanguage.Inspector, _ seen: inout SeenFiles
+        _ pattern: String, _ inspector: PolicyLanguage.Inspector, _ seen: inout Set<String>
     ) -> [SourceText] {
         let range = inspector.ranges[pattern] ?? inspector.range
         let paths = files.paths(pattern, namedIn: range.source.path)
@@ -61,7 +62,7 @@ extension PlanLoader {
                     id: unreadableFile, "no signature file matches '\(pattern)'", at: range,
                     help: "paths are relative to the file that names them"))
         }
-        return paths.filter { seen.insert($0) }.compactMap { path in
+        return paths.filter { seen.insert(files.identity(of: $0)).inserted }.compactMap { path in
             do throws(FileReadError) {
                 return SourceText(path: path, bytes: try SignatureFileReader(files).read(path))
             } catch {

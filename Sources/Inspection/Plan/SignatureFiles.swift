@@ -8,6 +8,9 @@ import PolicyLanguage
 public protocol PlanFiles: FileReader {
     /// The files that a path or glob means, which stands in the file `namer`.
     func paths(_ pattern: String, namedIn namer: String) -> [String]
+
+    /// The same for all paths of one file.
+    func identity(of path: String) -> String
 }
 
 /// Files of this machine.
@@ -19,6 +22,12 @@ public struct DiskFiles: PlanFiles {
     }
 
     public func read(_ path: String) throws(FileReadError) -> [UInt8] { try DiskReader().read(path) }
+
+    public func identity(of path: String) -> String {
+        guard let real = realpath(path, nil) else { return path }
+        defer { free(real) }
+        return String(cString: real)
+    }
 }
 
 /// The files that a path or glob means; empty where there is none.
@@ -39,23 +48,11 @@ public func signatureFiles(_ pattern: String, namedIn namer: String) -> [String]
 
 /// All files with signatures that an inspector names, those with thresholds left out.
 public func signatureFiles(of inspector: PolicyLanguage.Inspector) -> [String] {
-    var seen = SeenFiles()
+    var seen: Set<String> = []
     return inspector.signatures.flatMap { pattern in
         let range = inspector.ranges[pattern] ?? inspector.range
         return signatureFiles(pattern, namedIn: range.source.path)
-    }.filter { !isThresholdFile($0) && seen.insert($0) }
-}
-
-/// Files that were named before, whatever they were called: two globs may mean one file.
-struct SeenFiles {
-    private var paths: Set<String> = []
-
-    /// False for a file that was seen.
-    mutating func insert(_ path: String) -> Bool {
-        guard let real = realpath(path, nil) else { return paths.insert(path).inserted }
-        defer { free(real) }
-        return paths.insert(String(cString: real)).inserted
-    }
+    }.filter { !isThresholdFile($0) && seen.insert(DiskFiles().identity(of: $0)).inserted }
 }
 
 /// Suricata's threshold.config, and whatever else ends like it.

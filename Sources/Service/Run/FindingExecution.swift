@@ -57,7 +57,7 @@ final class FindingExecution {
         do {
             guard let lock = try PinDirectory.tryLock() else { return }
             defer { withExtendedLifetime(lock) {} }
-            guard let state = try currentState() else { return failWaiting("no policy runs") }
+            guard let state = try currentState(isLocked: true) else { return failWaiting("no policy runs") }
             let acts = takeWaiting()
             for act in acts { carryOut(act, state) }
         } catch {
@@ -91,11 +91,12 @@ final class FindingExecution {
 
     /// An apply that ran until now may have put other tables in the place of those that were opened; then it
     /// has put another program there too. Nil: nothing runs.
-    func currentState() throws -> SharedState? {
+    /// - Parameter isLocked: without the lock an apply may be half done: the next call opens them anew.
+    func currentState(isLocked: Bool = false) throws -> SharedState? {
         guard let program = try datapath.runningProgramID() else { return nil }
         if let opened, opened.program == program { return opened.state }
         guard let state = try SharedState.open(datapath.pins) else { return nil }
-        opened = (program, state)
+        if isLocked { opened = (program, state) }
         return state
     }
 

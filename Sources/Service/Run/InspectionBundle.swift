@@ -23,6 +23,12 @@ final class NotedFiles: PlanFiles {
         return paths
     }
 
+    func identity(of path: String) -> String {
+        let identity = files.identity(of: path)
+        noted.withLock { $0.identities[path] = identity }
+        return identity
+    }
+
     /// - Parameter databases: those that were compiled from the files.
     func bundle(with databases: DatabaseShelf) -> InspectionBundle {
         var bundle = noted.withLock { $0 }
@@ -38,6 +44,7 @@ struct InspectionBundle: PlanFiles {
     var scopes: [[UInt8]] = []
     var contents: [String: [UInt8]] = [:]
     var listings: [String: [String]] = [:]
+    var identities: [String: String] = [:]
     var databases: [[UInt8]] = []
 
     /// Bytes of a bundle: signatures and databases of some hundred thousand signatures.
@@ -57,6 +64,8 @@ struct InspectionBundle: PlanFiles {
         listings[Self.key(pattern, namer)] ?? []
     }
 
+    func identity(of path: String) -> String { identities[path] ?? path }
+
     func encoded() -> [UInt8] {
         var writer = DescriptionWriter()
         writer.append(UInt32(scopes.count))
@@ -71,6 +80,11 @@ struct InspectionBundle: PlanFiles {
             writer.append(Array(key.utf8))
             writer.append(UInt32(paths.count))
             for path in paths { writer.append(Array(path.utf8)) }
+        }
+        writer.append(UInt32(identities.count))
+        for (path, identity) in identities {
+            writer.append(Array(path.utf8))
+            writer.append(Array(identity.utf8))
         }
         writer.append(UInt32(databases.count))
         for bytes in databases { writer.append(bytes) }
@@ -103,6 +117,11 @@ struct InspectionBundle: PlanFiles {
                 paths.append(path)
             }
             bundle.listings[key] = paths
+        }
+        guard let identities = reader.number(UInt32.self) else { return nil }
+        for _ in 0..<identities {
+            guard let path = reader.text(), let identity = reader.text() else { return nil }
+            bundle.identities[path] = identity
         }
         guard let databases = reader.blocks() else { return nil }
         bundle.databases = databases

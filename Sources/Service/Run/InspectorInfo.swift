@@ -14,6 +14,10 @@ extension GenerationInfo {
         public var banNanoseconds: UInt64
         /// Counter slots of the rules that name it, in the policy's order.
         public var ruleSlots: [UInt32]
+        /// What a worker cannot change over to under running flows: flows with signatures remember what those
+        /// found, and which flow a finding is about depends on the tunnels that rules look into.
+        public var hasSignatures: Bool?
+        public var decapsulate: [String]?
 
         /// Those of a policy, by their position in it.
         static func all(of policy: CheckedPolicy, slots: [String: UInt32]) -> [InspectorInfo] {
@@ -23,11 +27,13 @@ extension GenerationInfo {
                     rules[name, default: []].append(slot)
                 }
             }
+            let tunnels = policy.decapsulate.map(\.rawValue).sorted()
             return policy.inspectors.map { inspector in
                 let (word, nanoseconds) = words(inspector.onMatch)
                 return InspectorInfo(
                     name: inspector.name, onMatch: word, banNanoseconds: nanoseconds,
-                    ruleSlots: rules[inspector.name] ?? [])
+                    ruleSlots: rules[inspector.name] ?? [], hasSignatures: !inspector.signatures.isEmpty,
+                    decapsulate: tunnels)
             }
         }
 

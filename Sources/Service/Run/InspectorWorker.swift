@@ -116,9 +116,9 @@ private struct RingInspector: SampleInspector {
     /// From CLOCK_MONOTONIC to nanoseconds since 1970-01-01T00:00Z.
     private var clockOffset = wallClock() &- Int64(clamping: programClock())
 
-    /// When the next `stats` event is due; nanoseconds since 1970-01-01T00:00Z.
-    private var nextStatistics: Int64 = 0
-    private static let statisticsSpan: Int64 = 10_000_000_000
+    /// When the next `stats` event is due, by a clock that is never set.
+    private var nextStatistics: UInt64 = 0
+    private static let statisticsSpan: UInt64 = 10_000_000_000
 
     /// Reads everything that takes files.
     static func loaded(_ job: WorkerJob) throws -> RingInspector {
@@ -207,8 +207,8 @@ private struct RingInspector: SampleInspector {
         let now = wallClock()
         clockOffset = now &- Int64(clamping: programClock())
         inspector.advance(to: now, into: &outcome)
-        if now >= nextStatistics {
-            nextStatistics = now &+ Self.statisticsSpan
+        if programClock() >= nextStatistics {
+            nextStatistics = programClock() &+ Self.statisticsSpan
             outcome.events.append(inspector.stats(at: now))
         }
         deliver(into: &report)

@@ -140,6 +140,7 @@ private final class RunLoop {
     private func obey(_ signal: Int32) {
         guard signal == SIGHUP else {
             isEnding = true
+            reload.watch(nil, isLoaded: true)
             return controller.use(nil, at: monotonicNanoseconds())
         }
         reload.want()
@@ -230,8 +231,7 @@ private final class RunLoop {
             return
         }
         nextSave = now &+ (saving.hasFailed ? Self.savingAgain : Self.savingSpan)
-        execution.hasUnsaved = false
-        _ = inputs.work.start { [saving] tell in saving.write(tell) }
+        execution.hasUnsaved = !inputs.work.start { [saving] tell in saving.write(tell) }
     }
 
     private func tellLoss() {

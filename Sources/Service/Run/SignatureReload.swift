@@ -11,8 +11,8 @@ final class SignatureReload {
     private enum State {
         case idle
         case preparing(WorkerProcess, deadline: UInt64)
-        /// The worker was asked, and has not answered.
-        case handed
+        /// The worker of so many starts was asked, and has not answered.
+        case handed(starts: UInt64, deadline: UInt64)
     }
 
     private let controller: InspectorController
@@ -68,7 +68,13 @@ final class SignatureReload {
         case .idle: if isWanted, controller.isRunning { begin(current, now) }
         case .preparing(let process, let deadline):
             if now > deadline { process.kill() }
-        case .handed: if !controller.isRunning { state = .idle }
+        case .handed(let starts, let deadline):
+            // Another worker began with the files as they are.
+            if controller.history.starts != starts || !controller.isRunning {
+                end("the inspector ended while it took them over")
+            } else if now > deadline {
+                end("the inspector did not say that it took them over")
+            }
         }
     }
 
@@ -92,7 +98,9 @@ final class SignatureReload {
         takeMessages(process)
         guard isPrepared, how == .exited(0) else { return end(fault ?? "what reads them \(how.words)") }
         // Where no worker runs, the next one begins with the files as they are.
-        state = controller.reload() ? .handed : .idle
+        guard controller.reload() else { return state = .idle }
+        state = .handed(
+            starts: controller.history.starts, deadline: monotonicNanoseconds() &+ Self.patience)
     }
 
     private func takeMessages(_ process: WorkerProcess) {

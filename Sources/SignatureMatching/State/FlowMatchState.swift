@@ -20,6 +20,8 @@ public final class FlowMatchState {
     private var reports: [StreamReport] = []
     /// Two bits of each `OnceKind`: its signatures were tried to the server, to the client.
     private var onceDone: UInt8 = 0
+    /// Whose signatures `onceDone` is about; 0: none's.
+    private var onceEngine: UInt64 = 0
 
     private struct StreamReport {
         /// Number of the signature over all sets: `Signature.key`.
@@ -85,6 +87,12 @@ public final class FlowMatchState {
         let bit: UInt8 = 1 << (kind.rawValue &* 2 &+ direction.rawValue)
         defer { onceDone |= bit }
         return onceDone & bit == 0
+    }
+
+    /// Where another engine takes it over, its signatures are tried for the first time.
+    func meet(_ engine: UInt64) {
+        guard onceEngine != engine else { return }
+        (onceEngine, onceDone) = (engine, 0)
     }
 
     /// Signatures that are tried once for each direction of a flow.

@@ -154,7 +154,8 @@ extension MatchMemory {
 
     private func backOff(_ threshold: Threshold, _ key: RateKey, _ now: Int64) -> RateAnswer {
         guard var rate = room(key, .max, now) else { return .none }
-        if rate.next == 0 { rate.next = UInt64(max(1, threshold.count)) }
+        // What was counted for a threshold of another type, before a reload, does not count.
+        if rate.next == 0 { (rate.next, rate.count) = (UInt64(max(1, threshold.count)), 0) }
         rate.count = rate.count == .max ? .max : rate.count + 1
         let isDue = UInt64(rate.count) == rate.next
         if isDue {
