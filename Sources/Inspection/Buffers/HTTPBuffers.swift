@@ -17,8 +17,11 @@ final class HTTPBuffers {
     /// The length that each side's body had when it was last shown.
     private var shown = BothWays(0, 0)
 
+    /// How far each side's body was kept when its buffers were last filled.
+    private var grown = BothWays(0, 0)
+
     /// A body's window grows to `mostBody` bytes, and then keeps the newest `bodyTail`: what stands across
-    /// two pieces is still found.
+    /// two pieces is still found. What was not searched stays: many pieces may come with one packet.
     private static let mostBody = 64 << 10
     private static let bodyTail = 4 << 10
 
@@ -105,15 +108,16 @@ final class HTTPBuffers {
     }
 
     private func fillRequestBody(_ transaction: HTTPTransaction, isComplete: Bool) {
+        guard transaction.request.body.length > 0 else { return }
+        if transaction.request.body.bytes.count > Self.mostBody, request.isSearched {
+            transaction.forgetRequestBody(before: grown.toServer - Self.bodyTail)
+        }
         let body = transaction.request.body
-        guard body.length > 0 else { return }
         shown.toServer = body.length
         for buffer in [Buffer.httpRequestBody, .fileData] where wanted.contains(buffer) {
             request.grow(buffer, body.bytes, forgotten: body.offset, isComplete: isComplete)
         }
-        if body.bytes.count > Self.mostBody {
-            transaction.forgetRequestBody(before: body.keptLength - Self.bodyTail)
-        }
+        grown.toServer = body.keptLength
     }
 
     private func completeRequest(_ transaction: HTTPTransaction) {
@@ -139,15 +143,16 @@ final class HTTPBuffers {
     }
 
     private func fillResponseBody(_ transaction: HTTPTransaction, isComplete: Bool) {
+        guard transaction.response.body.length > 0 else { return }
+        if transaction.response.body.bytes.count > Self.mostBody, response.isSearched {
+            transaction.forgetResponseBody(before: grown.toClient - Self.bodyTail)
+        }
         let body = transaction.response.body
-        guard body.length > 0 else { return }
         shown.toClient = body.length
         for buffer in [Buffer.httpResponseBody, .fileData] where wanted.contains(buffer) {
             response.grow(buffer, body.bytes, forgotten: body.offset, isComplete: isComplete)
         }
-        if body.bytes.count > Self.mostBody {
-            transaction.forgetResponseBody(before: body.keptLength - Self.bodyTail)
-        }
+        grown.toClient = body.keptLength
     }
 
     private func completeResponse(_ transaction: HTTPTransaction) {

@@ -140,6 +140,9 @@ public final class InspectedTransaction {
         return true
     }
 
+    /// Nothing has come since the last inspection.
+    public var isSearched: Bool { !contents.contains(where: \.isNew) }
+
     /// Index of the first instance of a buffer in `contents`.
     func first(_ buffer: Buffer) -> Int? {
         let place = Int(places[buffer.number])
