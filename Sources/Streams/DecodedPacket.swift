@@ -16,6 +16,7 @@ public struct DecodedPacket {
     public internal(set) var frameLength: Int
     public internal(set) var vlan: UInt16
     public internal(set) var innerVLAN: UInt16
+    public internal(set) var tunnel: UInt64
     public internal(set) var isSentByHost: Bool
     public internal(set) var isCutShort: Bool
     /// Put together from fragments: `bytes` are no packet that was on the wire.
@@ -116,20 +117,9 @@ extension DecodedPacket {
 
     /// The bytes of TCP's option of that kind, without kind and length; nil where there is none.
     public func tcpOption(_ kind: UInt8) -> UnsafeRawBufferPointer? {
-        let options = tcpOptions
-        var index = 0
-        while index < options.count, options[index] != 0 {
-            guard options[index] != 1 else {
-                index += 1
-                continue
-            }
-            guard index + 1 < options.count else { return nil }
-            let length = Int(options[index + 1])
-            guard length >= 2, index + length <= options.count else { return nil }
-            if options[index] == kind {
-                return UnsafeRawBufferPointer(rebasing: options[index + 2..<index + length])
-            }
-            index += length
+        var list = TCPOptionList(tcpOptions)
+        while let option = list.next() {
+            if option.kind == kind { return option.content }
         }
         return nil
     }
@@ -140,5 +130,23 @@ extension DecodedPacket {
             return UnsafeRawBufferPointer(start: nil, count: 0)
         }
         return UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+    }
+}
+
+/// The options of a TCP header, as far as they can be read (RFC 9293 3.1).
+struct TCPOptionList: IteratorProtocol {
+    private let bytes: UnsafeRawBufferPointer
+    private var index = 0
+
+    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    /// The next one with its bytes behind kind and length; those for alignment are left out.
+    mutating func next() -> (kind: UInt8, content: UnsafeRawBufferPointer)? {
+        while index < bytes.count, bytes[index] == 1 { index += 1 }
+        guard index + 1 < bytes.count, bytes[index] != 0 else { return nil }
+        let length = Int(bytes[index + 1])
+        guard length >= 2, index + length <= bytes.count else { return nil }
+        defer { index += length }
+        return (bytes[index], UnsafeRawBufferPointer(rebasing: bytes[index + 2..<index + length]))
     }
 }

@@ -16,6 +16,9 @@ public struct InputPacket {
     /// Outer and inner VLAN id, 1 to 4094; 0 is none. Flows of different ids are different flows.
     public var vlan: UInt16 = 0
     public var innerVLAN: UInt16 = 0
+    /// The tunnel whose packets are told apart from all others, as its caller numbers them; 0 is none. Equal
+    /// addresses and ports in different ones are different flows.
+    public var tunnel: UInt64 = 0
     /// This host sent it: its checksums may stand open still for the network card, so none is verified.
     public var isSentByHost = false
     /// The capture or sample holds less than the frame had. What is there is used and the rest is a gap; a

@@ -61,7 +61,7 @@ public struct StreamPlace: Equatable, Sendable {
 
 /// What became of the payload of a packet.
 public enum SegmentUse: UInt8, Sendable {
-    /// Of no TCP connection that is followed, or without payload: nothing of it is in a stream.
+    /// Of no TCP connection that both sides agreed on, or without payload: nothing of it is in a stream.
     case none
     /// All or some of it was given as data, or waits for what comes before it.
     case delivered, queued
@@ -70,7 +70,10 @@ public enum SegmentUse: UInt8, Sendable {
     /// The stream has other bytes at some of its places; those that were seen first stay. The payload itself
     /// is worth looking at: which of the two the host takes cannot be known.
     case differing
-    /// The host's stack would not take it, so the stream does not; an anomaly says why, or counters do.
+    /// The host's stack takes it; the stream had no room for it, and goes on as if it had been lost.
+    case unkept
+    /// The host's stack would not take it for the connection, so the stream does not; an anomaly says why, or
+    /// counters do. It may have no payload.
     case refused
 }
 

@@ -7,6 +7,7 @@ extension StreamTracker {
     func handleSegment(_ packet: DecodedPacket, _ slot: FlowTable.Slot, _ place: FlowPlace) {
         guard var flow = flow(slot) else { return }
         var (slot, direction) = (slot, place.direction(in: flow))
+        var isAgreed = flow.session?.isAgreed ?? false
         var judgement = packet.hasValidChecksum ? judge(packet, direction, flow) : .refused()
         if judgement.isReplaced {
             counters.flowsReplaced &+= 1
@@ -19,12 +20,14 @@ extension StreamTracker {
                 flow.session = TCPSession(request: request, rules)
                 counters.tcpSessions &+= 1
             }
+            isAgreed = false
             judgement = judge(packet, direction, flow)
         }
         count(packet, direction, flow)
         for anomaly in judgement.anomalies { consumer.anomaly(anomaly, of: flow, packet) }
         if judgement.anomalies.contains(.resetInvalid) { counters.resetsRefused &+= 1 }
-        let use = bring(packet, direction, judgement, flow)
+        var use = bring(packet, direction, judgement, flow)
+        if use == .none, judgement.isRefused, isAgreed { use = .refused }
         flow.state = Self.state(flow.tcpState)
         table.touch(slot, Self.queue(flow.state))
         consumer.finished(packet, direction, as: use, of: flow)
@@ -66,7 +69,7 @@ extension StreamTracker {
         counters.tcpMidstream &+= 1
         guard packet.tcpFlags.contains(.syn) else {
             let judgement = session.judge(packet, direction)
-            let isAlone = packet.payload.count == 1 && packet.missingPayload == 0
+            let isAlone = packet.payload.elementsEqual([0]) && packet.missingPayload == 0
             if isAlone, packet.tcpFlags == [.ack] { session.doubtFirstByte(of: direction) }
             return judgement
         }
@@ -83,7 +86,7 @@ extension StreamTracker {
         if hasPayload { counters.segments &+= 1 }
         guard let session = flow.session, judgement.takesPayload else {
             if hasPayload { counters.segmentsRefused &+= 1 }
-            return hasPayload ? .refused : .none
+            return .none
         }
         let half = session.halves[direction]
         let use = hasPayload ? put(packet, direction, half, at: judgement.offset, flow) : .none
@@ -113,7 +116,7 @@ extension StreamTracker {
         switch acceptance.use {
         case .queued: counters.segmentsQueued &+= 1
         case .repeated: counters.segmentsRepeated &+= 1
-        case .refused: counters.segmentsRefused &+= 1
+        case .unkept, .refused: counters.segmentsRefused &+= 1
         case .differing:
             counters.segmentsDiffering &+= 1
             consumer.anomaly(.overlapDiffers, of: flow, packet)

@@ -3,6 +3,7 @@
 // tunnel carries the flow that the firewall judges.
 import NetworkTypes
 import PolicyLanguage
+import ProtocolDetection
 import TestSupport
 import Testing
 
@@ -82,6 +83,74 @@ private func sealed(_ frame: [UInt8]) -> [UInt8] {
     let pseudo = Array(frame[26..<34]) + [0, 6] + number(frame.count - 34)
     frame.replaceSubrange(50..<52, with: number(Int(sum(pseudo + frame[34...]))))
     return frame
+}
+
+/// A frame of a conversation, its sequence number moved out of its connection's window.
+private func farOff(_ frame: [UInt8]) -> [UInt8] {
+    var frame = frame
+    frame[38] &+= 0x40
+    return frame
+}
+
+/// What a connection does not take although its checksums are right.
+struct RefusedSegmentTests {
+    @Test(arguments: [MatchResponse.ban(nanoseconds: 60), .dropFlow])
+    func `a segment out of its connection's window is told, and bans nobody`(_ onMatch: MatchResponse) throws
+    {
+        let bench = try Bench(rules, onMatch: onMatch)
+        var talk = Conversation(serverPort: 9)
+        bench.feed(talk.open())
+        let frame = talk.say(.toServer, "evil")
+        bench.feed(farOff(frame))
+        #expect(try bench.alerts() == [1])
+        #expect(bench.responses == [.alert])
+        #expect(try bench.events(.drop).isEmpty)
+        bench.feed(frame)
+        #expect(bench.responses.count == 2 && bench.responses.last != .alert)
+    }
+
+    @Test func `one without payload neither, nor sets it bits`() throws {
+        let rules = #"""
+            drop tcp any any -> any any (msg:"reset"; flags:R; flowbits:set,reset; sid:1;)
+            drop tcp any any -> any any (msg:"reader"; content:"good"; flowbits:isset,reset; sid:2;)
+            """#
+        let bench = try Bench(rules, onMatch: .dropFlow)
+        var talk = Conversation(serverPort: 9)
+        bench.feed(talk.open())
+        var reset = farOff(talk.say(.toServer, ""))
+        reset[47] = 0x04
+        bench.feed(reset)
+        #expect(try bench.alerts() == [1] && bench.responses == [.alert])
+        bench.feed(talk.say(.toServer, "good"))
+        #expect(try bench.alerts() == [1])
+    }
+
+    @Test func `one of no connection is what it is: a scan`() throws {
+        let rules = #"drop tcp any any -> any any (msg:"null scan"; flags:0; sid:1;)"#
+        let bench = try Bench(rules, onMatch: .ban(nanoseconds: 60))
+        var talk = Conversation(serverPort: 9)
+        var scan = talk.say(.toServer, "")
+        scan[47] = 0
+        bench.feed(scan)
+        #expect(bench.responses.count == 1 && bench.responses.first != .alert)
+    }
+
+    @Test func `what it says does not name the flow's protocol`() throws {
+        var bounds = ProtocolBounds()
+        bounds.forbidden = [try ProtocolDetector().names.id(named: "ssh").rawValue]
+        let bench = try Bench(onMatch: .dropFlow, protocols: bounds)
+        var talk = Conversation(serverPort: 9)
+        bench.feed(talk.open())
+        var decoy = talk
+        for way in [FlowDirection.toClient, .toServer] {
+            bench.feed(farOff(decoy.say(way, "SSH-2.0-OpenSSH_9.2\r\n")))
+        }
+        #expect(bench.responses.isEmpty)
+        for way in [FlowDirection.toClient, .toServer] {
+            bench.feed(talk.say(way, "SSH-2.0-OpenSSH_9.2\r\n"))
+        }
+        #expect(bench.responses.count == 1 && bench.responses.first != .alert)
+    }
 }
 
 @Test func `what a SYN carries that its host drops takes no match from the stream`() throws {
@@ -181,6 +250,19 @@ struct TunnelFindingTests {
         let bench = try Bench(rules, onMatch: .ban(nanoseconds: 60))
         for frame in frames(evil: .toServer) { bench.feed(frame, isOutbound: true) }
         #expect(bench.responses == [.ban(carried, nanoseconds: 60)])
+    }
+
+    @Test func `a tunnel that is not opened writes into no other flow`() throws {
+        let rules = #"drop tcp any any -> any any (msg:"split"; content:"goodness"; sid:1;)"#
+        let bench = try Bench(rules, onMatch: .dropFlow)
+        var talk = Conversation(serverPort: 9)
+        bench.feed(talk.open() + [talk.say(.toServer, "good")])
+        var inserted = talk
+        bench.feed(wrapped(inserted.say(.toServer, "XXXX")))
+        bench.feed(talk.say(.toServer, "ness"))
+        let flow = FlowTuple(
+            proto: .tcp, source: client, sourcePort: 40_000, destination: server, destinationPort: 9)
+        #expect(bench.responses == [.dropFlow(flow, nanoseconds: Finding.flowDropNanoseconds)])
     }
 
     @Test func `what an opened tunnel carries in one that is not opened is the latter's`() throws {

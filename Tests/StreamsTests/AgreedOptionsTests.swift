@@ -185,6 +185,21 @@ struct SignedSegmentTests {
         #expect(wire.request == "GET /real" && wire.anomalies.isEmpty)
     }
 
+    @Test func `what a SYN with a signature carried is not the stream of the one without`() {
+        let wire = Wire()
+        let signed = talk.syn.at(900).signed.with { $0.payload = Array("XXXX".utf8) }
+        let plain = talk.syn.at(900).with { $0.payload = Array("GET ".utf8) }
+        wire.send(signed, plain, talk.synAck.at(50, echo: 900).with { $0.acknowledgement &+= 4 })
+        wire.send(talk.request("/real", at: 4).at(901, echo: 50))
+        #expect(wire.request == "GET /real" && wire.anomalies.isEmpty)
+    }
+
+    @Test func `a signature in the middle of what was picked up teaches nothing`() {
+        let wire = Wire()
+        wire.send(talk.request("XXXX").signed, talk.request("GET ", at: 4), talk.request("/real", at: 8))
+        #expect(wire.request == "XXXXGET /real" && wire.anomalies.isEmpty)
+    }
+
     @Test func `a connection whose sides both sign is read where one side alone is sampled`() {
         let wire = Wire { $0.isOneSided = true }
         wire.send(talk.syn.signed, talk.request("XXXX"), talk.request("BGP!").signed)
@@ -199,15 +214,19 @@ struct KeepAliveTests {
         talk.request([byte], at: 9).with { $0.flags = [.ack] }
     }
 
-    @Test func `the byte of a keep-alive with which a connection is picked up is no data`() {
-        for byte in [0, 0x41] as [UInt8] {
-            let wire = Wire()
-            wire.send(probe(byte), talk.response("", acknowledging: 10), probe(byte))
-            wire.send(talk.response("", acknowledging: 10), talk.request("GET /", at: 10))
-            wire.send(talk.response("", acknowledging: 15), talk.request("real", at: 15))
-            #expect(wire.request == "GET /real" && wire.anomalies.isEmpty)
-            #expect(wire.notes.gaps.toServer.isEmpty)
-        }
+    @Test func `the zero of a keep-alive with which a connection is picked up is no data`() {
+        let wire = Wire()
+        wire.send(probe(), talk.response("", acknowledging: 10), probe())
+        wire.send(talk.response("", acknowledging: 10), talk.request("GET /", at: 10))
+        wire.send(talk.response("", acknowledging: 15), talk.request("real", at: 15))
+        #expect(wire.request == "GET /real" && wire.anomalies.isEmpty)
+        #expect(wire.notes.gaps.toServer.isEmpty)
+    }
+
+    @Test func `any other byte without PSH is data`() {
+        let wire = Wire()
+        wire.send(probe(UInt8(ascii: "G")), talk.request("ET /", at: 10))
+        #expect(wire.request == "GET /" && wire.anomalies.isEmpty)
     }
 
     @Test func `bytes that come one by one are data from the first on`() {

@@ -28,7 +28,7 @@ struct FlowTests {
         return counts
     }
 
-    @Test func `ports, addresses, protocols and tags make flows different`() {
+    @Test func `ports, addresses, protocols, tags and tunnels make flows different`() {
         let wire = Wire()
         let other = Host(address: "192.0.2.7", port: 40_001)
         wire.send(udpPacket(.client, .server, [1]))
@@ -38,10 +38,14 @@ struct FlowTests {
         wire.send(Talk().syn)
         wire.send(udpPacket(.client, .server, [1])) { $0.vlan = 7 }
         wire.send(udpPacket(.client, .server, [1])) { ($0.vlan, $0.innerVLAN) = (7, 8) }
-        #expect(wire.tracker.flowCount == 7)
+        for tunnel in [1, 2] as [UInt64] {
+            wire.send(udpPacket(.client, .server, [1])) { $0.tunnel = tunnel }
+        }
+        #expect(wire.tracker.flowCount == 9)
         wire.send(udpPacket(.server, .client, [1])) { ($0.vlan, $0.innerVLAN) = (7, 8) }
-        #expect(wire.tracker.flowCount == 7)
-        #expect(Set(wire.recorder.flows.map(\.start.id)).count == 7)
+        wire.send(udpPacket(.server, .client, [1])) { $0.tunnel = 2 }
+        #expect(wire.tracker.flowCount == 9)
+        #expect(Set(wire.recorder.flows.map(\.start.id)).count == 9)
         #expect(wire.recorder.flows.allSatisfy { (1..<1 << 53).contains($0.start.id) })
     }
 

@@ -56,7 +56,7 @@ struct FragmentTests {
         #expect(wire.notes.bytes.toServer == text)
     }
 
-    @Test func `identification, protocol, addresses and tags tell datagrams apart`() {
+    @Test func `identification, protocol, addresses, tags and tunnels tell datagrams apart`() {
         let wire = Wire()
         let packet = datagram(true)
         let other = udpPacket(Host(address: "192.0.2.8", port: 40_000), .server, text)
@@ -64,6 +64,7 @@ struct FragmentTests {
         wire.send(fragments(of: packet, at: [0, 16], identification: 9)[1])
         wire.send(fragments(of: other, at: [0, 16])[1])
         wire.send(fragments(of: packet, at: [0, 16])[1]) { $0.vlan = 5 }
+        wire.send(fragments(of: packet, at: [0, 16])[1]) { $0.tunnel = 5 }
         #expect(wire.recorder.payloads.isEmpty)
         wire.send(fragments(of: packet, at: [0, 16])[1])
         #expect(wire.recorder.payloads == [text])

@@ -170,7 +170,7 @@ struct ReassemblyTests {
         let wire = connected { ($0.maximumStreamBytes, $0.historyBytes) = (1000, 0) }
         wire.send(talk.request([UInt8](repeating: 1, count: 900), at: 10))
         wire.send(talk.request([UInt8](repeating: 2, count: 900), at: 2000))
-        #expect(wire.notes.uses.suffix(2) == [.queued, .refused])
+        #expect(wire.notes.uses.suffix(2) == [.queued, .unkept])
         #expect(wire.counters.segmentsWithoutRoom == 1)
         #expect(wire.tracker.streamBytesHeld <= 1000)
         wire.send(talk.request([UInt8](repeating: 3, count: 10), at: 0))

@@ -35,6 +35,17 @@ struct Carrier {
     }
 
     var reversed: Carrier { Carrier(reversing: self) }
+
+    /// Tells it from other tunnels, in both directions: whoever can send into one tunnel is not to write into
+    /// the flows of another, or of none. Without ports, for UDP's tunnels have others for each way and flow.
+    var tunnelNumber: UInt64 {
+        var hasher = Hasher()
+        let (source, destination) = (source.bits, destination.bits)
+        hasher.combine(min(source, destination))
+        hasher.combine(max(source, destination))
+        hasher.combine(flow.proto.rawValue)
+        return UInt64(bitPattern: Int64(hasher.finalize())) | 1
+    }
 }
 
 /// What a packet carries.

@@ -65,6 +65,7 @@ public final class PayloadInspector {
         packet.ruleTag = sample.rule
         packet.vlan = frame.outerVLAN
         packet.innerVLAN = frame.innerVLAN
+        packet.tunnel = consumer.carrier?.tunnelNumber ?? 0
         packet.isSentByHost = sample.isOutbound
         packet.isCutShort = sample.isCutShort
         tracker.follow(packet)

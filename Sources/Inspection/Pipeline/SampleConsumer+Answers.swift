@@ -43,7 +43,7 @@ extension SampleConsumer {
 
     func answer(_ alert: ProtocolAlert, _ context: MatchContext) {
         var answer = PacketAnswer()
-        let response = response(to: isTaken(.packet, context), context, ends(context))
+        let response = response(to: true, context, ends(context))
         let told = Alert(alert.eve(response.action), alert.summary)
         answer.alerts = [told]
         if response != .alert { answer.drop = (told.object, "rules") }
@@ -88,11 +88,10 @@ extension SampleConsumer {
         carryOut(response, .signature(id), context, ofFlow: signature.isOfFlow(match.place))
     }
 
-    /// Whether the host has what matched: a packet with a wrong checksum it drops, and with it the datagram,
-    /// so that a ban for it would be a ban for nothing, of whoever it names as its source.
+    /// Whether the host has what matched. A packet with a wrong checksum, or out of its connection's window,
+    /// it drops: a ban for that would be a ban for nothing, of whoever it names as its source.
     private func isTaken(_ place: SignatureMatch.Place, _ context: MatchContext) -> Bool {
-        guard let packet = context.packet, !packet.hasValidChecksum else { return true }
-        return packet.proto == .tcp && place != .packet
+        context.isTaken || place != .packet && context.packet?.proto == .tcp
     }
 
     private func write(_ answer: PacketAnswer, _ context: MatchContext) {

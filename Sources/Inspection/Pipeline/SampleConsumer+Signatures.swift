@@ -21,7 +21,7 @@ extension SampleConsumer {
         if packet.isComplete, !packet.l4Header.isEmpty { unit.transportHeader = packet.l4Header }
         // With a wrong checksum too, as Suricata does: only streams are made of what a host takes.
         unit.payload = packet.payload
-        unit.isTaken = packet.hasValidChecksum
+        unit.isTaken = packet.hasValidChecksum && use != .refused
         // What a SYN carries may never be taken by the other side: it is looked at by itself.
         unit.isInStream =
             !packet.tcpFlags.contains(.syn) && (use == .delivered || use == .queued || use == .repeated)
@@ -64,8 +64,9 @@ extension SampleConsumer {
         unit.networkHeader = packet.ipHeader
         unit.payload = packet.payload
         unit.isTaken = packet.hasValidChecksum
-        answer(
-            signatures.matcher.inspect(unit, flow: nil), signatures, MatchContext(flow: nil, packet: packet))
+        var context = MatchContext(flow: nil, packet: packet)
+        context.isTaken = unit.isTaken
+        answer(signatures.matcher.inspect(unit, flow: nil), signatures, context)
     }
 
     private func run(
@@ -82,6 +83,7 @@ extension SampleConsumer {
             let matches = signatures.matcher.inspect(unit, flow: state.matchState)
             guard !matches.isEmpty else { return }
             var context = MatchContext(flow: flow, packet: packet, way: way, units: taken.units)
+            context.isTaken = unit.isTaken
             if options.alertContents.contains(.payload) { context.stream = taken.stream }
             answer(matches, signatures, context)
         }
@@ -134,6 +136,8 @@ struct MatchContext {
     var flow: Flow<InspectedFlow>?
     /// Nil at a stream's end.
     var packet: DecodedPacket?
+    /// The host takes the packet: neither its checksum nor its place in the connection is wrong.
+    var isTaken = true
     /// Who sent what matched.
     var way = FlowDirection.toServer
     /// The transactions that signatures looked at.

@@ -106,7 +106,6 @@ extension SampleConsumer: StreamConsumer {
             inner?.carrier = carrier
             if carrier == nil, !plan.opens(kind) { inner?.carrier = Carrier(flow.start, packet) }
         }
-        detect(packet, way, flow)
         if packet.proto != .tcp, !packet.payload.isEmpty { state.speaks[way] = true }
         if packet.proto == .udp, packet.isComplete, !packet.payload.isEmpty, isRead(state) {
             readDatagram(packet.payload, way, flow)
@@ -122,6 +121,9 @@ extension SampleConsumer: StreamConsumer {
             writeDrop(
                 MatchContext(flow: flow, packet: packet, way: way), DropNote(reason: "flow drop"))
         } else {
+            let isTaken = packet.hasValidChecksum && use != .refused
+            // What its host drops says nothing of what is spoken on the flow.
+            if isTaken { detect(packet, way, flow) }
             inspect(packet, way, flow, use)
             if options.waitsForAcknowledgement {
                 keepWaiting(way.opposite, flow.attachment)

@@ -14,6 +14,7 @@ struct PacketReader {
         packet = DecodedPacket(
             bytes: input.bytes, time: time, number: input.number, ruleTag: input.ruleTag,
             frameLength: input.frameLength, vlan: input.vlan, innerVLAN: input.innerVLAN,
+            tunnel: input.tunnel,
             isSentByHost: input.isSentByHost, isCutShort: input.isCutShort)
         verifies = options.verifiesChecksums && !input.isSentByHost && !input.isCutShort
     }
@@ -23,6 +24,7 @@ struct PacketReader {
         packet = DecodedPacket(
             bytes: bytes, time: fragment.time, number: fragment.number, ruleTag: fragment.ruleTag,
             frameLength: fragment.frameLength, vlan: fragment.vlan, innerVLAN: fragment.innerVLAN,
+            tunnel: fragment.tunnel,
             isSentByHost: fragment.isSentByHost, isCutShort: false, isReassembled: true)
         verifies = options.verifiesChecksums && !fragment.isSentByHost
     }

@@ -11,6 +11,7 @@ struct FlowKey: Equatable {
     let highPort: UInt16
     let vlan: UInt16
     let innerVLAN: UInt16
+    let tunnel: UInt64
     let proto: IPProtocol
     let isV4: Bool
 
@@ -22,6 +23,7 @@ struct FlowKey: Equatable {
         (lowPort, highPort) = isSourceLow ? (from, to) : (to, from)
         vlan = separatesVLANs ? packet.vlan : 0
         innerVLAN = separatesVLANs ? packet.innerVLAN : 0
+        tunnel = packet.tunnel
         proto = packet.proto
         isV4 = packet.source.family == .ipv4
     }
@@ -67,6 +69,7 @@ struct FlowKey: Equatable {
         }
         let ports = UInt64(lowPort) << 48 | UInt64(highPort) << 32
         mix(ports | UInt64(vlan ^ innerVLAN &<< 4) << 16 | UInt64(proto.rawValue) << 1 | (isV4 ? 1 : 0))
+        if tunnel != 0 { mix(tunnel) }
         return UInt32(truncatingIfNeeded: value ^ value >> 32)
     }
 }

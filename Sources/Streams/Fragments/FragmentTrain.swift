@@ -3,7 +3,8 @@
 // them, and the datagram once it is whole.
 import NetworkTypes
 
-/// Which fragments belong together (RFC 791 3.2; RFC 8200 4.5 has no protocol in it). VLAN ids as in flows.
+/// Which fragments belong together (RFC 791 3.2; RFC 8200 4.5 has no protocol in it). VLAN ids and tunnels as in
+/// flows.
 struct FragmentKey: Hashable {
     let source: UInt128
     let destination: UInt128
@@ -12,6 +13,7 @@ struct FragmentKey: Hashable {
     let isV4: Bool
     let vlan: UInt16
     let innerVLAN: UInt16
+    let tunnel: UInt64
 
     init(_ packet: DecodedPacket) {
         source = packet.source.bits
@@ -21,6 +23,7 @@ struct FragmentKey: Hashable {
         proto = isV4 ? packet.proto.rawValue : 0
         vlan = packet.vlan
         innerVLAN = packet.innerVLAN
+        tunnel = packet.tunnel
     }
 }
 

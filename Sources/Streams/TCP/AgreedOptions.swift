@@ -14,21 +14,13 @@ struct SegmentMarks {
 
     /// As tcp_parse_options: of several timestamps the last counts; what does not fit ends the reading.
     init(_ options: UnsafeRawBufferPointer) {
-        var index = 0
-        while index < options.count, options[index] != 0 {
-            guard options[index] != 1 else {
-                index += 1
-                continue
+        var list = TCPOptionList(options)
+        while let option = list.next() {
+            if option.kind == 8, option.content.count == 8 {
+                timestamp = option.content.loadUnaligned(as: UInt32.self).bigEndian
+                echo = option.content.loadUnaligned(fromByteOffset: 4, as: UInt32.self).bigEndian
             }
-            guard index + 1 < options.count else { return }
-            let length = Int(options[index + 1])
-            guard length >= 2, index + length <= options.count else { return }
-            if options[index] == 8, length == 10 {
-                timestamp = options.loadUnaligned(fromByteOffset: index + 2, as: UInt32.self).bigEndian
-                echo = options.loadUnaligned(fromByteOffset: index + 6, as: UInt32.self).bigEndian
-            }
-            if options[index] == 19, length == 18 { isSigned = true }
-            index += length
+            if option.kind == 19, option.content.count == 16 { isSigned = true }
         }
     }
 }
@@ -38,7 +30,8 @@ struct AgreedOptions {
     private var tellsTime = PerDirection(false, false)
     /// The newest timestamp of each sender that its receiver has; 0: none that counts.
     private var newest = PerDirection<UInt32>(0, 0)
-    /// Who signs; nil as long as nothing of it was seen.
+    /// Who signs: said by SYN and SYN+ACK alone, as any other segment may be one that its receiver discards;
+    /// nil where they were not seen.
     private var signs = PerDirection<Bool?>(nil, nil)
 
     /// The client's SYN, or the one that counts among several.
@@ -78,7 +71,6 @@ struct AgreedOptions {
     /// - Parameter isNext: it begins at or before what its receiver acknowledged, and reaches to what that
     ///   expects: then Linux remembers its timestamp (tcp_replace_ts_recent).
     mutating func take(_ marks: SegmentMarks, _ direction: Direction, isNext: Bool, isMidstream: Bool) {
-        if signs[direction] == nil { signs[direction] = marks.isSigned }
         guard let timestamp = marks.timestamp else { return }
         if isMidstream { tellsTime[direction] = true }
         let isNewer = Int32(bitPattern: timestamp &- newest[direction]) >= 0

@@ -141,7 +141,7 @@ final class HalfStream {
         if differs { return .differing }
         if !acceptance.direct.isEmpty { return .delivered }
         if insertion.stored > 0 { return .queued }
-        return insertion.isRefused ? .refused : .repeated
+        return insertion.isRefused ? .unkept : .repeated
     }
 
     /// Moves on behind bytes that are given now.

@@ -45,6 +45,7 @@ extension TCPSession {
         if request?.marks.isSigned == true, state == .synSent {
             let unsigned = ConnectionRequest(packet)
             request = unsigned
+            halves.toServer.discard(rules.memory)
             halves.toServer.windowShift = unsigned.windowScale ?? 0
             agreed.begin(unsigned.marks)
         }

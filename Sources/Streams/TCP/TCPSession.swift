@@ -29,6 +29,8 @@ struct SegmentJudgement {
     var anomalies = AnomalySet()
     /// The receiver's stack would take its payload, if it has any.
     var takesPayload = false
+    /// It would discard the segment, whatever it carries.
+    var isRefused = false
     /// Where in the sender's stream its payload begins.
     var offset: Int64 = 0
     /// A new connection took the place of this one; of a request that was seen before, this is it.
@@ -37,6 +39,7 @@ struct SegmentJudgement {
 
     static func refused(_ anomaly: Anomaly? = nil) -> SegmentJudgement {
         var judgement = SegmentJudgement()
+        judgement.isRefused = true
         if let anomaly { judgement.anomalies.insert(anomaly) }
         return judgement
     }
@@ -101,6 +104,9 @@ final class TCPSession {
         }
     }
 
+    /// Both sides have said that they want it: what does not fit is not of it.
+    var isAgreed: Bool { state != .none && state != .synSent }
+
     /// Judges a segment, and moves the connection on by it.
     func judge(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         let flags = packet.tcpFlags
@@ -133,8 +139,8 @@ final class TCPSession {
         return offset >= other.acked && offset <= other.seen
     }
 
-    /// A connection was picked up with a byte of its own without PSH: so stacks ask whether the other end is
-    /// still there, with a byte that it has already (RFC 1122 4.2.3.6), and nobody sends data so.
+    /// A connection was picked up with a zero of its own without PSH: so stacks ask whether the other end is
+    /// still there, with a byte that it has already (RFC 1122 4.2.3.6), and hardly anybody sends data so.
     func doubtFirstByte(of direction: Direction) {
         doubted = direction
         halves[direction].isHeld = true
