@@ -121,3 +121,54 @@ struct Stopper: Sendable, CustomTestStringConvertible {
     let reading = Reading(Conversation(String(repeating: bad, count: 500)), limits: limits)
     #expect(reading.transactions.count == 20)
 }
+
+/// Behind a message without framing nobody knows what is a body.
+@Test func `what looks like a request within a body is read as both`() {
+    let body = "x=1\r\nGET /decoy HTTP/1.1\r\n\r\nevil"
+    let request = "POST /second HTTP/1.1\r\nHost: h\r\nContent-Length: \(body.utf8.count)\r\n\r\n" + body
+    let text = "GET /first HTTP/1.1\r\nHost: h\r\n\(Stopper.headers)\r\n" + request + Stopper.behind
+    let found = Reading(Conversation(text)).transactions.map(\.request)
+    #expect(found.contains { $0.uri.text == "/second" && $0.body.bytes.text == body })
+    #expect(found.contains { $0.uri.text == "/decoy" })
+    #expect(found.contains { $0.uri.text == "/behind" })
+    #expect(found.last?.uri.text == "/last" && found.last?.body.bytes.text == "hello")
+}
+
+@Test func `bodies within bodies are bounded`() {
+    let posts = (0..<2_000).map { "POST /\($0) HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n" }.joined()
+    let text = "GET /first HTTP/1.1\r\nHost: h\r\n\(Stopper.headers)\r\n" + posts
+    let found = Reading(Conversation(text)).transactions.map(\.request)
+    #expect(found.count { $0.uri.text != "/first" } == 2_000)
+    // Each is read until the fourth behind it begins.
+    #expect(found.allSatisfy { $0.body.bytes.count < 4 * 60 })
+}
+
+@Test func `the body of a message that stops the parser is unpacked`() {
+    // "evil" by gzip (RFC 1952).
+    let packed: [UInt8] = [
+        0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b, 0x2d, 0xcb, 0xcc, 1, 0, 0x52, 0x31, 0xfb, 0x8d, 4, 0, 0, 0,
+    ]
+    let coding = "Content-Encoding: gzip\r\nContent-Length: \(packed.count)\r\n"
+    var conversation = Conversation()
+    conversation.client("POST /first HTTP/1.1\r\n\(coding)\(Stopper.headers)\r\n")
+    conversation.client(packed)
+    #expect(Reading(conversation).transactions.contains { $0.request.body.bytes.text == "evil" })
+    for headers in [Stopper.headers, "Content-Length: x\r\n"] {
+        var conversation = Conversation("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        conversation.server("HTTP/1.1 200 OK\r\n\(coding)\(headers)\r\n")
+        conversation.server(packed)
+        let reading = Reading(conversation)
+        #expect(reading.transactions.contains { $0.response.body.bytes.text == "evil" }, "\(reading.stages)")
+    }
+}
+
+@Test func `no header is looked at twice, and the rest is known as the same message`() {
+    for count in 1020...1030 {
+        let headers = (0..<count).map { "N\($0): v\($0)\r\n" }.joined()
+        let text = "GET /first HTTP/1.1\r\nHost: h\r\n\(headers)\r\n"
+        let found = Reading(Conversation(text)).transactions
+        let names = found.flatMap { $0.request.headers.fields.map(\.name.text) }.filter { $0 != "Host" }
+        #expect(names == (0..<count).map { "N\($0)" })
+        #expect(found.map(\.isContinuation) == Array([false, true].prefix(found.count)))
+    }
+}

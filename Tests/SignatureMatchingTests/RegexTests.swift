@@ -5,12 +5,13 @@ import CPCRE2
 import Testing
 
 @testable import SignatureMatching
+import Signatures
 
 private func search(
     _ pattern: String, in text: [UInt8], from start: Int = 0, options: UInt32 = 0, machineCode: Bool = true
 ) throws -> RegexOutcome {
     let searcher = RegexSearcher(limits: RegexLimits(), usesMachineCode: machineCode)
-    let regex = try Regex(Array(pattern.utf8), options: options)
+    let regex = try Signatures.Regex(Array(pattern.utf8), options: options)
     return text.withUnsafeBytes { searcher.search(regex, in: $0, from: start) }
 }
 
@@ -54,7 +55,7 @@ func `deep recursion is stopped by its limit`(_ machineCode: Bool) throws {
 
 @Test func `groups that took no part have no range`() throws {
     let searcher = RegexSearcher(limits: RegexLimits())
-    let regex = try Regex(Array("(a)|(b)(c)?".utf8), options: 0)
+    let regex = try Signatures.Regex(Array("(a)|(b)(c)?".utf8), options: 0)
     #expect(regex.captureCount == 3)
     Array("xb".utf8).withUnsafeBytes { bytes in
         #expect(searcher.search(regex, in: bytes, from: 0) == .match(1..<2))
@@ -73,12 +74,12 @@ func `deep recursion is stopped by its limit`(_ machineCode: Bool) throws {
 
 // Without \K in lookarounds no match starts behind its end.
 @Test func `a match start moved in a lookaround is refused at load`() {
-    #expect(throws: RegexError.self) { try Regex(Array("(?=ab\\K)".utf8), options: 0) }
+    #expect(throws: RegexError.self) { try Signatures.Regex(Array("(?=ab\\K)".utf8), options: 0) }
 }
 
 @Test func `a pattern that PCRE2 refuses says where and why`() {
     #expect(throws: RegexError(offset: 2, reason: "missing closing parenthesis")) {
-        try Regex(Array("(a".utf8), options: 0)
+        try Signatures.Regex(Array("(a".utf8), options: 0)
     }
 }
 

@@ -76,8 +76,11 @@ extension SampleConsumer {
         if let side = buffers?.update(transaction, stage) {
             pending[side.direction].add(TransactionUnit(side: side, record: .http(transaction)))
         }
-        guard stage == .responseComplete else { return }
+        guard stage == .responseComplete || transaction.isOneSided && stage == .requestComplete else {
+            return
+        }
         flow.attachment.transactions.close(transaction)
+        guard !transaction.isContinuation else { return }
         writeRecord(.http(transaction), .http, flow)
     }
 
@@ -141,7 +144,7 @@ extension SampleConsumer {
     func writeUntold(_ flow: Flow<InspectedFlow>) {
         guard !flow.attachment.isDropped else { return }
         tellHandshake(flow)
-        for open in flow.attachment.transactions.openHTTP {
+        for open in flow.attachment.transactions.openHTTP where !open.transaction.isContinuation {
             writeRecord(.http(open.transaction), .http, flow)
         }
         flow.attachment.transactions.closeAll()

@@ -7,14 +7,16 @@ import NetworkTypes
 /// One HTTP/1 connection.
 public final class HTTPParser {
     let configuration: HTTPConfiguration
-    private let connection: OpaquePointer?
+    let connection: OpaquePointer?
     /// What takes the records while bytes are being fed; nil between calls.
     var sink: RecordSink?
     let tally: HTTPTally
     /// It began behind a message that another one gave up: it does not know the other side.
     let isRestarted: Bool
+    /// Its first message is one that another parser gave up.
+    var continuesMessage = false
     /// Transactions whose request or response is not whole, oldest first.
-    private var open: [(handle: LibraryTransaction, transaction: HTTPTransaction)] = []
+    private(set) var open: [(handle: LibraryTransaction, transaction: HTTPTransaction)] = []
     /// Transactions that libhtp is done with, to be freed once it has returned.
     private var done: [LibraryTransaction] = []
     /// Bytes that wait for the other side, which a CONNECT does.
@@ -26,13 +28,13 @@ public final class HTTPParser {
     /// Which direction's parser has given up.
     private var hasEnded = [false, false]
     /// What reads a direction on that libhtp gave up.
-    private var restarts: [HTTPRestart?] = [nil, nil]
-    /// The last bytes of a request whose headers are not whole.
-    private var recent: [UInt8] = []
+    var restarts: [HTTPRestart?] = [nil, nil]
+    /// The last bytes of each direction, as long as its headers are not whole.
+    var recent: [[UInt8]] = [[], []]
     /// The transaction whose header block was last said to be too long.
     var overlong: Int?
     /// Where libhtp gave up; of a parser that was restarted.
-    private(set) var stop: HTTPStop?
+    var stop: HTTPStop?
     /// A CONNECT was answered and what follows is not HTTP: the rest belongs to another protocol.
     public internal(set) var isTunnel = false
     /// Requests that were given up because too many waited for their response.
@@ -155,7 +157,7 @@ public final class HTTPParser {
         return htp_stream_state_t(UInt32(truncatingIfNeeded: state))
     }
 
-    private func consumed(_ connection: OpaquePointer, _ direction: FlowDirection) -> Int {
+    func consumed(_ connection: OpaquePointer, _ direction: FlowDirection) -> Int {
         direction == .toServer
             ? htp_connp_req_data_consumed(connection) : htp_connp_res_data_consumed(connection)
     }
@@ -213,76 +215,23 @@ public final class HTTPParser {
     }
 }
 
-// MARK: - What comes behind a message that libhtp gives up
-
-extension HTTPParser {
-    /// Goes on with the bytes from where libhtp stopped. A parser that was itself restarted leaves it to who
-    /// did so.
-    private func readOn(_ direction: FlowDirection, _ stop: HTTPStop, _ bytes: UnsafeRawBufferPointer) {
-        guard !isRestarted else { return self.stop = stop }
-        guard let sink, tally.nextIndex < configuration.limits.httpTransactions else { return }
-        let restart = HTTPRestart(self, direction)
-        restarts[direction] = restart
-        restart.goOn(stop, bytes, sink)
-    }
-
-    /// Where libhtp stopped in the piece that it has, and how to go on.
-    private func placeOfStop(_ direction: FlowDirection, _ piece: UnsafeRawBufferPointer) -> HTTPStop {
-        guard let connection else { return HTTPStop() }
-        var stop = HTTPStop()
-        stop.rest = min(consumed(connection, direction), piece.count)
-        guard direction == .toServer, let handle = htp_connp_get_in_tx(connection) else { return stop }
-        let transaction = transaction(handle)
-        let progress = transaction.requestProgress
-        // The framing is refused once all headers were read.
-        let isWhole = handle.pointee.flags & (HTP_REQUEST_INVALID_T_E | HTP_REQUEST_INVALID_C_L) != 0
-        guard progress < .headers || progress == .headers && isWhole else { return stop }
-        stop.isWithinLine = stop.rest == 0 || piece[stop.rest &- 1] != 0x0a
-        guard progress > .notStarted else { return stop }
-        if progress == .line {
-            // What is known of it is looked at, though it is not all.
-            transaction.request.headers.fields = fields(handle.pointee.request_headers)
-            sink?(.http(transaction, .requestHeaders))
-        }
-        stop.head = transaction.request.headOfRest(isWhole: isWhole)
-        if !isWhole, !stop.isWithinLine { stop.head += lastLines(piece[..<stop.rest]) }
-        return stop
-    }
-
-    /// The last two lines: libhtp refuses a header when it has seen how the next line begins, which may be in
-    /// the next piece.
-    private func lastLines(_ piece: Slice<UnsafeRawBufferPointer>) -> [UInt8] {
-        let seen = recent + piece.suffix(Self.recentSize)
-        var start = seen.count
-        for _ in 0..<2 {
-            guard let end = seen[..<max(0, start &- 1)].lastIndex(of: 0x0a) else { break }
-            start = end &+ 1
-        }
-        return Array(seen[start...])
-    }
-
-    /// Keeps the end of a piece within a request's headers.
-    private func remember(_ piece: UnsafeRawBufferPointer, _ direction: FlowDirection) {
-        guard direction == .toServer else { return }
-        if open.last?.transaction.requestProgress == .line {
-            recent = Array((recent + piece.suffix(Self.recentSize)).suffix(Self.recentSize))
-        } else if !recent.isEmpty {
-            recent = []
-        }
-    }
-
-    private static let recentSize = 512
-}
-
 extension HTTPParser {
     /// Our transaction for libhtp's; made anew at its first event.
     func transaction(_ handle: LibraryTransaction) -> HTTPTransaction {
         if let last = open.last, last.handle == handle { return last.transaction }
         if let found = open.first(where: { $0.handle == handle }) { return found.transaction }
         let transaction = HTTPTransaction(index: tally.nextIndex)
+        transaction.isOneSided = isRestarted
+        transaction.isContinuation = continuesMessage
+        continuesMessage = false
         tally.nextIndex &+= 1
         open.append((handle, transaction))
         return transaction
+    }
+
+    /// Whether a message of that direction is within its body.
+    func isWithinBody(_ direction: FlowDirection) -> Bool {
+        open.contains { (.headers..<HTTPProgress.complete).contains($0.transaction.progress(direction)) }
     }
 
     /// Room for a further transaction: the oldest that is not being read is given up.

@@ -13,6 +13,8 @@ final class HTTPRestart {
     private var finder: HTTPMessageFinder
     /// Reads the message that began last; nil before there is one.
     private var parser: HTTPParser?
+    /// Read bodies in which that began, or seems to have begun; the latest is the last.
+    private var bodies: [HTTPParser] = []
     /// The rest of the line in which libhtp stopped is no header.
     private var dropsLine = false
 
@@ -36,11 +38,14 @@ final class HTTPRestart {
     func skip(_ count: Int, _ sink: RecordSink) {
         finder.finish { give($0, isStart: $1, sink) }
         dropsLine = false
+        for parser in bodies { parser.skip(count, direction, sink) }
         parser?.skip(count, direction, sink)
+        bodies.removeAll { !$0.isWithinBody(direction) }
     }
 
     func end(_ sink: RecordSink) {
         finder.finish { give($0, isStart: $1, sink) }
+        for parser in bodies { parser.end(direction, sink) }
         parser?.end(direction, sink)
     }
 
@@ -52,14 +57,22 @@ final class HTTPRestart {
     }
 
     private func begin(_ head: [UInt8], _ sink: RecordSink) {
+        // What looks like a message may be what a body says: which of them it is is the server's.
+        if let parser, parser.isWithinBody(direction) { bodies.append(parser) }
+        if bodies.count > Self.mostBodies { bodies.removeFirst() }
         parser = nil
         guard tally.nextIndex < configuration.limits.httpTransactions else { return }
         parser = HTTPParser(configuration: configuration, tally)
+        parser?.continuesMessage = !head.isEmpty
         head.withUnsafeBytes { parser?.feed($0, direction, sink) }
     }
 
     private func give(_ bytes: UnsafeRawBufferPointer, isStart: Bool, _ sink: RecordSink) {
         if isStart { begin([], sink) }
+        if !bodies.isEmpty {
+            for parser in bodies { parser.feed(bytes, direction, sink) }
+            bodies.removeAll { !$0.isWithinBody(direction) }
+        }
         parser?.feed(bytes, direction, sink)
         var bytes = bytes
         // Each round takes a thousand headers in, or is the last.
@@ -79,6 +92,7 @@ final class HTTPRestart {
     }
 
     private static let leastRound = 1024
+    private static let mostBodies = 3
 }
 
 /// What the parsers of one connection count together.
@@ -101,22 +115,45 @@ struct HTTPStop {
     var isWithinLine = false
 }
 
-extension HTTPRequest {
-    /// The request line, and the headers that say how its rest is to be read.
-    func headOfRest(isWhole: Bool) -> [UInt8] {
+extension HTTPTransaction {
+    func progress(_ direction: FlowDirection) -> HTTPProgress {
+        direction == .toServer ? requestProgress : responseProgress
+    }
+}
+
+extension HTTPHeaders {
+    /// A message's first line, and those of its headers that say how its rest is to be read.
+    func headOfRest(behind line: [UInt8], isWhole: Bool) -> [UInt8] {
         let lineEnd: [UInt8] = [0x0d, 0x0a]
         var head = line + lineEnd
-        if let host = headers.value(of: "host") { head += Array("Host: ".utf8) + host + lineEnd }
-        let coding = headers.value(of: "transfer-encoding")?.map(\.asciiLowercase) ?? []
+        for (name, text) in Self.kept {
+            guard let value = value(of: name) else { continue }
+            head += text.withUTF8Buffer { Array($0) } + value + lineEnd
+        }
+        let coding = value(of: "transfer-encoding")?.map(\.asciiLowercase) ?? []
         if coding.indices.contains(where: { coding[$0...].starts(with: "chunked".utf8) }) {
             head += Array("Transfer-Encoding: chunked".utf8) + lineEnd
-        } else if let length = headers.value(of: "content-length")?.prefix(while: {
-            (0x30...0x39).contains($0)
-        }),
+        } else if let length = value(of: "content-length")?.prefix(while: { (0x30...0x39).contains($0) }),
             !length.isEmpty
         {
             head += Array("Content-Length: ".utf8) + length + lineEnd
         }
         return isWhole ? head + lineEnd : head
+    }
+
+    private static let kept: [(StaticString, StaticString)] = [
+        ("host", "Host: "), ("content-type", "Content-Type: "), ("content-encoding", "Content-Encoding: "),
+    ]
+}
+
+extension ArraySlice<UInt8> {
+    /// Whether the line is that header, alone and whole.
+    func isHeader(_ header: HTTPHeader) -> Bool {
+        guard starts(with: header.name), let colon = firstIndex(of: 0x3a),
+            colon == startIndex + header.name.count
+        else { return false }
+        let value = self[(colon + 1)...].drop { $0 == 0x20 || $0 == 0x09 }
+        let end = value.lastIndex { $0 != 0x20 && $0 != 0x09 && $0 != 0x0d && $0 != 0x0a }
+        return value[..<(end.map { $0 + 1 } ?? value.startIndex)].elementsEqual(header.value)
     }
 }

@@ -45,6 +45,11 @@ public final class HTTPTransaction {
     public internal(set) var response = HTTPResponse()
     /// The request was not seen, or could not be matched to this response.
     public internal(set) var requestIsMissing = false
+    /// Of what was read behind a message that libhtp gave up: its other side is another transaction's.
+    public internal(set) var isOneSided = false
+    /// It begins with what is known of a message that libhtp gave up: the same message once more, with its
+    /// rest.
+    public internal(set) var isContinuation = false
 
     init(index: Int) { self.index = index }
 

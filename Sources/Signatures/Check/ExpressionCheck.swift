@@ -16,23 +16,13 @@ extension PCREMatch {
         return options
     }
 
-    /// What PCRE2 says against the pattern, and at which of its bytes it stopped; nil where it takes it.
-    var fault: (offset: Int, reason: String)? {
-        var error: Int32 = 0
-        var offset = 0
-        let code = pattern.withUnsafeBufferPointer {
-            pcre2_compile_8($0.baseAddress, $0.count, compileOptions, &error, &offset, nil)
-        }
-        guard let code else { return (min(offset, pattern.count), Self.text(of: error)) }
-        pcre2_code_free_8(code)
-        return nil
-    }
-
-    private static func text(of error: Int32) -> String {
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 256) { buffer in
-            let count = pcre2_get_error_message_8(error, buffer.baseAddress, buffer.count)
-            guard count > 0 else { return "error \(error)" }
-            return String(decoding: buffer[..<Int(count)], as: UTF8.self)
+    /// What PCRE2 says against the pattern; nil where it takes it.
+    var fault: RegexError? {
+        do throws(RegexError) {
+            _ = try Regex(pattern, options: compileOptions)
+            return nil
+        } catch {
+            return error
         }
     }
 }

@@ -3,8 +3,8 @@
 // them, and the datagram once it is whole.
 import NetworkTypes
 
-/// Which fragments belong together (RFC 791 3.2; RFC 8200 4.5 has no protocol in it). VLAN ids and tunnels as in
-/// flows.
+/// Which fragments belong together (RFC 791 3.2; RFC 8200 4.5 has no protocol in it). VLAN ids and tunnels
+/// as in flows.
 struct FragmentKey: Hashable {
     let source: UInt128
     let destination: UInt128
