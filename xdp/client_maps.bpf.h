@@ -41,20 +41,25 @@ struct {
 	__type(value, struct guard_limited_group);
 	__uint(max_entries, 1);
 } guard_limited SEC(".maps");
-/* Connections, written by the egress program and, where they are answered, by the XDP program. A full table
- * forgets the one that was not looked at for longest. */
+
+/* Answered connections, written by the egress program and the XDP program. Groups like those of a cache, with
+ * about twice as many places as connections are meant to have: a full group forgets the connection that was
+ * not seen for longest. The kernel's LRU hash took three to four cache lines a packet, of which the later
+ * waited for the earlier, and a call. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__type(key, struct guard_flow_key);
-	__type(value, struct guard_flow);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* its values begin at a page: a place is one cache line */
+	__type(key, __u32);
+	__type(value, struct guard_flow_group);
 	__uint(max_entries, 1);
 } guard_flows SEC(".maps");
 
-/* Those that nobody answered yet, apart: a SYN flood pushes out no others. */
+/* Connections that nobody answered yet, apart: a SYN flood pushes out no others. A full table forgets the one
+ * that was not looked at for longest. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, struct guard_flow_key);
-	__type(value, struct guard_flow);
+	__type(value, struct guard_opening);
 	__uint(max_entries, 1);
 } guard_half_open SEC(".maps");
 

@@ -71,6 +71,15 @@ struct {
 	__uint(max_entries, 1);
 } guard_payload SEC(".maps");
 
+/* The place that a new connection takes: stages/answered.bpf.h. */
+struct guard_flow_choice {
+	__u64 rank; /* how much is lost with it */
+	__u64 end; /* of its key, and when it was seen, as it was chosen */
+	__u64 seen_ns;
+	__u32 line; /* its number, from 1 on */
+	__u32 padding;
+};
+
 /* The packet under judgement, room to read the layers of tunnels, and the search for its rule. In a map
  * rather than on the stack: the verifier does not follow what a map holds, so that all paths of the parser
  * meet again behind it, and all steps of a search look alike. */
@@ -80,7 +89,8 @@ struct guard_scratch {
 	struct packet_layer layers[GUARD_TUNNELS_MAX]; /* around the judged header, the outer first */
 	struct packet_layer key; /* of the judged header, for the fragment table */
 	struct guard_flow_key flow_key; /* of the judged header, or of what it quotes */
-	struct guard_flow flow; /* to be stored */
+	struct guard_opening opening; /* to be stored; of an answered connection `flow` alone */
+	struct guard_flow_choice choice; /* of the place that a new connection takes */
 	__u64 fit; /* enum flow_fit: what the tables of connections say of the packet */
 	struct search search;
 	struct charge charge;

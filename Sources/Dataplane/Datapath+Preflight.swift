@@ -44,6 +44,9 @@ extension Datapath {
         var way = "detach it first, with the tool that attached it or 'ip link set \(interface.name) xdp off'"
         if name == guardProgramName {
             way = "xdpguard applied it where another bpffs is mounted: detach it there"
+            if let folder = pins.ofOtherVersion {
+                way = "another version of xdpguard has its pins in \(folder): detach it with that version"
+            }
         } else if name == Dispatcher.programName, attach != .shared {
             way = "it is libxdp's dispatcher: use --attach shared to run beside what is in it"
         } else if attach == .shared {

@@ -37,6 +37,8 @@ public struct FlowTables: Sendable {
     public var opened: UInt64 = 0
     public var accepted: UInt64 = 0
     public var failed: UInt64 = 0
+    /// Answered ones that still counted and gave way to a newer one.
+    public var displaced: UInt64 = 0
 }
 
 extension SharedState {
@@ -45,28 +47,50 @@ extension SharedState {
     public func flows(now: UInt64) throws(KernelError) -> FlowTables? {
         guard maps[.flows] != nil else { return nil }
         var tables = FlowTables()
-        tables.answered = try read(.flows, now, into: &tables.flows)
-        tables.halfOpen = try read(.halfOpen, now, into: &tables.flows)
+        tables.answered = try readAnswered(now, into: &tables.flows)
+        tables.halfOpen = try readHalfOpen(now, into: &tables.flows)
         tables.marks = try countMarks(now)
         var (zero, totals) = (UInt32(0), guard_flow_totals())
         try check(
             bpf_map_lookup_elem(descriptor(.flowTotals), &zero, &totals), "read the connections' totals")
-        (tables.opened, tables.accepted, tables.failed) = (totals.opened, totals.accepted, totals.failed)
+        (tables.opened, tables.accepted) = (totals.opened, totals.accepted)
+        (tables.failed, tables.displaced) = (totals.failed, totals.displaced)
         return tables
     }
 
-    private func read(
-        _ table: SharedMap, _ now: UInt64, into flows: inout [Flow]
+    private func readAnswered(
+        _ now: UInt64, into flows: inout [Flow]
     ) throws(KernelError) -> (used: Int, places: Int) {
-        let map = try descriptor(table)
+        let map = try descriptor(.flows)
+        let groups = try entries(ofMap: map)
+        var used = 0
+        for index in 0..<groups {
+            var (key, group, again) = (index, guard_flow_group(), guard_flow_group())
+            try check(bpf_map_lookup_elem(map, &key, &group), "read the connections")
+            guard group.isUsed else { continue }
+            // A place may be copied while it is written: of the old key one half, of the new one the other.
+            try check(bpf_map_lookup_elem(map, &key, &again), "read the connections")
+            for place in group.stable(in: again) {
+                used += 1
+                if let live = Flow(place.key, place.flow, now: now) { flows.append(live) }
+            }
+        }
+        return (used, Int(groups) * Int(GUARD_FLOW_GROUP))
+    }
+
+    private func readHalfOpen(
+        _ now: UInt64, into flows: inout [Flow]
+    ) throws(KernelError) -> (used: Int, places: Int) {
+        let map = try descriptor(.halfOpen)
         let places = Int(try entries(ofMap: map))
         var seen: Set<FlowIdentity> = []
         for var key in try mapKeys(map, room: places, from: guard_flow_key()) {
-            var flow = guard_flow()
-            guard bpf_map_lookup_elem(map, &key, &flow) == 0, seen.insert(FlowIdentity(key)).inserted else {
+            var opening = guard_opening()
+            guard bpf_map_lookup_elem(map, &key, &opening) == 0, seen.insert(FlowIdentity(key)).inserted
+            else {
                 continue
             }
-            if let live = Flow(key, flow, now: now) { flows.append(live) }
+            if let live = Flow(key, opening.flow, now: now) { flows.append(live) }
         }
         return (seen.count, places)
     }
@@ -89,7 +113,7 @@ extension SharedState {
 }
 
 /// A key's fields, to tell keys apart that a walk gives twice.
-private struct FlowIdentity: Hashable {
+struct FlowIdentity: Hashable {
     private let words: [UInt64]
 
     init(_ key: guard_flow_key) {
@@ -104,27 +128,23 @@ private struct FlowIdentity: Hashable {
 extension Flow {
     /// Nil where its time is over.
     fileprivate init?(_ key: guard_flow_key, _ flow: guard_flow, now: UInt64) {
+        var flow = flow
         let family: AddressFamily = key.family == 4 ? .ipv4 : .ipv6
         proto = IPProtocol(rawValue: key.protocol)
         local = IPAddress(family: family, bits: UInt128(key.local.high) << 64 | UInt128(key.local.low))
         remote = IPAddress(family: family, bits: UInt128(key.remote.high) << 64 | UInt128(key.remote.low))
         (localPort, remotePort) = (key.local_port, key.remote_port)
-        isOpenedHere = UInt32(flow.opener) == GUARD_OPENED_HERE.rawValue
-        switch UInt32(flow.state) {
+        let bits = guard_flow_state_of(&flow)
+        isOpenedHere = bits & UInt64(GUARD_FLOW_THERE) == 0
+        switch UInt32(bits & UInt64(GUARD_FLOW_STATE)) {
         case GUARD_FLOW_HALF_OPEN.rawValue: state = .halfOpen
         case GUARD_FLOW_CLOSING.rawValue: state = .closing
         default: state = .established
         }
-        let seconds: UInt64
-        switch (proto, state) {
-        case (.tcp, .established): seconds = 5 * 24 * 3600
-        case (.udp, .established): seconds = 120
-        default: seconds = 30
-        }
-        let since = now > flow.seen_ns ? now - flow.seen_ns : 0
-        guard since < seconds * 1_000_000_000 else { return nil }
-        expiresIn = seconds * 1_000_000_000 - since
-        age = now > flow.opened_ns ? now - flow.opened_ns : 0
-        (packets, bytes) = (flow.packets, flow.bytes)
+        expiresIn = timeLeft(key, flow, now: now)
+        guard expiresIn > 0 else { return nil }
+        let opened = guard_flow_opened_ns(&flow)
+        age = now > opened ? now - opened : 0
+        (packets, bytes) = (guard_flow_packets(&flow), guard_flow_bytes(&flow))
     }
 }

@@ -53,7 +53,7 @@ enum SharedMap: String, CaseIterable {
         case .fragmentCharges:
             let isNeeded = has(GUARD_CFG_LIMITS) && has(GUARD_CFG_FRAGMENTS_TRACK)
             return isNeeded ? 1 << UInt32(GUARD_FRAGMENT_GROUPS_BITS) : 0
-        case .flows: return config.followsConnections ? config.flow_count : 0
+        case .flows: return config.followsConnections ? guard_flow_groups(config.flow_count) : 0
         case .halfOpen: return config.followsConnections ? UInt32(GUARD_HALF_OPEN) : 0
         case .flowMarks: return config.followsConnections ? UInt32(GUARD_MARK_LINES) : 0
         case .flowPorts: return config.followsConnections ? UInt32(GUARD_PORT_WORDS.rawValue) : 0
@@ -261,7 +261,9 @@ extension guard_config {
     /// Takes the sizes of shared maps that exist: they keep theirs until the last program goes.
     fileprivate mutating func adopt(_ shared: [SharedMap: FileDescriptor]) throws(KernelError) {
         if let buckets = shared[.buckets] { bucket_lines = try entries(ofMap: buckets.raw) }
-        if let flows = shared[.flows] { flow_count = try entries(ofMap: flows.raw) }
+        if let flows = shared[.flows] {
+            flow_count = try entries(ofMap: flows.raw) * UInt32(GUARD_FLOW_GROUP)
+        }
         if let flows = shared[.sampleFlows] { sample_lines = try entries(ofMap: flows.raw) }
     }
 }

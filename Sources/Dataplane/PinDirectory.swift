@@ -11,10 +11,23 @@ public struct PinDirectory: Sendable {
     public static let bpffs = "/sys/fs/bpf"
     static let root = bpffs + "/xdpguard"
     public let path: String
+    /// Of the folders of this network namespace, whatever version of the layout they have.
+    private let stem: String
 
     /// The folder of this process's network namespace. It need not exist.
     public init() throws(KernelError) {
-        path = Self.root + "/net-\(try Self.namespaceCookie())-abi\(GUARD_ABI_VERSION)"
+        stem = "net-\(try Self.namespaceCookie())-abi"
+        path = Self.root + "/\(stem)\(GUARD_ABI_VERSION)"
+    }
+
+    /// The folder in which an xdpguard with another layout has programs of this network namespace; nil where
+    /// there is none.
+    public var ofOtherVersion: String? {
+        Self.entries(of: Self.root).lazy.map { (name: $0, path: Self.root + "/" + $0) }
+            .first { name, folder in
+                name.hasPrefix(stem) && folder != path
+                    && Self.entries(of: folder).contains { $0.hasPrefix("link-") || $0.hasPrefix("entry-") }
+            }?.path
     }
 
     /// SO_NETNS_COOKIE of asm-generic/socket.h, Linux 5.14.

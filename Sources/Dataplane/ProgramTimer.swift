@@ -57,12 +57,13 @@ package final class ProgramTimer {
     /// - Parameter packets: TCP, as the other side sends them.
     package func open(_ packets: [PacketDescription]) throws(KernelError) {
         for packet in packets {
-            try object.seed(
-                ConnectedSocket(
-                    proto: .tcp, local: packet.destination, remote: packet.source,
-                    localPort: packet.destinationPort ?? 0, remotePort: packet.sourcePort ?? 0,
-                    isAccepted: false),
-                now: programClock())
+            let socket = ConnectedSocket(
+                proto: .tcp, local: packet.destination, remote: packet.source,
+                localPort: packet.destinationPort ?? 0, remotePort: packet.sourcePort ?? 0,
+                isAccepted: false)
+            guard try object.seed(socket, now: programClock()) else {
+                throw KernelError("store connection \(packet.source)", code: ENOSPC)
+            }
         }
     }
 

@@ -6,18 +6,13 @@
 #include "flows.h"
 
 struct native_connections {
-	struct native_flows flows;
+	struct guard_flow_group *groups; /* NULL: no policy follows connections */
+	__u32 group_count;
 	struct native_flows half_open;
-	struct guard_mark_line *marks; /* NULL: no policy follows connections */
+	struct guard_mark_line *marks; /* NULL likewise */
 	__u64 ports[GUARD_PORT_WORDS];
 	struct guard_flow_totals totals;
 };
-
-static __always_inline struct native_flows *flow_table(struct native_connections *connections,
-                                                       const void *map)
-{
-	return map == &guard_flows ? &connections->flows : &connections->half_open;
-}
 
 /* What bpf_map_lookup_elem finds in one of these maps; NULL for any other. */
 static __always_inline void *connection_element(struct native_connections *connections, const void *map,
@@ -25,9 +20,11 @@ static __always_inline void *connection_element(struct native_connections *conne
 {
 	__u32 index;
 
-	if (map == &guard_flows || map == &guard_half_open)
-		return native_flows_find(flow_table(connections, map), key);
+	if (map == &guard_half_open)
+		return native_flows_find(&connections->half_open, key);
 	index = *(const __u32 *)key;
+	if (map == &guard_flows)
+		return index < connections->group_count ? &connections->groups[index] : NULL;
 	if (map == &guard_flow_marks)
 		return connections->marks && index < GUARD_MARK_LINES ? &connections->marks[index] : NULL;
 	if (map == &guard_flow_ports)
@@ -42,25 +39,25 @@ static int prepare_connections(struct native_connections *connections, const str
 		return 0;
 	if (!config->flow_count || config->flow_count & (config->flow_count - 1))
 		return -EINVAL;
-	connections->flows.capacity = config->flow_count;
 	connections->half_open.capacity = GUARD_HALF_OPEN;
+	connections->groups = calloc(guard_flow_groups(config->flow_count), sizeof(*connections->groups));
+	if (!connections->groups)
+		return -ENOMEM;
+	connections->group_count = guard_flow_groups(config->flow_count);
 	connections->marks = calloc(GUARD_MARK_LINES, sizeof(*connections->marks));
-	return connections->marks ? 0 : -ENOMEM;
+	if (connections->marks)
+		return 0;
+	free(connections->groups);
+	connections->groups = NULL;
+	connections->group_count = 0;
+	return -ENOMEM;
 }
 
 static void free_connections(struct native_connections *connections)
 {
-	native_flows_free(&connections->flows);
+	free(connections->groups);
 	native_flows_free(&connections->half_open);
 	free(connections->marks);
-}
-
-static const struct guard_flow *find_connection(struct native_connections *connections,
-                                                const struct guard_flow_key *key)
-{
-	const struct guard_flow *flow = native_flows_find(&connections->flows, key);
-
-	return flow ? flow : native_flows_find(&connections->half_open, key);
 }
 
 #endif

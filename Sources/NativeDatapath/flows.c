@@ -53,7 +53,7 @@ static __u32 *link_to(const struct native_flows *flows, const struct guard_flow_
 	return link;
 }
 
-struct guard_flow *native_flows_find(struct native_flows *flows, const struct guard_flow_key *key)
+struct guard_opening *native_flows_find(struct native_flows *flows, const struct guard_flow_key *key)
 {
 	struct native_flow *flow = flows->places ? place(flows, *link_to(flows, key)) : NULL;
 
@@ -113,9 +113,9 @@ static int allocate(struct native_flows *flows)
 }
 
 int native_flows_put(struct native_flows *flows, const struct guard_flow_key *key,
-                     const struct guard_flow *value)
+                     const struct guard_opening *value)
 {
-	struct guard_flow *known = native_flows_find(flows, key);
+	struct guard_opening *known = native_flows_find(flows, key);
 	__u32 *bucket, link;
 
 	if (known) {

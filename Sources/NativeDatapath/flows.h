@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* guard_flows and guard_half_open on the host: a hash of connections that, when
+/* guard_half_open on the host: a hash of connections that, when
  * it is full, forgets the one that was not looked at for longest. */
 #ifndef NATIVE_FLOWS_H
 #define NATIVE_FLOWS_H
@@ -8,7 +8,7 @@
 
 struct native_flow {
 	struct guard_flow_key key;
-	struct guard_flow value;
+	struct guard_opening value;
 	__u32 next; /* in its bucket, or of the free places; all links are 1 + a
 	               position, 0: none */
 	__u32 older;
@@ -27,11 +27,11 @@ struct native_flows {
 };
 
 /* NULL where the connection is not known. */
-struct guard_flow *native_flows_find(struct native_flows *flows, const struct guard_flow_key *key);
+struct guard_opening *native_flows_find(struct native_flows *flows, const struct guard_flow_key *key);
 
 /* 0, or -ENOMEM. */
 int native_flows_put(struct native_flows *flows, const struct guard_flow_key *key,
-                     const struct guard_flow *value);
+                     const struct guard_opening *value);
 
 /* 0, or -ENOENT. */
 int native_flows_remove(struct native_flows *flows, const struct guard_flow_key *key);

@@ -140,14 +140,14 @@ static __always_inline long bpf_map_update_elem(const void *map, const void *key
 {
 	if (map == &guard_bans)
 		return store_ban(key, value, flags);
-	return native_flows_put(flow_table(&current->connections, map), key, value);
+	return native_flows_put(&current->connections.half_open, key, value);
 }
 
 static __always_inline long bpf_map_delete_elem(const void *map, const void *key)
 {
 	if (map == &guard_bans)
 		return native_bans_remove(&current->bans, key);
-	return native_flows_remove(flow_table(&current->connections, map), key);
+	return native_flows_remove(&current->connections.half_open, key);
 }
 
 #include "helpers.h"
@@ -338,5 +338,12 @@ const __u64 *native_datapath_sample_counts(const struct native_datapath *datapat
 const struct guard_flow *native_datapath_find_flow(struct native_datapath *datapath,
                                                    const struct guard_flow_key *key)
 {
-	return find_connection(&datapath->connections, key);
+	const struct guard_opening *opening;
+	const struct guard_flow *flow;
+
+	current = datapath;
+	native_config = &datapath->config;
+	flow = find_answered(key);
+	opening = flow ? NULL : find_opening(key);
+	return opening ? &opening->flow : flow;
 }

@@ -29,6 +29,12 @@ func runningInfo(_ datapath: Datapath) throws -> GenerationInfo? {
 func requireNoStrangers(_ datapath: Datapath) throws {
     let names = try datapath.strangers()
     guard !names.isEmpty else { return }
+    if let folder = datapath.pins.ofOtherVersion {
+        throw ServiceError(
+            .unavailable,
+            "xdpguard's program on \(names.joined(separator: ", ")) is of another version, whose pins are in "
+                + "\(folder): run this with that version")
+    }
     throw ServiceError(
         .unavailable,
         "xdpguard's program on \(names.joined(separator: ", ")) is not pinned here: "

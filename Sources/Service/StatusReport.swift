@@ -75,6 +75,7 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
         .init(name: "bans", used: bans.used, capacity: bans.capacity),
         .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
     ]
+    report.fills += try connectionFills(state)
     report.samples = try state.sampleCounts()
     if let header = report.policy?.header, let names = header.inspectors, let seed = header.inspectorsSeed {
         let saved = try state.unneededSamples(seed: seed, inspectors: names.count)
@@ -91,6 +92,18 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
     report.answers = try state.answerCounts()
     report.totals = try state.reasonCounts().flatMap(\.values).reduce(ReasonCount(), +)
     return report
+}
+
+/// Empty where the running policy follows no connections.
+private func connectionFills(_ state: SharedState) throws -> [StatusReport.Fill] {
+    let now = programClock()
+    let tables = [
+        ("connections", try state.answeredFill(now: now)),
+        ("half-open connections", try state.halfOpenFill(now: now)),
+    ]
+    return tables.compactMap { name, fill in
+        fill.map { .init(name: name, used: $0.used, capacity: $0.capacity) }
+    }
 }
 
 /// Removes our programs from the named interfaces, or from all, and with the last one everything that was

@@ -101,6 +101,42 @@ extension LiveTests {
             #expect(dry.exit == 0)
         }
 
+        @Test func `status tells how full the tables of connections are`() throws {
+            let fills = { () throws -> [String: JSON] in
+                let maps = try net.server.report("status")["maps"].elements
+                return Dictionary(uniqueKeysWithValues: maps.map { ($0["name"].string ?? "", $0) })
+            }
+            try net.apply(Policies.open)
+            #expect(try fills()["connections"] == nil && fills()["half-open connections"] == nil)
+            try net.server.mustRun("detach")
+            let policy = try net.policy(Self.closed)
+            try net.server.mustRun("apply", policy, "--dev", "guard0", "--flows", "2048")
+            let listener = try net.client.listener(at: peer, 8080)
+            let ends = try connection(to: listener)
+            // Nobody answers.
+            try net.server.send(1, from: TwoHosts.serverV4, to: peer, 53)
+            let full = try fills()
+            #expect(full["connections"]?["used"].int == 1 && full["connections"]?["capacity"].int == 2048)
+            #expect(full["half-open connections"]?["used"].int == 1)
+            #expect(full["half-open connections"]?["capacity"].int == 65_536)
+            #expect(try net.server.mustRun("status").contains("\nconnections: 1 of 2048\n"))
+            withExtendedLifetime(ends) {}
+        }
+
+        @Test func `programs of a version with another layout are named, with their pins`() throws {
+            try net.apply(Self.closed)
+            let policy = try net.policy(Self.closed, as: "again.conf")
+            let pins = try net.server.pinFolder()
+            let older = try #require(pins.range(of: "-abi").map { pins[..<$0.upperBound] + "7" })
+            #expect(rename(pins, String(older)) == 0)
+            defer { rename(String(older), pins) }
+            for words in [["status"], ["apply", policy, "--dev", "guard0"]] {
+                let refused = try run(net.server.entering([Product.path] + words))
+                #expect(refused.exit == 69)
+                #expect(refused.errors.contains("version") && refused.errors.contains(older), "\(refused)")
+            }
+        }
+
         @Test func `a packet too big is let in for a real connection alone`() throws {
             try net.apply(Self.closed)
             let listener = try net.client.listener(at: peer, 8080)

@@ -53,9 +53,11 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
         MemoryLayout<guard_limited_group>.stride, 384
     ),
     ("guard_flow_key", MemoryLayout<guard_flow_key>.size, MemoryLayout<guard_flow_key>.stride, 40),
+    ("guard_flow_place", MemoryLayout<guard_flow_place>.size, MemoryLayout<guard_flow_place>.stride, 64),
+    ("guard_flow_group", MemoryLayout<guard_flow_group>.size, MemoryLayout<guard_flow_group>.stride, 1024),
     ("guard_mark_line", MemoryLayout<guard_mark_line>.size, MemoryLayout<guard_mark_line>.stride, 64),
     (
-        "guard_flow_totals", MemoryLayout<guard_flow_totals>.size, MemoryLayout<guard_flow_totals>.stride, 32
+        "guard_flow_totals", MemoryLayout<guard_flow_totals>.size, MemoryLayout<guard_flow_totals>.stride, 40
     ),
     ("guard_ban_key", MemoryLayout<guard_ban_key>.size, MemoryLayout<guard_ban_key>.stride, 24),
     ("guard_ban", MemoryLayout<guard_ban>.size, MemoryLayout<guard_ban>.stride, 104),
@@ -128,7 +130,9 @@ func `a type has C's size, and the same stride`(name: String, size: Int, stride:
     #expect(MemoryLayout<guard_pattern>.offset(of: \.offset) == 32)
     #expect(MemoryLayout<guard_pattern>.offset(of: \.length) == 33)
     #expect(MemoryLayout<guard_ban_key>.offset(of: \.high) == 8)
-    #expect(MemoryLayout<guard_flow>.offset(of: \.state) == 40 && MemoryLayout<guard_flow>.size == 48)
+    #expect(MemoryLayout<guard_flow>.size == 24 && MemoryLayout<guard_opening>.size == 32)
+    #expect(MemoryLayout<guard_flow_place>.offset(of: \.flow) == 40)
+    #expect(MemoryLayout<guard_flow_group>.offset(of: \.places) == 64)
     #expect(MemoryLayout<guard_ban>.offset(of: \.packets) == 16)
     #expect(MemoryLayout<guard_ban>.offset(of: \.limit_slot) == 36)
     #expect(MemoryLayout<guard_ban>.offset(of: \.reason) == 40)

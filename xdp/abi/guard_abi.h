@@ -21,7 +21,7 @@
 #include "guard_words.h"
 
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */
-#define GUARD_ABI_VERSION 7
+#define GUARD_ABI_VERSION 8
 
 /* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does
  * not use. */
@@ -94,7 +94,7 @@ struct guard_config {
 	__u32 own; /* struct guard_own_address[own_count]: this host's addresses */
 	__u32 own_count;
 	__u32 decapsulate; /* enum guard_tunnel: what the rules look behind */
-	__u32 flow_count; /* of guard_flows */
+	__u32 flow_count; /* connections that guard_flows is made for; a power of two */
 	__u16 cookie_window; /* what a SYN+ACK with a cookie announces: bytes */
 	__u8 cookie_scale; /* and how this host scales windows: bits */
 	__u8 cookie_offers; /* enum guard_cookie_offer: what this host's stack would agree to */

@@ -4,10 +4,7 @@
 #ifndef GUARD_FLOWS_BPF_H
 #define GUARD_FLOWS_BPF_H
 
-#include "stages/rows.bpf.h"
-#include "stages/transport.bpf.h"
-
-#define SECOND_NS 1000000000ULL
+#include "stages/answered.bpf.h"
 
 /* What the tables say of an inbound packet. */
 enum flow_fit {
@@ -57,14 +54,6 @@ static __always_inline void flow_key(struct xdp_md *ctx, const struct packet *pa
 	key->padding = 0;
 }
 
-static __always_inline __u64 flow_hash(const struct guard_flow_key *key)
-{
-	__u64 hash = guard_mix(guard_config.seed, key->local.low ^ (__u64)key->protocol << 56);
-
-	hash = guard_mix(guard_mix(hash, key->remote.low), (__u64)key->local_port << 16 | key->remote_port);
-	return key->family == 4 ? hash : guard_mix(guard_mix(hash, key->local.high), key->remote.high);
-}
-
 /* ---- Ports */
 
 static __always_inline __u64 *port_word(__u32 base, __u16 port)
@@ -98,74 +87,50 @@ static __always_inline int may_be_opened(const struct packet *packet)
 
 /* ---- Flows */
 
-static __always_inline __u64 flow_timeout(const struct guard_flow_key *key, __u8 state)
+/* A half-open connection. */
+static __always_inline struct guard_opening *find_opening(const struct guard_flow_key *key)
 {
-	if (key->protocol == IPPROTO_TCP)
-		return state == GUARD_FLOW_ESTABLISHED ? 5 * 24 * 3600 * SECOND_NS : 30 * SECOND_NS;
-	if (key->protocol == IPPROTO_UDP)
-		return state == GUARD_FLOW_ESTABLISHED ? 120 * SECOND_NS : 30 * SECOND_NS;
-	return 30 * SECOND_NS;
-}
-
-/* The coarse clock may be read a moment before what another CPU stored. */
-static __always_inline int lasts(__u64 since, __u64 now, __u64 timeout)
-{
-	return now < since || now - since < timeout;
-}
-
-static __always_inline struct guard_flow *alive(struct guard_flow *flow, const struct guard_flow_key *key,
-                                                __u64 now)
-{
-	return flow && lasts(flow->seen_ns, now, flow_timeout(key, flow->state)) ? flow : 0;
+	return bpf_map_lookup_elem(&guard_half_open, key);
 }
 
 /* The live connection of a key. It stands in one of the tables. */
 static __always_inline struct guard_flow *find_flow(const struct guard_flow_key *key, __u64 now)
 {
-	struct guard_flow *flow = alive(bpf_map_lookup_elem(&guard_flows, key), key, now);
+	struct guard_flow *flow = find_answered(key);
+	struct guard_opening *opening;
 
-	return flow ? flow : alive(bpf_map_lookup_elem(&guard_half_open, key), key, now);
+	if (flow && flow_lasts(flow, key, now))
+		return flow;
+	opening = find_opening(key);
+	return opening && flow_lasts(&opening->flow, key, now) ? &opening->flow : 0;
 }
 
-static __always_inline struct guard_flow_totals *flow_totals(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&guard_flow_totals, &zero);
-}
-
-static __always_inline void count_flow(struct guard_flow *flow, const struct packet *packet)
-{
-	flow->packets++;
-	flow->bytes += packet->length;
-}
-
-/* Stores what stands in room->flow among the half-open ones, instead of what was known of the key. */
+/* Stores what stands in room->opening among the half-open ones, instead of what was known of the key. */
 static __always_inline void begin_flow(struct guard_scratch *room)
 {
 	struct guard_flow_totals *totals = flow_totals();
 
-	if (bpf_map_update_elem(&guard_half_open, &room->flow_key, &room->flow, BPF_ANY)) {
+	if (bpf_map_update_elem(&guard_half_open, &room->flow_key, &room->opening, BPF_ANY)) {
 		if (totals)
 			__sync_fetch_and_add(&totals->failed, 1);
 		return;
 	}
-	bpf_map_delete_elem(&guard_flows, &room->flow_key);
+	forget_flow(&room->flow_key);
 	if (!totals)
 		return;
-	if (room->flow.opener == GUARD_OPENED_HERE)
+	if (is_opened_here(&room->opening.flow))
 		__sync_fetch_and_add(&totals->opened, 1);
 	else
 		__sync_fetch_and_add(&totals->accepted, 1);
 }
 
 /* A connection that was answered moves to the others; where it gets no place there it stays. */
-static __always_inline void promote(struct guard_scratch *room, struct guard_flow *flow)
+static __always_inline void promote(struct guard_scratch *room, struct guard_flow *flow, __u64 now)
 {
 	struct guard_flow_totals *totals;
 
-	room->flow = *flow;
-	if (!bpf_map_update_elem(&guard_flows, &room->flow_key, &room->flow, BPF_ANY)) {
+	room->opening.flow = *flow;
+	if (!keep_flow(now)) {
 		bpf_map_delete_elem(&guard_half_open, &room->flow_key);
 		return;
 	}
@@ -178,12 +143,11 @@ static __always_inline void promote(struct guard_scratch *room, struct guard_flo
 static __always_inline void refresh_flow(struct guard_scratch *room, struct guard_flow *flow, __u8 state,
                                          __u64 now)
 {
-	__u8 was = flow->state;
+	__u8 was = flow_state(flow);
 
-	flow->state = state;
-	flow->seen_ns = now;
+	see_flow(flow, state, now);
 	if (was == GUARD_FLOW_HALF_OPEN && state == GUARD_FLOW_ESTABLISHED)
-		promote(room, flow);
+		promote(room, flow, now);
 }
 
 /* The state behind a segment of an established or closing connection. */

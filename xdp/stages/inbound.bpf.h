@@ -21,9 +21,9 @@ static __always_inline int follows_flows(void)
 static __always_inline int fits_opened(struct guard_scratch *room, struct guard_flow *flow, __u8 flags,
                                        __u64 now)
 {
-	__u8 state = state_after(flow->state, flags);
+	__u8 state = state_after(flow_state(flow), flags);
 
-	if (flow->state == GUARD_FLOW_HALF_OPEN) {
+	if (flow_state(flow) == GUARD_FLOW_HALF_OPEN) {
 		if (!(flags & TCP_RST) && (flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK))
 			return FLOW_UNKNOWN;
 		state = flags & TCP_RST ? GUARD_FLOW_CLOSING : GUARD_FLOW_ESTABLISHED;
@@ -35,15 +35,18 @@ static __always_inline int fits_opened(struct guard_scratch *room, struct guard_
 /* A segment on a connection that this host accepted. While that is half open only one that acknowledges the
  * SYN+ACK fits: whoever made up the source has not seen it. */
 static __always_inline int fits_accepted(struct xdp_md *ctx, const struct packet *packet,
-                                         const struct guard_flow *flow)
+                                         const struct guard_scratch *room, const struct guard_flow *flow)
 {
+	const struct guard_opening *opening;
 	__be32 acknowledged;
 
-	if (flow->state != GUARD_FLOW_HALF_OPEN)
+	if (flow_state(flow) != GUARD_FLOW_HALF_OPEN)
 		return FLOW_ACCEPTED;
-	if (!(packet->tcp_flags & TCP_ACK) || packet_load(ctx, packet->transport + 8, &acknowledged))
+	opening = find_opening(&room->flow_key);
+	if (!opening || !(packet->tcp_flags & TCP_ACK) ||
+	    packet_load(ctx, packet->transport + 8, &acknowledged))
 		return FLOW_UNKNOWN;
-	return bpf_ntohl(acknowledged) == flow->sequence + 1 ? FLOW_PROVEN : FLOW_UNKNOWN;
+	return bpf_ntohl(acknowledged) == opening->sequence + 1 ? FLOW_PROVEN : FLOW_UNKNOWN;
 }
 
 static __always_inline int tcp_fit(struct xdp_md *ctx, const struct packet *packet,
@@ -60,10 +63,10 @@ static __always_inline int tcp_fit(struct xdp_md *ctx, const struct packet *pack
 	flow = find_flow(&room->flow_key, now);
 	if (!flow)
 		return FLOW_UNKNOWN;
-	if (flow->opener == GUARD_OPENED_HERE)
+	if (is_opened_here(flow))
 		fit = fits_opened(room, flow, packet->tcp_flags, now);
 	else
-		fit = asks_state() ? fits_accepted(ctx, packet, flow) : FLOW_UNKNOWN;
+		fit = asks_state() ? fits_accepted(ctx, packet, room, flow) : FLOW_UNKNOWN;
 	if (fit != FLOW_UNKNOWN)
 		count_flow(flow, packet);
 	return fit;
@@ -206,7 +209,7 @@ __noinline int quoted_fit(struct xdp_md *ctx, const struct packet *packet)
 	now = clock_ns();
 	flow = echo == ECHO_REPLY ? 0 : find_flow(&room->flow_key, now);
 	if (flow)
-		return flow->opener == GUARD_OPENED_HERE ? FLOW_OPENED : FLOW_ACCEPTED;
+		return is_opened_here(flow) ? FLOW_OPENED : FLOW_ACCEPTED;
 	if (echo == ECHO_REQUEST || room->flow_key.protocol == IPPROTO_TCP)
 		return FLOW_UNKNOWN;
 	find_mark(&room->flow_key, now, &mark);
@@ -272,10 +275,10 @@ static __always_inline void note_segment(struct xdp_md *ctx, const struct packet
 		return;
 	flow_key(ctx, packet, 0, &room->flow_key);
 	flow = find_flow(&room->flow_key, now);
-	if (!flow || flow->opener != GUARD_OPENED_THERE)
+	if (!flow || is_opened_here(flow))
 		return;
 	if (fit == FLOW_UNASKED)
-		fit = fits_accepted(ctx, packet, flow);
+		fit = fits_accepted(ctx, packet, room, flow);
 	if (fit == FLOW_PROVEN || (fit == FLOW_ACCEPTED && closes))
 		refresh_flow(room, flow, closes ? GUARD_FLOW_CLOSING : GUARD_FLOW_ESTABLISHED, now);
 }
@@ -309,13 +312,9 @@ static __always_inline void note_cookie_taken(struct xdp_md *ctx, const struct p
 	flow_key(ctx, packet, 0, &room->flow_key);
 	if (find_flow(&room->flow_key, now))
 		return;
-	__builtin_memset(&room->flow, 0, sizeof(room->flow));
-	room->flow.opened_ns = now;
-	room->flow.seen_ns = now;
-	room->flow.opener = GUARD_OPENED_THERE;
-	room->flow.state = GUARD_FLOW_ESTABLISHED;
-	count_flow(&room->flow, packet);
-	if (!bpf_map_update_elem(&guard_flows, &room->flow_key, &room->flow, BPF_ANY) && totals)
+	guard_flow_begin(&room->opening.flow, now, GUARD_FLOW_THERE | GUARD_FLOW_ESTABLISHED);
+	count_flow(&room->opening.flow, packet);
+	if (!keep_flow(now) && totals)
 		__sync_fetch_and_add(&totals->accepted, 1);
 }
 

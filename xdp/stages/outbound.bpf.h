@@ -15,21 +15,20 @@ struct tcp_sequence {
 	__be32 acknowledged;
 };
 
-static __always_inline void new_flow(struct guard_scratch *room, const struct packet *packet, __u8 opener,
+/* `side`: 0, or GUARD_FLOW_THERE. */
+static __always_inline void new_flow(struct guard_scratch *room, const struct packet *packet, __u64 side,
                                      __u64 now)
 {
-	__builtin_memset(&room->flow, 0, sizeof(room->flow));
-	room->flow.opened_ns = now;
-	room->flow.seen_ns = now;
-	room->flow.opener = opener;
-	count_flow(&room->flow, packet);
+	guard_flow_begin(&room->opening.flow, now, side | GUARD_FLOW_HALF_OPEN);
+	room->opening.sequence = room->opening.acknowledged = 0;
+	count_flow(&room->opening.flow, packet);
 }
 
 /* A SYN begins anew, whatever was known. */
 static __always_inline void open_tcp(struct guard_scratch *room, const struct packet *packet, __u64 now)
 {
 	set_port(GUARD_PORTS_TCP, packet->source_port);
-	new_flow(room, packet, GUARD_OPENED_HERE, now);
+	new_flow(room, packet, 0, now);
 	begin_flow(room);
 }
 
@@ -42,21 +41,21 @@ static __always_inline void accept_tcp(struct xdp_md *ctx, struct guard_scratch 
 
 	if (packet_load(ctx, packet->transport + 4, &numbers))
 		return;
-	if (flow && flow->opener == GUARD_OPENED_HERE && flow->state == GUARD_FLOW_HALF_OPEN) {
+	if (flow && is_opened_here(flow) && flow_state(flow) == GUARD_FLOW_HALF_OPEN) {
 		count_flow(flow, packet);
-		flow->seen_ns = now;
+		see_flow(flow, GUARD_FLOW_HALF_OPEN, now);
 		return;
 	}
-	new_flow(room, packet, GUARD_OPENED_THERE, now);
-	room->flow.sequence = bpf_ntohl(numbers.sequence);
-	room->flow.acknowledged = bpf_ntohl(numbers.acknowledged);
+	new_flow(room, packet, GUARD_FLOW_THERE, now);
+	room->opening.sequence = bpf_ntohl(numbers.sequence);
+	room->opening.acknowledged = bpf_ntohl(numbers.acknowledged);
 	begin_flow(room);
 }
 
 /* Whether a segment shows that the handshake is over: a stack also sends bare acknowledgements and resets
  * before, to anyone (RFC 9293 3.10.7.4). */
 static __always_inline int shows_handshake(struct xdp_md *ctx, const struct packet *packet,
-                                           const struct guard_flow *flow)
+                                           const struct guard_opening *opening)
 {
 	struct tcp_sequence numbers;
 
@@ -65,7 +64,7 @@ static __always_inline int shows_handshake(struct xdp_md *ctx, const struct pack
 	if (packet->tcp_flags & TCP_FIN ||
 	    (packet->read & PACKET_PAYLOAD && packet->payload < packet->payload_end))
 		return 1;
-	return packet->tcp_flags & TCP_ACK && flow->acknowledged != bpf_ntohl(numbers.acknowledged);
+	return packet->tcp_flags & TCP_ACK && opening->acknowledged != bpf_ntohl(numbers.acknowledged);
 }
 
 /* A segment without SYN on a connection that is not among the answered ones. Of an accepted one its first
@@ -73,23 +72,25 @@ static __always_inline int shows_handshake(struct xdp_md *ctx, const struct pack
 static __always_inline void continue_half_open(struct xdp_md *ctx, struct guard_scratch *room,
                                                const struct packet *packet, __u64 now)
 {
-	struct guard_flow *flow = bpf_map_lookup_elem(&guard_half_open, &room->flow_key);
+	struct guard_opening *opening = find_opening(&room->flow_key);
+	struct guard_flow *flow;
 	__u8 state;
 
-	if (!flow)
+	if (!opening)
 		return;
-	state = flow->state;
+	flow = &opening->flow;
+	state = flow_state(flow);
 	if (state == GUARD_FLOW_HALF_OPEN) {
 		if (packet->tcp_flags & TCP_RST)
 			return;
-		if (flow->opener == GUARD_OPENED_THERE) {
-			if (!shows_handshake(ctx, packet, flow))
+		if (!is_opened_here(flow)) {
+			if (!shows_handshake(ctx, packet, opening))
 				return;
-		} else if (!alive(flow, &room->flow_key, now)) {
+		} else if (!flow_lasts(flow, &room->flow_key, now)) {
 			return;
 		}
 		state = GUARD_FLOW_ESTABLISHED;
-	} else if (!alive(flow, &room->flow_key, now)) {
+	} else if (!flow_lasts(flow, &room->flow_key, now)) {
 		return;
 	}
 	count_flow(flow, packet);
@@ -108,11 +109,11 @@ static __always_inline void send_tcp(struct xdp_md *ctx, struct guard_scratch *r
 		return open_tcp(room, packet, now);
 	if (packet->tcp_flags & TCP_SYN)
 		return accept_tcp(ctx, room, packet, now);
-	flow = alive(bpf_map_lookup_elem(&guard_flows, &room->flow_key), &room->flow_key, now);
-	if (!flow)
+	flow = find_answered(&room->flow_key);
+	if (!flow || !flow_lasts(flow, &room->flow_key, now))
 		return continue_half_open(ctx, room, packet, now);
 	count_flow(flow, packet);
-	refresh_flow(room, flow, state_after(flow->state, packet->tcp_flags), now);
+	see_flow(flow, state_after(flow_state(flow), packet->tcp_flags), now);
 }
 
 /* An answer to what the other side began: 1 where it was that. */
@@ -146,10 +147,10 @@ static __always_inline void open_datagrams(struct guard_scratch *room, const str
 
 	if (flow) {
 		count_flow(flow, packet);
-		flow->seen_ns = now;
+		see_flow(flow, flow_state(flow), now);
 		return;
 	}
-	new_flow(room, packet, GUARD_OPENED_HERE, now);
+	new_flow(room, packet, 0, now);
 	begin_flow(room);
 }
 

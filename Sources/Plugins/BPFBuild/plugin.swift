@@ -16,7 +16,7 @@ struct BPFBuild: BuildToolPlugin {
             "clock.bpf.c",
             "config.bpf.h", "dispatcher.bpf.c", "egress.bpf.c",
             "entry.bpf.c", "guard.bpf.c", "maps.bpf.h", "sample_maps.bpf.h", "stages/addresses.bpf.h",
-            "stages/answer_frame.bpf.h", "stages/answers.bpf.h", "stages/bans.bpf.h",
+            "stages/answer_frame.bpf.h", "stages/answered.bpf.h", "stages/answers.bpf.h", "stages/bans.bpf.h",
             "stages/buckets.bpf.h", "stages/classify.bpf.h", "stages/cookies.bpf.h", "stages/count.bpf.h",
             "stages/essential.bpf.h", "stages/fragments.bpf.h", "stages/limited.bpf.h",
             "stages/limits.bpf.h", "stages/syn_ack.bpf.h",

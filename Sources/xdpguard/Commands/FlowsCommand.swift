@@ -66,7 +66,8 @@ extension FlowTables {
             "\(flows.count) connections; answered: \(answered.used) of \(answered.places) places, half open: "
                 + "\(halfOpen.used) of \(halfOpen.places), begun by others without a handshake: "
                 + "\(marks.used) of \(marks.places)",
-            "ever opened here: \(opened), accepted: \(accepted), without a place: \(failed)",
+            "ever opened here: \(opened), accepted: \(accepted), without a place: \(failed), "
+                + "pushed out by newer ones: \(displaced)",
         ]
     }
 
@@ -78,6 +79,7 @@ extension FlowTables {
             ("connections", .integer(Int64(flows.count))), ("answered", table(answered)),
             ("half_open", table(halfOpen)), ("marks", table(marks)), ("opened", .unsigned(opened)),
             ("accepted", .unsigned(accepted)), ("failed", .unsigned(failed)),
+            ("displaced", .unsigned(displaced)),
         ])
     }
 }
