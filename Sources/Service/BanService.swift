@@ -33,13 +33,22 @@ public struct BanService {
         }
     }
 
-    /// - Returns: the prefixes whose bans were lifted; of `prefixes`, or all for nil.
+    /// - Parameters:
+    ///   - prefixes: nil: all that are banned.
+    ///   - warn: as for `ban`.
+    /// - Returns: the prefixes whose bans were lifted.
+    /// - Throws: where the file has such a ban and cannot be written; then none is lifted.
     public func unban(_ prefixes: [Prefix]?, warn: (String) -> Void) throws -> [Prefix] {
         try locked { service in
             let chosen = try prefixes ?? service.state.bans().map(\.prefix)
-            let removed = try service.state.remove(chosen)
-            service.keep(warn)
-            return removed
+            // The file first: what is lifted does not come back with the next boot, or is not lifted.
+            try service.forget(Set(chosen), warn)
+            do {
+                return try service.state.remove(chosen)
+            } catch {
+                service.keep(warn)
+                throw error
+            }
         }
     }
 
@@ -86,6 +95,23 @@ public struct BanService {
             try store.write(try list(), at: times.wall)
         } catch {
             warn("\(ServiceError(wrapping: error).message); what is banned would not survive a reboot")
+        }
+    }
+
+    /// Writes the file without some bans, where this namespace has one.
+    private func forget(_ lifted: Set<Prefix>, _ warn: (String) -> Void) throws {
+        guard let store = BanStore.kept() else { return }
+        do {
+            try store.write(try list().filter { !lifted.contains($0.prefix) }, at: times.wall)
+        } catch {
+            let failure = ServiceError(wrapping: error)
+            guard store.mayRestore(lifted) else {
+                return warn("\(failure.message); what is banned would not survive a reboot")
+            }
+            throw ServiceError(
+                .unavailable,
+                "\(failure.message); no ban was lifted, as \(store.path) would bring it back with the next "
+                    + "boot: make room, or remove that file, without which no ban survives a reboot")
         }
     }
 

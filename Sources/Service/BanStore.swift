@@ -65,7 +65,7 @@ struct BanStore {
     /// Nil where there is no file.
     func read() throws -> [BanEntry]? {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        if file < 0, errno == ENOENT { return nil }
+        if file < 0, errno == ENOENT || errno == ENOTDIR { return nil }
         guard file >= 0 else { throw failure("read \(path)") }
         defer { close(file) }
         var status = stat()
@@ -76,6 +76,16 @@ struct BanStore {
         }
         guard status.st_size <= Self.mostBytes else { throw broken("it is larger than 512 MiB") }
         return try decoded(try readAll(file))
+    }
+
+    /// Whether the file may bring back a ban of one of these prefixes: it has one, or cannot be read now. One
+    /// that is broken is never restored.
+    func mayRestore(_ prefixes: Set<Prefix>) -> Bool {
+        do {
+            return try read()?.contains { prefixes.contains($0.prefix) } ?? false
+        } catch {
+            return ServiceError(wrapping: error).status != .wrongInput
+        }
     }
 
     /// Sets a file aside that cannot be read, so that the next ban does not write over it.

@@ -130,6 +130,33 @@ extension LiveTests {
             #expect(try prefixes == ["192.0.2.7"])
         }
 
+        @Test func `a ban that the file would bring back is not lifted while the file cannot be written`()
+            throws
+        {
+            #expect(try apply().exit == 0)
+            #expect(try guarded("ban", "192.0.2.7").exit == 0)
+            #expect(try guarded("ban", "203.0.113.77").exit == 0)
+            // In the way of every new file, as a full disk is.
+            let next = state + "/bans.json.next"
+            try FileManager.default.createDirectory(atPath: next, withIntermediateDirectories: false)
+            for words in [["192.0.2.7"], ["--all"]] {
+                let refused = try run(
+                    net.server.entering([Product.path, "unban"] + words), environment: environment)
+                #expect(refused.exit == 69 && refused.output.isEmpty)
+                #expect(refused.errors.contains("cannot write \(next)"))
+                #expect(refused.errors.contains("no ban was lifted, as \(state)/bans.json would bring"))
+            }
+            #expect(try prefixes == ["192.0.2.7", "203.0.113.77"])
+            // One that the file does not have is lifted, with a warning.
+            #expect(try guarded("ban", "198.51.100.9").exit == 0)
+            let lifted = try guarded("unban", "198.51.100.9")
+            #expect(lifted.exit == 0 && lifted.errors.contains("would not survive a reboot"))
+            try FileManager.default.removeItem(atPath: next)
+            #expect(try guarded("unban", "192.0.2.7").exit == 0)
+            #expect(try guarded("bans", "--restore").output == "restored 1 bans: \(state)/bans.json\n")
+            #expect(try prefixes == ["203.0.113.77"])
+        }
+
         @Test func `the table grows and shrinks at an apply without losing a ban`() throws {
             #expect(try apply("--max-bans", "3").exit == 0)
             for ban in ["192.0.2.7", "192.0.2.8", "203.0.113.0/24"] { try net.server.mustRun("ban", ban) }
