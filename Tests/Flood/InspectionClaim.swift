@@ -21,10 +21,10 @@ struct InspectionFlood: Sendable {
         InspectionFlood(name: "inspection: endless chunked bodies", count: 2_000_000) { $0.chunk($1) },
         InspectionFlood(name: "inspection: endless headers", count: 1_000_000) { $0.header($1) },
         InspectionFlood(name: "inspection: pipelined requests", count: 1_000_000) { $0.pipelined($1) },
-        InspectionFlood(name: "inspection: segments behind a hole", count: 1_000_000) { $0.hole($1) },
+        InspectionFlood(name: "inspection: segments behind a hole", count: 12_000_000) { $0.hole($1) },
         InspectionFlood(name: "inspection: first fragments alone", count: 1_000_000) { $0.fragment($1) },
         InspectionFlood(name: "inspection: questions", count: 1_000_000) { $0.question($1) },
-        InspectionFlood(name: "inspection: handshakes without end", count: 500_000) { $0.handshake($1) },
+        InspectionFlood(name: "inspection: handshakes without end", count: 6_000_000) { $0.handshake($1) },
     ]
 
     func run(_ size: FloodSize) throws -> Outcome {
@@ -120,9 +120,10 @@ struct FloodedInspector {
         endless(number, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
     }
 
-    /// Every fourth byte of a stream is missing, in connections that push each other out.
+    /// A byte is missing before each segment, in connections that push each other out.
     mutating func hole(_ number: Int) {
         wire.clientPort = UInt16(truncatingIfNeeded: 1 + number / 40 % 65_000)
+        wire.serverPort = UInt16(truncatingIfNeeded: 80 + number / 40 / 65_000)
         if number % 40 == 0 { for packet in wire.handshake() { feed(packet) } }
         feed(WireSegment([UInt8](repeating: 0x61, count: 1000), at: 1 + number % 40 * 1001))
     }
@@ -144,7 +145,7 @@ struct FloodedInspector {
     /// A TLS record of a handshake message that says to be 16 MiB long, in many connections.
     mutating func handshake(_ number: Int) {
         wire.clientPort = UInt16(truncatingIfNeeded: 1 + number / 20 % 65_000)
-        wire.serverPort = 443
+        wire.serverPort = UInt16(truncatingIfNeeded: 443 + number / 20 / 65_000)
         if number % 20 == 0 { for packet in wire.handshake() { feed(packet) } }
         let record = [0x16, 3, 1, 4, 0, 1, 0xff, 0xff, 0xff] + [UInt8](repeating: 3, count: 1020)
         feed(WireSegment(record, at: number % 20 * record.count))

@@ -23,7 +23,7 @@ private struct MarksRun {
     /// Whom this host asks in turn, from 10.192.0.0 on; the flood's are below. The second half of a flood
     /// finds all of them known, so that memory that grows then is the flood's.
     private static let resolver: UInt32 = 0x0ac0_0000
-    private static let resolverCount = 5000
+    private var resolverCount = 1
 
     private let engine: FloodEngine
     private let inbound = FloodFrame(.udp)
@@ -41,6 +41,7 @@ private struct MarksRun {
     }
 
     mutating func outcome(_ count: Int) -> Outcome {
+        resolverCount = max(1, count / 2000)
         for number in 0..<count {
             ask(0x0a00_0000 + UInt32(random.below(10_000_000)), number)
             answer(of: number)
@@ -103,7 +104,7 @@ private struct MarksRun {
     }
 
     private func ends(ofQuestion number: Int) -> (resolver: UInt32, port: UInt16) {
-        let place = number % Self.resolverCount
+        let place = number % resolverCount
         return (Self.resolver + UInt32(place), 40_000 + UInt16(place % 1000))
     }
 }
