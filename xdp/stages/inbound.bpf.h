@@ -18,16 +18,18 @@ static __always_inline int follows_flows(void)
 }
 
 /* A segment on a connection that this host opened. */
-static __always_inline int fits_opened(struct guard_scratch *room, struct guard_flow *flow, __u8 flags,
-                                       __u64 now)
+static __always_inline int fits_opened(struct guard_scratch *room, struct guard_flow *flow,
+                                       const struct packet *packet, __u64 now)
 {
-	__u8 state = state_after(flow_state(flow), flags);
+	__u8 flags = packet->tcp_flags, state = state_after(flow_state(flow), flags);
 
 	if (flow_state(flow) == GUARD_FLOW_HALF_OPEN) {
 		if (!(flags & TCP_RST) && (flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK))
 			return FLOW_UNKNOWN;
 		state = flags & TCP_RST ? GUARD_FLOW_CLOSING : GUARD_FLOW_ESTABLISHED;
 	}
+	/* First: where the flow moves to another table, its place here may get another connection. */
+	count_flow(flow, packet);
 	refresh_flow(room, flow, state, now);
 	return FLOW_OPENED;
 }
@@ -64,9 +66,8 @@ static __always_inline int tcp_fit(struct xdp_md *ctx, const struct packet *pack
 	if (!flow)
 		return FLOW_UNKNOWN;
 	if (is_opened_here(flow))
-		fit = fits_opened(room, flow, packet->tcp_flags, now);
-	else
-		fit = asks_state() ? fits_accepted(ctx, packet, room, flow) : FLOW_UNKNOWN;
+		return fits_opened(room, flow, packet, now);
+	fit = asks_state() ? fits_accepted(ctx, packet, room, flow) : FLOW_UNKNOWN;
 	if (fit != FLOW_UNKNOWN)
 		count_flow(flow, packet);
 	return fit;
