@@ -15,6 +15,9 @@ public struct SampleCounts: Sendable, Hashable {
     public var lostCopy: UInt64 = 0
     /// Not given, as nobody inspected, and `on-overload` is `drop`.
     public var lostUnread: UInt64 = 0
+    /// Their flow had no place among those with budgets: other CPUs took each one that was tried, or, of a
+    /// later fragment, other flows took that of its first.
+    public var lostPlace: UInt64 = 0
     /// Packets that came in, dropped by `on-overload`.
     public var overloaded: UInt64 = 0
     /// Given, but cut, as the frame was longer than a sample can be.
@@ -34,7 +37,7 @@ public struct SampleCounts: Sendable, Hashable {
     public init() {}
 
     /// Samples that nobody can see.
-    public var lost: UInt64 { lostFull &+ lostCopy &+ lostUnread }
+    public var lost: UInt64 { lostFull &+ lostCopy &+ lostUnread &+ lostPlace }
 }
 
 extension SharedState {
@@ -52,6 +55,7 @@ extension SharedState {
         counts.lostFull = try count(GUARD_SAMPLES_LOST_FULL)
         counts.lostCopy = try count(GUARD_SAMPLES_LOST_COPY)
         counts.lostUnread = try count(GUARD_SAMPLES_LOST_UNREAD)
+        counts.lostPlace = try count(GUARD_SAMPLES_LOST_PLACE)
         counts.overloaded = try count(GUARD_SAMPLES_OVERLOADED)
         counts.cut = try count(GUARD_SAMPLES_CUT)
         counts.beyondBudget = try count(GUARD_SAMPLES_BEYOND_BUDGET)

@@ -22,8 +22,12 @@ struct Inspecting {
     let ring: SampleRing
     let policy: CheckedPolicy
 
-    /// - Parameter ringBytes: a power of two, at least a page.
-    init(ringBytes: UInt32 = 1 << 20, _ change: (inout CheckedPolicy) -> Void = { _ in }) throws {
+    /// - Parameters:
+    ///   - ringBytes: a power of two, at least a page.
+    ///   - lines: of four flows each, a power of two.
+    init(
+        ringBytes: UInt32 = 1 << 20, lines: UInt32 = 64, _ change: (inout CheckedPolicy) -> Void = { _ in }
+    ) throws {
         var policy = CheckedPolicy(name: "inspect")
         policy.defaultVerdict = .pass
         policy.stateful = false
@@ -35,7 +39,7 @@ struct Inspecting {
         change(&policy)
         var target = CompileTarget()
         target.sampleBytes = ringBytes
-        target.sampleLines = 64
+        target.sampleLines = lines
         for (slot, rule) in policy.rules.enumerated() { target.slots[rule.name] = UInt32(slot + 100) }
         let image = try compile(policy, for: target)
         program = try LiveProgram(
@@ -145,6 +149,25 @@ struct SampleTests {
         #expect(samples.allSatisfy { $0.sample.ruleSlot == 100 && $0.sample.inspector == 1 })
         let counts = try inspecting.counts()
         #expect(counts.received == 3 && counts.sent == 2 && counts.beyondBudget == 3 && counts.flows == 1)
+    }
+
+    @Test(arguments: [3, 4])
+    func `a later fragment whose flow gave way to others is a lost sample`(others: Int) throws {
+        let inspecting = try Inspecting(lines: 1)
+        var first = try PacketBuilder("udp 192.0.2.1:1000 > 198.51.100.1:53 len 124")
+        first.ipHeader[6] = 0x20
+        var later = first
+        (later.ipHeader[6], later.ipHeader[7]) = (0, 13)
+        _ = try inspecting.program.run(first.bytes)
+        for number in 0..<others {
+            _ = try inspecting.program.run(try frame(of: 100, from: "192.0.2.2:\(number + 1)"))
+        }
+        _ = try inspecting.program.run(later.bytes)
+        let isLost = others == 4
+        let counts = try inspecting.counts()
+        #expect(counts.received == 5)
+        #expect(counts.lostPlace == (isLost ? 1 : 0) && counts.lost == counts.lostPlace)
+        #expect(counts.forgotten == (isLost ? 1 : 0))
     }
 
     @Test func `one flow in so many is sampled, whole`() throws {

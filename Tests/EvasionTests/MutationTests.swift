@@ -235,12 +235,7 @@ struct MutationTests {
 
 /// The first wrong judgement of a program with one change.
 private func failures(mutating mutation: Mutation?) throws -> [String] {
-    let folder = URL(fileURLWithPath: NSTemporaryDirectory())
-        .appending(path: "xdpguard-mutation-\(ProcessInfo.processInfo.globallyUniqueString)")
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try FileManager.default.copyItem(at: checkout.appending(path: "xdp"), to: folder)
-    if let mutation { try mutation.apply(in: folder) }
-    let object = try compileProgram(in: folder)
+    let object = try compiledProgram(mutating: mutation)
     return try failures(
         of: evasionCases(),
         on: { policy, bans in
@@ -248,6 +243,16 @@ private func failures(mutating mutation: Mutation?) throws -> [String] {
                 try ReplayProgram(GuardObject(image, reusing: [:], elf: object))
             }
         }, limit: 1)
+}
+
+/// The object of the program with one change, or as it is.
+func compiledProgram(mutating mutation: Mutation?) throws -> Data {
+    let folder = URL(fileURLWithPath: NSTemporaryDirectory())
+        .appending(path: "xdpguard-mutation-\(ProcessInfo.processInfo.globallyUniqueString)")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try FileManager.default.copyItem(at: checkout.appending(path: "xdp"), to: folder)
+    if let mutation { try mutation.apply(in: folder) }
+    return try compileProgram(in: folder)
 }
 
 extension Mutation {

@@ -138,6 +138,7 @@ enum guard_sample_count {
 	GUARD_SAMPLES_LOST_UNREAD, /* not given, as nobody inspects, and on-overload is drop */
 	GUARD_SAMPLES_OVERLOADED, /* packets that came in, dropped by on-overload */
 	GUARD_SAMPLES_NOT_NEEDED, /* packets that no signature of their inspector could match */
+	GUARD_SAMPLES_LOST_PLACE, /* their flow had no place in its line, as others had all of them */
 	GUARD_SAMPLE_COUNTS,
 };
 

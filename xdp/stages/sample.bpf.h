@@ -72,14 +72,15 @@ static __always_inline int take_place(struct guard_sample_line *line, __u64 tag,
 {
 	__u32 way = oldest_flow(line) & (GUARD_SAMPLE_WAYS - 1);
 	__u64 before = line->tags[way];
+	int forgets = before && !is_idle(line, way, now);
 
-	if (before && !is_idle(line, way, now))
-		count_sample(GUARD_SAMPLES_FORGOTTEN, 1);
 	begin_budget(line, way);
 	line->seen_ns[way] = now;
 	*taken = way;
 	if (__sync_val_compare_and_swap(&line->tags[way], before, tag) != before)
 		return -1;
+	if (forgets)
+		count_sample(GUARD_SAMPLES_FORGOTTEN, 1);
 	count_sample(GUARD_SAMPLES_FLOWS, 1);
 	return 0;
 }
@@ -154,8 +155,10 @@ __noinline int sample_asked(void)
 	if (!line)
 		return 0;
 	way = place_flow(room, line, tag);
-	if (way == GUARD_SAMPLE_WAYS)
+	if (way == GUARD_SAMPLE_WAYS) {
+		count_sample(GUARD_SAMPLES_LOST_PLACE, 1);
 		return 0;
+	}
 	way &= GUARD_SAMPLE_WAYS - 1;
 	owner = room->search.inspector << GUARD_OWNER_SLOT_BITS |
 	        (room->search.inspect_slot & ((1 << GUARD_OWNER_SLOT_BITS) - 1));
@@ -180,8 +183,10 @@ __noinline int sample_known(void)
 	if (!line)
 		return 0;
 	way = sample_way(line, tag);
-	if (way == GUARD_SAMPLE_WAYS)
+	if (way == GUARD_SAMPLE_WAYS) {
+		count_sample(GUARD_SAMPLES_LOST_PLACE, 1);
 		return 0;
+	}
 	line->seen_ns[way & (GUARD_SAMPLE_WAYS - 1)] = clock_ns();
 	return charge_budget(room, line, way, tag);
 }

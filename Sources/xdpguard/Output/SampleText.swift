@@ -17,7 +17,7 @@ extension SampleCounts {
         if !spared.isEmpty { lines.append("not sampled: " + spared.joined(separator: ", ")) }
         let causes = [
             ("as the ring was full", lostFull), ("as the frame could not be read", lostCopy),
-            ("as nobody inspected", lostUnread),
+            ("as nobody inspected", lostUnread), ("as their flow found no place", lostPlace),
             ("cut to 9216 bytes or a reply's 65536", cut), ("flows forgotten before their end", forgotten),
         ]
         let lost = causes.filter { $0.1 > 0 }.map { "\($0.1) \($0.0)" }
@@ -36,8 +36,8 @@ extension SampleCounts {
         .object([
             ("received", .unsigned(received)), ("sent", .unsigned(sent)), ("bytes", .unsigned(bytes)),
             ("lost_full", .unsigned(lostFull)), ("lost_copy", .unsigned(lostCopy)),
-            ("lost_unread", .unsigned(lostUnread)), ("overload_dropped", .unsigned(overloaded)),
-            ("cut", .unsigned(cut)),
+            ("lost_unread", .unsigned(lostUnread)), ("lost_place", .unsigned(lostPlace)),
+            ("overload_dropped", .unsigned(overloaded)), ("cut", .unsigned(cut)),
             ("beyond_budget", .unsigned(beyondBudget)), ("not_chosen", .unsigned(notChosen)),
             ("not_needed", .unsigned(notNeeded)),
             ("flows", .unsigned(flows)), ("forgotten", .unsigned(forgotten)),
