@@ -144,8 +144,14 @@ import Testing
         let alerted = try replay("alert", traffic, "--inspect").filter { $0["packet"].int != nil }
         #expect(alerted.allSatisfy { $0["verdict"].string == "pass" })
         let friend = traffic.map { (source: "192.0.2.8:4000", text: $0.text) }
-        let spared = try replay("ban 10m", friend, "--inspect").filter { $0["packet"].int != nil }
-        #expect(spared.allSatisfy { $0["verdict"].string == "pass" })
+        for onMatch in ["ban 10m", "drop-flow"] {
+            let spared = try replay(onMatch, friend, "--inspect")
+            let packets = spared.filter { $0["packet"].int != nil }
+            #expect(packets.count == 5 && packets.allSatisfy { $0["verdict"].string == "pass" })
+            let alerts = spared.filter { $0["event_type"].string == "alert" }
+            #expect(!alerts.isEmpty && alerts.allSatisfy { $0["alert"]["action"].string == "allowed" })
+            #expect(!kinds(spared).contains("drop"), "nothing was dropped")
+        }
     }
 
     @Test func `without --inspect nothing is inspected, with --quiet only the sums are told`() throws {

@@ -137,6 +137,53 @@ func `a signature's action is bounded by the policy, and weaker where it says so
     #expect(try bench.events(.drop).count == (example.response == .alert ? 0 : 1))
 }
 
+/// Who is spared, and whether an event may say that something is dropped.
+struct BlockCase: Sendable, CustomTestStringConvertible {
+    let firewall: FirewallCase
+    let onMatch: MatchResponse
+    let isBlocked: Bool
+    /// The match is in what the server answers, which this host sends.
+    var isAnswer = false
+    var testDescription: String { "\(firewall), on-match \(onMatch)\(isAnswer ? ", of an answer" : "")" }
+}
+
+private let ban = MatchResponse.ban(nanoseconds: 5)
+
+@Test(arguments: [
+    BlockCase(firewall: .enforces, onMatch: ban, isBlocked: true),
+    BlockCase(firewall: .enforces, onMatch: .dropFlow, isBlocked: true),
+    BlockCase(firewall: .monitors, onMatch: ban, isBlocked: false),
+    BlockCase(firewall: .monitors, onMatch: .dropFlow, isBlocked: false),
+    BlockCase(firewall: .neverBans([203, 0, 113]), onMatch: ban, isBlocked: false),
+    BlockCase(firewall: .neverBans([203, 0, 113]), onMatch: .dropFlow, isBlocked: false),
+    // This host's own address: what is dropped comes from the other end.
+    BlockCase(firewall: .neverBans([198, 51, 100]), onMatch: ban, isBlocked: true),
+    BlockCase(firewall: .neverBans([198, 51, 100]), onMatch: .dropFlow, isBlocked: true),
+    BlockCase(firewall: .neverBans([203, 0, 113]), onMatch: ban, isBlocked: false, isAnswer: true),
+    BlockCase(firewall: .neverBans([198, 51, 100]), onMatch: .dropFlow, isBlocked: true, isAnswer: true),
+])
+func `events say that something is dropped where the firewall drops it`(_ example: BlockCase) throws {
+    let rules = #"drop tcp any any -> any any (msg:"x"; content:"needle"; sid:2;)"#
+    let bench = try Bench(rules, onMatch: example.onMatch, firewall: example.firewall)
+    var talk = Conversation(serverPort: 9000)
+    bench.feed(talk.open())
+    let way = example.isAnswer ? FlowDirection.toClient : .toServer
+    for _ in 0..<2 { bench.feed(talk.say(way, "a needle"), isOutbound: example.isAnswer) }
+    bench.finish()
+    // A flow that goes on is inspected further, and the controller hears of each match.
+    #expect(try bench.alerts() == (example.isBlocked ? [2] : [2, 2]))
+    #expect(bench.responses.count == (example.isBlocked ? 1 : 2) && !bench.responses.contains(.alert))
+    let alert = try #require(try bench.events(.alert).first)
+    #expect(
+        (alert["alert"] as? [String: Any])?["action"] as? String
+            == (example.isBlocked ? "blocked" : "allowed"))
+    #expect(
+        (alert["verdict"] as? [String: Any])?["action"] as? String == (example.isBlocked ? "drop" : "alert"))
+    #expect(try bench.events(.drop).isEmpty == !example.isBlocked)
+    let flow = try #require(try bench.events(.flow).first)["flow"] as? [String: Any]
+    #expect(flow?["action"] as? String == (example.isBlocked ? "drop" : nil))
+}
+
 @Test func `a pass signature keeps alerts and drops back`() throws {
     let pass = #"pass http any any -> any any (msg:"ours"; http.user_agent; content:"probe"; sid:9;)"#
     let bench = try Bench(pass + "\n" + dropping, onMatch: .dropFlow)

@@ -44,9 +44,10 @@ extension SampleConsumer {
     func answer(_ alert: ProtocolAlert, _ context: MatchContext) {
         var answer = PacketAnswer()
         let response = response(to: true, context, ends(context))
-        let told = Alert(alert.eve(response.action), alert.summary)
+        let blocks = blocks(response, context)
+        let told = Alert(alert.eve(blocks ? .blocked : .allowed), alert.summary)
         answer.alerts = [told]
-        if response != .alert { answer.drop = (told.object, "rules") }
+        if blocks { answer.drop = (told.object, "rules") }
         carryOut(response, .protocolName(alert.name), context, ofFlow: true)
         write(answer, context)
     }
@@ -68,7 +69,8 @@ extension SampleConsumer {
         if action == .pass, answer.drop == nil { answer.isPassed = true }
         let isActedOn = action.asksForDrop && isTaken(match.place, context)
         let response = response(to: isActedOn, context, ends)
-        var alert = Alert(signature.eve(response.action), signature.summary)
+        let blocks = blocks(response, context)
+        var alert = Alert(signature.eve(blocks ? .blocked : .allowed), signature.summary)
         alert.isOfPacket = match.place == .packet
         if case .transaction(let index) = match.place, context.units.indices.contains(index) {
             alert.record = context.units[index].record
@@ -80,7 +82,7 @@ extension SampleConsumer {
         } else {
             counters.alertsRefused &+= 1
         }
-        if response != .alert, answer.drop == nil {
+        if blocks, answer.drop == nil {
             answer.drop = (alert.object, rated.newAction == nil ? "rules" : "threshold detection_filter")
         }
         answer.rejectTarget = answer.rejectTarget ?? action.rejectTarget(context.way)
@@ -121,6 +123,17 @@ extension SampleConsumer {
         }
     }
 
+    /// Whether the firewall drops what comes behind: under the policy's `mode: monitor` it drops nothing, and
+    /// of a source in `never-ban` neither for a ban nor for a dropped flow.
+    private func blocks(_ response: Finding.Response, _ context: MatchContext) -> Bool {
+        switch response {
+        case _ where plan.isMonitoring: false
+        case .alert: false
+        case .ban(let address, _): !plan.neverBan.contains(address)
+        case .dropFlow: !plan.neverBan.contains((carrierEnds(context) ?? ends(context)).remote)
+        }
+    }
+
     /// - Parameter ofFlow: what matched is the flow itself or its stream: the inspector has seen enough of
     /// it. Where a packet matched by itself, what still comes of the flow is inspected.
     private func carryOut(
@@ -132,7 +145,8 @@ extension SampleConsumer {
             inspector: UInt32(clamping: state?.inspector ?? inspector), timeNanoseconds: context.time)
         finding.flow = judgedFlow(context)
         outcome.findings.append(finding)
-        if response != .alert, ofFlow { state?.isDropped = true }
+        // What goes on is inspected further.
+        if ofFlow, blocks(response, context) { state?.isDropped = true }
     }
 
     /// The flow that the firewall judges: the packet's own, or that of the tunnel around it.
@@ -182,11 +196,6 @@ struct PacketEnds {
 
     /// The side that is not this host: who is banned.
     var remote: IPAddress { isFromHost ? destination : source }
-}
-
-extension Finding.Response {
-    /// What an alert says that became of the packet.
-    var action: AlertAction { self == .alert ? .allowed : .blocked }
 }
 
 extension SignatureAction {

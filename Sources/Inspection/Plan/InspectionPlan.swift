@@ -17,6 +17,10 @@ public struct InspectionPlan: Sendable {
     var names = StateNames()
     /// Tunnels that the policy's rules look into: what is found in others is its carrier's.
     public var decapsulate: Set<Encapsulation> = []
+    /// The policy's mode is monitor: the firewall lets all pass, whatever is found.
+    public var isMonitoring = false
+    /// The policy's never-ban, with its sets as they were when this was loaded.
+    public var neverBan = AddressSet()
 
     public init(rules: [String], inspectors: [PlannedInspector]) {
         self.rules = rules

@@ -56,6 +56,8 @@ public struct PlanLoader {
         }
         var plan = InspectionPlan(rules: policy.rules.map(\.name), inspectors: [])
         plan.decapsulate = policy.decapsulate
+        plan.isMonitoring = policy.mode == .monitor
+        plan.neverBan = policy.neverBan
         for inspector in policy.inspectors {
             var planned = PlannedInspector(name: inspector.name, onMatch: inspector.onMatch)
             if let names { planned.protocols = bounds(of: inspector, names) }

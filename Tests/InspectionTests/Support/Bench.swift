@@ -11,6 +11,13 @@ import Testing
 
 @testable import Inspection
 
+/// What the firewall does with findings.
+enum FirewallCase: Sendable, Equatable {
+    case enforces, monitors
+    /// All of it but for the /24 of three bytes.
+    case neverBans([UInt8])
+}
+
 /// One inspector with rules of its own, and all that it has said.
 final class Bench {
     let inspector: PayloadInspector
@@ -20,7 +27,8 @@ final class Bench {
     init(
         _ rules: String = "", onMatch: MatchResponse = .alert, protocols: ProtocolBounds = ProtocolBounds(),
         thresholds: String = "", verifyChecksums: Bool = false, actionOrder: [SignatureAction]? = nil,
-        decapsulate: Set<Encapsulation> = [], _ change: (inout InspectionOptions) -> Void = { _ in }
+        decapsulate: Set<Encapsulation> = [], firewall: FirewallCase = .enforces,
+        _ change: (inout InspectionOptions) -> Void = { _ in }
     ) throws {
         var planned = PlannedInspector(name: "http-api", onMatch: onMatch, protocols: protocols)
         var names = StateNames()
@@ -40,6 +48,13 @@ final class Bench {
         var plan = InspectionPlan(rules: ["web"], inspectors: [planned])
         plan.names = names
         plan.decapsulate = decapsulate
+        switch firewall {
+        case .enforces: break
+        case .monitors: plan.isMonitoring = true
+        case .neverBans(let bytes):
+            let first = bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) } << 8
+            plan.neverBan = AddressSet(v4: IntervalSet(first...(first + 255)))
+        }
         inspector = try PayloadInspector(plan: plan, options: options)
     }
 
