@@ -20,8 +20,8 @@ public struct ReplayInspection {
     private let inspectors: [String: UInt32]
     /// Of the last sampled packet; nil before one.
     private var latestTime: Int64?
-    /// The one of several captures that is read now.
-    private var capture: String?
+    /// Those of several captures that were begun, each with the number of its first packet.
+    private var captures: [(first: UInt64, path: String)] = []
     /// No packet of it was sampled yet.
     private var isCaptureNew = false
     /// The last mark and its positions: names need not be looked up for each packet.
@@ -33,8 +33,9 @@ public struct ReplayInspection {
         inspectors = positions(inspector.plan.inspectors.map(\.name))
     }
 
-    mutating func begin(capture path: String) {
-        capture = path
+    /// - Parameter packets: of the captures before it.
+    mutating func begin(capture path: String, after packets: Int) {
+        captures.append((UInt64(clamping: packets) + 1, path))
         isCaptureNew = true
     }
 
@@ -77,10 +78,10 @@ public struct ReplayInspection {
     /// The captures are at their end: all flows are. Behind them comes what was counted, once.
     mutating func finish(_ take: ([InspectionEvent]) -> Void) {
         var alerts = 0
-        let capture = capture
+        let captures = captures
         inspector.finish { outcome in
             alerts += outcome.events.count { $0.kind == .alert }
-            take(outcome.events.map { $0.of(capture) })
+            take(outcome.events.map { $0.of(captures) })
             outcome.removeAll()
         }
         self.alerts += alerts
@@ -98,7 +99,7 @@ public struct ReplayInspection {
 
     private mutating func settle() -> [Finding] {
         guard !outcome.isEmpty else { return [] }
-        events += outcome.events.map { $0.of(capture) }
+        events += outcome.events.map { $0.of(captures) }
         alerts += outcome.events.count { $0.kind == .alert }
         let findings = outcome.findings
         outcome.removeAll()
@@ -114,11 +115,12 @@ struct SampledPlace {
 }
 
 extension InspectionEvent {
-    /// With the one of several captures that was read when it came up.
-    fileprivate func of(_ capture: String?) -> InspectionEvent {
-        guard let capture else { return self }
+    /// With the one of several captures that its packet is of, or its flow's latest.
+    fileprivate func of(_ captures: [(first: UInt64, path: String)]) -> InspectionEvent {
+        guard let latest = captures.last else { return self }
         var event = self
-        event.capture = capture
+        let packet = header?.latestPacket ?? 0
+        event.capture = packet >= latest.first ? latest.path : captures.last { $0.first <= packet }?.path
         return event
     }
 }

@@ -85,8 +85,9 @@ public struct ReplayRun<Engine: ReplayEngine>: FlowActions {
     /// The next of several captures begins. The firewall's clock goes on, and time that goes back counts as
     /// none; the inspector's begins anew where the capture is older than what came before.
     public mutating func begin(capture path: String) {
-        capture = (path, counted.packets + repeats)
-        inspection?.begin(capture: path)
+        let before = counted.packets + repeats
+        capture = (path, before)
+        inspection?.begin(capture: path, after: before)
     }
 
     /// - Parameter isSent: this host sends the frame, whatever its source is.

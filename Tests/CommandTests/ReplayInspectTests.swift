@@ -98,6 +98,7 @@ import Testing
             alerts.map { $0["timestamp"].string?.prefix(10) } == ["2026-01-01", "2025-07-01", "2025-07-01"])
         let flows = lines.filter { $0["event_type"].string == "flow" }
         #expect(flows.map { $0["flow"]["start"].string?.prefix(10) } == ["2026-01-01", "2025-07-01"])
+        #expect(flows.map { $0["pcap_filename"].string } == [new, old], "the one that its packets stand in")
         #expect(Set(flows.compactMap { $0["flow_id"].int }).count == 2)
         #expect(lines.last?["summary"]["packets"].int == 5 && lines.last?["summary"]["alerts"].int == 3)
     }
@@ -111,6 +112,22 @@ import Testing
         let lines = try outcome.output.split(separator: "\n").map { try JSON(String($0)) }
         #expect(kinds(lines) == ["packet", "packet", "alert", "flow", "stats", "summary"], "\(outcome)")
         #expect(lines.first { $0["event_type"].string == "flow" }?["flow"]["pkts_toserver"].int == 2)
+    }
+
+    @Test func `a flow that ends while a later capture is read is one of its own capture`() throws {
+        let names = ["1.pcap", "2.pcap", "3.pcap"]
+        // An hour after each other: the former flow's time is over. The last flow ends with the captures.
+        let paths = try names.enumerated().map { number, name in
+            try capture(
+                [("\(Self.attacker):\(4000 + number)", "hello")], at: 1_767_225_600 + 3600 * UInt32(number),
+                name: name)
+        }
+        let words = ["replay", try policy("alert")] + paths + ["--inspect", "--output", "json"]
+        let outcome = try run([Product.path] + words, environment: ["XDG_CACHE_HOME": folder.path])
+        let lines = try outcome.output.split(separator: "\n").map { try JSON(String($0)) }
+        let flows = lines.filter { $0["event_type"].string == "flow" }
+        #expect(flows.map { $0["src_port"].int } == [4000, 4001, 4002], "\(outcome)")
+        #expect(flows.map { $0["pcap_filename"].string } == paths)
     }
 
     @Test func `a match bans its source from the next packet on, and the lines stand in order`() throws {

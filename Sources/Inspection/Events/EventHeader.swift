@@ -16,6 +16,8 @@ public struct EventHeader: Sendable {
     var flowID: UInt64
     /// In the capture, from 1; 0 where the event belongs to no packet.
     var packetNumber: UInt64 = 0
+    /// The packet that the event is about, or its flow's latest; 0: not known.
+    public internal(set) var latestPacket: UInt64 = 0
     /// The VLAN ids, the outer one first.
     var vlans: [UInt16] = []
     public let source: IPAddress

@@ -20,7 +20,7 @@ public struct InspectionEvent: Sendable {
     public let members: [(String, JSONValue)]
     /// What a person is told in one line, without time and flow.
     public let summary: String
-    /// The file that was read when it came up, where several are; nil else.
+    /// The file that its packet stands in, or its flow's latest, where several are read; nil else.
     public var capture: String?
 
     init(

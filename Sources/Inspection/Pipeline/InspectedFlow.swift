@@ -34,6 +34,8 @@ final class InspectedFlow {
     var hostSends: FlowDirection?
     /// Of a flow in a tunnel that the policy does not open: around the packets to the server.
     var carrier: Carrier?
+    /// The number of its latest packet, as samples have it.
+    var latestPacket: UInt64 = 0
     /// A finding dropped it: what still comes is not inspected.
     var isDropped = false
     /// A `pass` signature let the whole flow through.

@@ -200,7 +200,9 @@ extension SampleConsumer {
         if let packet = context.packet, packet.isComplete, packet.proto.hasTypes {
             (header.icmpType, header.icmpCode) = (packet.icmpType, packet.icmpCode)
         }
-        header.packetNumber = kind == .flow ? 0 : packetNumber
+        // A flow that ends in silence: what is read now is not of it.
+        header.latestPacket = context.flow?.attachment.latestPacket ?? packetNumber
+        header.packetNumber = kind == .flow ? 0 : header.latestPacket
         header.tunnel = tunnel
         header.rule = eventRule(context.flow?.attachment)
         return header

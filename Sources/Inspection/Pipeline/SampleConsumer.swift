@@ -94,6 +94,7 @@ extension SampleConsumer: StreamConsumer {
         let way = FlowDirection(direction)
         let state = flow.attachment
         opensFlow = flow.state == .new
+        state.latestPacket = packetNumber
         if packet.isSentByHost, state.hostSends == nil { state.hostSends = way }
         if state.carrier == nil, let carrier {
             state.carrier = way == .toServer ? carrier : carrier.reversed
