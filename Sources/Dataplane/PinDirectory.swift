@@ -107,21 +107,27 @@ public struct PinDirectory: Sendable {
 
     /// The one lock for every change, on bpffs itself, which nobody removes: held until the returned object
     /// goes. Waits up to ten seconds for others.
-    public static func lock() throws -> FileDescriptor {
+    public static func lock() throws -> FileDescriptor { try lock(folder: bpffs) }
+
+    /// The same without waiting; nil where somebody else has it.
+    public static func tryLock() throws -> FileDescriptor? { try tryLock(folder: bpffs) }
+
+    /// The lock of a folder, for what takes long and is not to hold up changes: whoever needs the one lock
+    /// too takes that behind it. Waits up to ten seconds for others.
+    public static func lock(folder: String) throws -> FileDescriptor {
         for _ in 0..<1000 {
-            if let lock = try tryLock() { return lock }
+            if let lock = try tryLock(folder: folder) { return lock }
             usleep(10_000)
         }
         throw DatapathBusy()
     }
 
-    /// The same without waiting; nil where somebody else has it.
-    public static func tryLock() throws -> FileDescriptor? {
-        let fd = open(bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard fd >= 0 else { throw KernelError("open \(bpffs)") }
+    private static func tryLock(folder: String) throws -> FileDescriptor? {
+        let fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard fd >= 0 else { throw KernelError("open \(folder)") }
         let owned = FileDescriptor(owning: fd)
         if flock(fd, LOCK_EX | LOCK_NB) == 0 { return owned }
-        guard errno == EWOULDBLOCK || errno == EINTR else { throw KernelError("lock \(bpffs)") }
+        guard errno == EWOULDBLOCK || errno == EINTR else { throw KernelError("lock \(folder)") }
         return nil
     }
 

@@ -24,13 +24,13 @@ public struct BanService {
     public func ban(
         _ prefix: Prefix, durationNanoseconds: Int64?, reason: String, warn: (String) -> Void
     ) throws -> BanEntry {
-        try locked { service in
+        let entry = try locked { service in
             let ends = durationNanoseconds.map { times.now &+ UInt64(max(0, $0)) }
             let ban = Ban(prefix, since: times.now, ends: ends, reason: reason)
-            let entry = times.entry(try service.state.add(ban, now: times.now))
-            service.keep(warn)
-            return entry
+            return times.entry(try service.state.add(ban, now: times.now))
         }
+        keep(warn)
+        return entry
     }
 
     /// - Parameters:
@@ -39,16 +39,18 @@ public struct BanService {
     /// - Returns: the prefixes whose bans were lifted.
     /// - Throws: where the file has such a ban and cannot be written; then none is lifted.
     public func unban(_ prefixes: [Prefix]?, warn: (String) -> Void) throws -> [Prefix] {
-        try locked { service in
-            let chosen = try prefixes ?? service.state.bans().map(\.prefix)
-            // The file first: what is lifted does not come back with the next boot, or is not lifted.
-            try service.forget(Set(chosen), warn)
-            do {
-                return try service.state.remove(chosen)
-            } catch {
-                service.keep(warn)
-                throw error
-            }
+        let chosen = try prefixes ?? locked { try $0.state.bans().map(\.prefix) }
+        // The file first: what is lifted does not come back with the next boot, or is not lifted. Until it is,
+        // nobody else writes the file.
+        var writing = try forget(Set(chosen), warn)
+        do {
+            let removed = try locked { try $0.state.remove(chosen) }
+            withExtendedLifetime(writing) {}
+            return removed
+        } catch {
+            writing = nil
+            keep(warn)
+            throw error
         }
     }
 
@@ -68,45 +70,54 @@ public struct BanService {
     /// Writes the bans that hold to their file.
     /// - Returns: their number, and the file's path.
     public func save() throws -> (count: Int, path: String) {
-        try locked { service in
-            let store = try BanStore.ofThisNamespace()
-            let entries = try service.list()
-            try store.write(entries, at: times.wall)
-            return (entries.count, store.path)
-        }
+        let store = try BanStore.ofThisNamespace()
+        return (try write(to: store), store.path)
+    }
+
+    /// The bans are read under the lock of all changes, and written without it: nobody's ban waits for a
+    /// disk. Of several that write each waits for the one before, and has the bans of behind that.
+    private func write(to store: BanStore) throws -> Int {
+        let writing = try store.lock()
+        defer { withExtendedLifetime(writing) {} }
+        let entries = try locked { try $0.list() }
+        try store.write(entries, at: times.wall)
+        return entries.count
     }
 
     /// Bans what the file has and has not ended. Of two bans of a prefix the longer life wins.
     /// - Returns: how many of the file's bans have not ended, and the file's path.
     public func restore() throws -> (count: Int, path: String) {
-        try locked { service in
-            let store = try BanStore.ofThisNamespace()
-            guard let entries = try store.read() else {
-                throw ServiceError(.noInput, "there is no \(store.path): 'xdpguard bans --save' writes it")
-            }
-            return (try service.state.restore(entries, times), store.path)
+        let store = try BanStore.ofThisNamespace()
+        guard let entries = try store.read() else {
+            throw ServiceError(.noInput, "there is no \(store.path): 'xdpguard bans --save' writes it")
         }
+        return try locked { service in (try service.state.restore(entries, times), store.path) }
     }
 
     /// Writes the file where this namespace has one.
     private func keep(_ warn: (String) -> Void) {
         do {
             guard let store = BanStore.kept() else { return }
-            try store.write(try list(), at: times.wall)
+            _ = try write(to: store)
         } catch {
             warn("\(ServiceError(wrapping: error).message); what is banned would not survive a reboot")
         }
     }
 
     /// Writes the file without some bans, where this namespace has one.
-    private func forget(_ lifted: Set<Prefix>, _ warn: (String) -> Void) throws {
-        guard let store = BanStore.kept() else { return }
+    /// - Returns: the lock of the file, where that could be had.
+    private func forget(_ lifted: Set<Prefix>, _ warn: (String) -> Void) throws -> FileDescriptor? {
+        guard let store = BanStore.kept() else { return nil }
         do {
-            try store.write(try list().filter { !lifted.contains($0.prefix) }, at: times.wall)
+            let writing = try store.lock()
+            let entries = try locked { try $0.list() }.filter { !lifted.contains($0.prefix) }
+            try store.write(entries, at: times.wall)
+            return writing
         } catch {
             let failure = ServiceError(wrapping: error)
             guard store.mayRestore(lifted) else {
-                return warn("\(failure.message); what is banned would not survive a reboot")
+                warn("\(failure.message); what is banned would not survive a reboot")
+                return nil
             }
             throw ServiceError(
                 .unavailable,

@@ -42,7 +42,18 @@ struct BanStore {
         return store
     }
 
-    /// Puts a new file in the old one's place in one step. Only root may read it.
+    /// Has the file to itself. It is taken before the bans are looked at, so that of two that write the later
+    /// one has the later bans; and before the lock of all changes, so that a ban waits for no disk.
+    func lock() throws -> FileDescriptor {
+        mkdir(folder, 0o700)
+        do {
+            return try PinDirectory.lock(folder: folder)
+        } catch is KernelError {
+            throw failure("write \(path).next")
+        }
+    }
+
+    /// Puts a new file in the old one's place in one step. Only root may read it. For whoever has `lock`.
     func write(_ entries: [BanEntry], at wall: Int64) throws {
         let next = path + ".next"
         mkdir(folder, 0o700)
@@ -60,7 +71,12 @@ struct BanStore {
         }
     }
 
-    func remove() { unlink(path) }
+    /// Behind whoever writes it now, as far as that can be waited for.
+    func remove() {
+        let lock = access(folder, F_OK) == 0 ? try? self.lock() : nil
+        unlink(path)
+        withExtendedLifetime(lock) {}
+    }
 
     /// Nil where there is no file.
     func read() throws -> [BanEntry]? {

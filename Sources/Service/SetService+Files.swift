@@ -25,18 +25,38 @@ extension SetService {
     ///   - names: empty: all sets that come from files.
     ///   - warn: takes rendered warnings.
     public func refresh(_ names: [String], warn: (String) -> Void) throws -> [SetOutcome] {
+        // Nothing runs, or no such set: said before anybody is waited for.
+        _ = try chosen(names, editor(running().current))
+        // Of two that refresh the later one has the later files.
+        let refreshing = try PinDirectory.lock(folder: datapath.pins.path)
+        defer { withExtendedLifetime(refreshing) {} }
+        for _ in 0..<Self.mostReadings {
+            if let outcomes = try refreshOnce(names, warn) { return outcomes }
+        }
+        throw ServiceError(.tryAgain, "other policies were applied while the lists were read; try again")
+    }
+
+    /// Applies that come between reading and changing, one after the other: what was read before is read
+    /// again, as an apply has read the files itself.
+    private static let mostReadings = 5
+
+    /// Files are read without the lock of all changes: nobody's ban waits for them.
+    /// - Returns: nil where another program runs by now.
+    private func refreshOnce(_ names: [String], _ warn: (String) -> Void) throws -> [SetOutcome]? {
+        let program = try datapath.runningProgramID()
+        var lists: [String: SetList] = [:]
+        for set in try chosen(names, editor(running().current)) where !set.file.isEmpty {
+            lists[set.name] = try readSetFile(set.file, warn: warn)
+        }
         let lock = try PinDirectory.lock()
-        defer { _ = lock }
+        defer { withExtendedLifetime(lock) {} }
+        guard try datapath.runningProgramID() == program else { return nil }
         let running = try running()
         let editor = try editor(running.current)
-        for name in names { try asking(name, editor) { try editor.requireUsed(name) } }
-        let chosen = editor.sets.filter { set in
-            names.isEmpty ? set.isUsed && !set.file.isEmpty : names.contains(set.name)
-        }
         var changes: [SetChange] = []
         var outcomes: [SetOutcome] = []
-        for set in chosen {
-            let (change, outcome) = try refreshing(set, editor, warn)
+        for set in try chosen(names, editor) {
+            let (change, outcome) = try refreshing(set, editor, lists[set.name])
             if let change { changes.append(change) }
             outcomes.append(outcome)
         }
@@ -44,11 +64,19 @@ extension SetService {
         return outcomes
     }
 
+    private func chosen(_ names: [String], _ editor: AddressEditor) throws -> [ImageSet] {
+        for name in names { try asking(name, editor) { try editor.requireUsed(name) } }
+        return editor.sets.filter { set in
+            names.isEmpty ? set.isUsed && !set.file.isEmpty : names.contains(set.name)
+        }
+    }
+
+    /// - Parameter list: what its file holds; nil: it has none.
     private func refreshing(
-        _ set: ImageSet, _ editor: AddressEditor, _ warn: (String) -> Void
+        _ set: ImageSet, _ editor: AddressEditor, _ list: SetList?
     ) throws -> (SetChange?, SetOutcome) {
         let now = wallClock()
-        guard !set.file.isEmpty else {
+        guard let list else {
             let change = SetChange(set.name, .restore, AddressSet(), count: 0, nanoseconds: now)
             let isChanged = !set.changes.isEmpty
             return (
@@ -56,7 +84,6 @@ extension SetService {
                 SetOutcome(name: set.name, count: 0, isChanged: isChanged, isFile: false)
             )
         }
-        let list = try readSetFile(set.file, warn: warn)
         let known = try asking(set.name, editor) { try editor.listed(in: set.name) }
         let isChanged = known != list.addresses || !set.changes.isEmpty
         let change = SetChange(
@@ -80,11 +107,14 @@ extension SetService {
     }
 }
 
+/// What a set file holds: addresses, and how many entries gave them.
+public typealias SetList = (addresses: AddressSet, entries: Int)
+
 /// The addresses of a set file. A file with a wrong line is refused as a whole.
 /// - Parameter path: "-": standard input.
 public func readSetFile(
     _ path: String, warn: (String) -> Void
-) throws -> (addresses: AddressSet, entries: Int) {
+) throws -> SetList {
     let bytes: [UInt8]
     do throws(FileReadError) {
         bytes = try DiskReader().read(path == "-" ? "/dev/stdin" : path)

@@ -22,6 +22,7 @@ public func run(_ request: RunRequest, tell: @escaping (String) -> Void) throws 
     restoreKeptBans(tell)
     let inputs = RunInputs(
         lock: lock, signals: signals, events: events, work: try BackgroundWork(),
+        saving: try BackgroundWork(),
         workers: WorkerContext(request: request, mailbox: mailbox))
     let loop = RunLoop(datapath, inputs, tell: tell)
     loop.run()
@@ -43,6 +44,8 @@ struct RunInputs {
     var signals: SignalDescriptor
     var events: EventFile?
     var work: BackgroundWork
+    /// Bans are saved though a list is read that does not end.
+    var saving: BackgroundWork
     var workers: WorkerContext
 }
 
@@ -122,7 +125,7 @@ private final class RunLoop {
     }
 
     private func wait() {
-        let ends = [inputs.signals.descriptor, inputs.work.descriptor]
+        let ends = [inputs.signals.descriptor, inputs.work.descriptor, inputs.saving.descriptor]
         var waited = (ends + controller.descriptors + reload.descriptors).map {
             pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
         }
@@ -161,7 +164,6 @@ private final class RunLoop {
             }
             reload.look(at: now)
         }
-        // First: sets that are read every second would leave it no turn.
         saveBans(now)
         if !isEnding { refreshSets(now) }
         tellLoss()
@@ -227,11 +229,11 @@ private final class RunLoop {
 
     private func saveBans(_ now: UInt64) {
         if saving.hasFailed { execution.hasUnsaved = true }
-        guard execution.hasUnsaved, now >= nextSave, BanStore.kept() != nil, !inputs.work.isBusy else {
+        guard execution.hasUnsaved, now >= nextSave, BanStore.kept() != nil, !inputs.saving.isBusy else {
             return
         }
         nextSave = now &+ (saving.hasFailed ? Self.savingAgain : Self.savingSpan)
-        execution.hasUnsaved = !inputs.work.start { [saving] tell in saving.write(tell) }
+        execution.hasUnsaved = !inputs.saving.start { [saving] tell in saving.write(tell) }
     }
 
     private func tellLoss() {
@@ -256,6 +258,7 @@ private final class RunLoop {
     }
 
     private func finish() {
+        inputs.saving.finish(milliseconds: 10_000)
         execution.finish()
         sayInspected()
         inputs.events?.flush()
@@ -266,7 +269,7 @@ private final class RunLoop {
 
     /// Warnings come as text of several lines, or of none.
     private func tellRemarks() {
-        for remark in inputs.work.takeRemarks() {
+        for remark in inputs.work.takeRemarks() + inputs.saving.takeRemarks() {
             for line in remark.split(separator: "\n") { tell(String(line)) }
         }
     }

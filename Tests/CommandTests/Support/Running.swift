@@ -13,6 +13,11 @@ final class Running {
     var eventPath: String
     /// Where bans are kept.
     var stateFolder: String
+    /// Of `run`, beside that folder.
+    var environment: [String: String] = [:]
+    /// More of the policy, before its inspectors and among its rules; each line with its end.
+    var sets = ""
+    var rules = ""
 
     init() throws {
         net = try TwoHosts()
@@ -28,13 +33,13 @@ final class Running {
             """
             policy: inspected
             default: drop
-            inspectors:
+            \(sets)inspectors:
               payload:
                 signatures: [local.rules]
                 on-match: \(onMatch)
                 on-overload: \(onOverload)
             rules:
-              - { name: telemetry, service: udp/9000, inspect: payload, action: pass }
+              \(rules)- { name: telemetry, service: udp/9000, inspect: payload, action: pass }
 
             """)
         try net.server.mustRun("apply", policy, "--dev", "guard0", "--sample-ring", ring ?? "64")
@@ -50,7 +55,7 @@ final class Running {
 
     func start() throws -> Child {
         var command = Command(net.server.entering([Product.path, "run", "--events", eventPath]))
-        command.environment = ["XDPGUARD_STATE_DIR": stateFolder]
+        command.environment = environment.merging(["XDPGUARD_STATE_DIR": stateFolder]) { $1 }
         return try Child(command)
     }
 
