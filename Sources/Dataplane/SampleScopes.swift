@@ -40,6 +40,22 @@ extension SharedState {
         }
     }
 
+    /// What was told last, by the inspectors' positions, each a struct guard_sample_scope; empty where some
+    /// of it was told for another seed.
+    public func sampleScopes(seed: UInt64, inspectors: Int) throws(KernelError) -> [[UInt8]] {
+        guard maps[.sampleScopes] != nil else { return [] }
+        let map = try descriptor(.sampleScopes)
+        var found: [[UInt8]] = []
+        var scope = [UInt8](repeating: 0, count: MemoryLayout<guard_sample_scope>.size)
+        for position in 0..<min(inspectors, Int(GUARD_SCOPES)) {
+            var key = UInt32(position)
+            try check(bpf_map_lookup_elem(map, &key, &scope), "read which flows an inspector needs")
+            guard seedOfScope(scope) == seed else { return [] }
+            found.append(scope)
+        }
+        return found
+    }
+
     /// Packets that were left out, by the inspectors' positions; empty where nothing was told for this seed.
     public func unneededSamples(seed: UInt64, inspectors: Int) throws(KernelError) -> [UnneededSamples] {
         guard maps[.sampleScopes] != nil, maps[.scopeCounts] != nil else { return [] }

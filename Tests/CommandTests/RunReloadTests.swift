@@ -85,6 +85,60 @@ extension LiveTests {
             #expect(try child.finish().exit == 0)
         }
 
+        /// Empties the file in memory through which signatures come to the worker of a `run`: its first one.
+        private func emptyMailbox(of pid: pid_t) throws {
+            let folder = "/proc/\(pid)/fd"
+            let numbers = try FileManager.default.contentsOfDirectory(atPath: folder).compactMap(Int.init)
+            let mailbox = numbers.sorted().first { number in
+                let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(number)")
+                return target?.hasPrefix("/memfd:xdpguard-inspector") == true
+            }
+            let file = open("\(folder)/\(try #require(mailbox))", O_WRONLY | O_TRUNC)
+            try #require(file >= 0)
+            close(file)
+        }
+
+        private func children(of pid: pid_t) -> [Substring] {
+            let text = try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
+            return (text ?? "").split(separator: " ")
+        }
+
+        /// Whether a packet that no signature looks at is left out.
+        private func leavesOut(_ port: UInt16) throws -> Bool {
+            let before = try running.notNeeded()
+            #expect(try running.sends("hello", from: attacker, port: port))
+            return try running.notNeeded() == before + 1
+        }
+
+        @Test func `signatures that the worker refuses leave the kernel's header conditions as they were`()
+            throws
+        {
+            try running.signatures(Self.other)
+            let child = try running.begin()
+            let worker = pid_t(try #require(try running.report()["inspector_pid"].int))
+            #expect(try leavesOut(4000))
+            try running.signatures(Self.other + Self.plain)
+            child.signal(SIGHUP)
+            // What reads them is beside the worker, which stands still when it is to take them over.
+            #expect(eventually { children(of: child.pid).count == 2 })
+            #expect(kill(worker, SIGSTOP) == 0)
+            defer { kill(worker, SIGCONT) }
+            // All flows are sampled while the worker is to change over.
+            #expect(try eventually(within: 4) { try !leavesOut(4001) })
+            try emptyMailbox(of: child.pid)
+            #expect(kill(worker, SIGCONT) == 0)
+            #expect(try eventually(within: 10) { try running.report()["reloads_failed"].int == 1 })
+            #expect(try running.report()["inspector_pid"].int == Int(worker))
+            #expect(try eventually { try leavesOut(4002) })
+            // And the next ones are taken over.
+            child.signal(SIGHUP)
+            #expect(try eventually(within: 30) { try running.report()["reloads"].int == 1 })
+            #expect(try !leavesOut(4003))
+            #expect(try eventually { try running.bans().count == 1 })
+            child.signal(SIGTERM)
+            #expect(try child.finish().exit == 0)
+        }
+
         @Test func `signatures that are wrong change nothing, and are said once`() throws {
             let child = try running.begin()
             try running.signatures("alert udp any any -> any 9000 (msg:\"no end\"; content:\"a\"\n")

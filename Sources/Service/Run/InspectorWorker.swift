@@ -62,8 +62,6 @@ private func prepareReload(_ job: WorkerJob) throws -> WorkerReady {
     var bundle = files.bundle(with: shelf)
     bundle.scopes = sampleScopes(policy, loaded.plan)
     try fill(WorkerProgram.mailbox, with: bundle.encoded())
-    // Until the worker has changed over, what both sets need is sampled.
-    try tellScopes(policy, nil)
     return loaded.ready
 }
 

@@ -92,14 +92,9 @@ private final class RunLoop {
                     "the inspector is not running: " + why, [("restart_ms", .unsigned(milliseconds))]))
         }
         controller = InspectorController(duties: duties)
-        reload = SignatureReload(controller) {
-            do {
-                try holder.current?.tellScopes(
-                    to: execution.currentState(), from: inputs.workers.mailbox)
-            } catch {
-                tell("all flows are sampled: \(ServiceError(wrapping: error).message)")
-            }
-        } tell: { text in
+        let scopes = ScopeKeeper(
+            { try execution.currentState() }, mailbox: inputs.workers.mailbox, tell: tell)
+        reload = SignatureReload(controller, scopes: scopes) { text in
             tell(text)
             inputs.events?.write(engineEvent(text))
         }

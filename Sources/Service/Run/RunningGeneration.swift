@@ -81,13 +81,8 @@ final class RunningGeneration {
         }
     }
 
-    /// Tells the kernel which flows the signatures need that came through the mailbox.
-    func tellScopes(to state: SharedState?, from mailbox: Int32) throws {
-        guard let state, let sampled,
-            let bytes = writtenBytes(mailbox, most: InspectionBundle.mostBytes)
-        else { return }
-        try state.setSampleScopes(InspectionBundle.scopes(of: bytes), seed: sampled.inspectorsSeed)
-    }
+    /// Which inspectors header conditions hold for; nil: nothing is inspected.
+    var inspectorsSeed: UInt64? { sampled?.inspectorsSeed }
 
     /// Whether the worker of the generation before can go on with this one's signatures: samples, rules and
     /// what findings may ask for are alike.

@@ -16,8 +16,7 @@ final class SignatureReload {
     }
 
     private let controller: InspectorController
-    /// Called when the worker looks for other signatures.
-    private let changedOver: () -> Void
+    private let scopes: ScopeKeeper
     private let tell: (String) -> Void
     private var state = State.idle
     private var generation: RunningGeneration?
@@ -36,22 +35,28 @@ final class SignatureReload {
     private static let patience: UInt64 = 300_000_000_000
 
     init(
-        _ controller: InspectorController, changedOver: @escaping () -> Void,
-        tell: @escaping (String) -> Void
+        _ controller: InspectorController, scopes: ScopeKeeper, tell: @escaping (String) -> Void
     ) {
-        (self.controller, self.changedOver, self.tell) = (controller, changedOver, tell)
+        (self.controller, self.scopes, self.tell) = (controller, scopes, tell)
     }
 
     /// - Parameter isLoaded: a worker begins now with the files as they are.
     func watch(_ generation: RunningGeneration?, isLoaded: Bool) {
         self.generation = generation
-        state = .idle
+        // A worker that goes on still owes its answer: the files are looked at once it is there.
+        if isLoaded || !isHanded {
+            scopes.goBack()
+            state = .idle
+        }
         isWanted = generation?.setup != nil && !isLoaded
         (loaded, seen) = (stamp(), stamp())
     }
 
     /// The signatures are read again, whether or not a file has changed.
     func want() { isWanted = generation?.setup != nil }
+
+    /// The worker was asked, and has not answered.
+    private var isHanded: Bool { if case .handed = state { true } else { false } }
 
     /// What `turn` is due for as soon as it is readable.
     var descriptors: [Int32] {
@@ -71,8 +76,10 @@ final class SignatureReload {
         case .handed(let starts, let deadline):
             // Another worker began with the files as they are.
             if controller.history.starts != starts || !controller.isRunning {
+                scopes.leaveWide()
                 end("the inspector ended while it took them over")
             } else if now > deadline {
+                scopes.leaveWide()
                 end("the inspector did not say that it took them over")
             }
         }
@@ -97,8 +104,12 @@ final class SignatureReload {
         guard let how = process.end() else { return }
         takeMessages(process)
         guard isPrepared, how == .exited(0) else { return end(fault ?? "what reads them \(how.words)") }
-        // Where no worker runs, the next one begins with the files as they are.
-        guard controller.reload() else { return state = .idle }
+        if let generation { scopes.widen(generation) }
+        guard controller.reload() else {
+            // Where no worker runs, the next one begins with the files as they are.
+            scopes.goBack()
+            return state = .idle
+        }
         state = .handed(
             starts: controller.history.starts, deadline: monotonicNanoseconds() &+ Self.patience)
     }
@@ -117,7 +128,7 @@ final class SignatureReload {
     func answered(_ why: String?) {
         // One that has gone since may have answered a policy that no longer runs.
         guard case .handed = state else { return }
-        if why == nil { changedOver() }
+        if why == nil { scopes.changeOver() } else { scopes.goBack() }
         end(why)
     }
 
