@@ -157,6 +157,30 @@ extension LiveTests {
         }
     }
 
+    @Suite struct RunApplyTests {
+        @Test func `a finding that comes after an apply keeps to the policy that runs by then`() throws {
+            let running = try Running()
+            try running.signatures(
+                "drop udp any any -> any 9000 (msg:\"evil\"; content:\"evil\"; sid:1; rev:1;)\n")
+            let child = try running.begin()
+            let worker = pid_t(try #require(try running.report()["inspector_pid"].int))
+            #expect(kill(worker, SIGSTOP) == 0)
+            #expect(try running.sends("evil", from: "203.0.113.77"))
+            running.onMatch = "alert"
+            try running.apply()
+            // It says what it found under the policy before.
+            #expect(kill(worker, SIGCONT) == 0)
+            #expect(
+                try eventually(within: 30) {
+                    let now = try running.report()
+                    return now["starts"].int == 2 && now["state"].string == "running"
+                })
+            #expect(try running.bans().isEmpty)
+            child.signal(SIGTERM)
+            #expect(try child.finish().exit == 0)
+        }
+    }
+
     @Suite struct OverloadTests {
         let running: Running
         private let neighbour = "192.0.2.7"

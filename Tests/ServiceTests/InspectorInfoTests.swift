@@ -3,6 +3,7 @@
 // a worker finds again in the policy's file, or not.
 import Foundation
 import InspectorProcess
+import NetworkTypes
 import PolicyLanguage
 import Testing
 
@@ -42,6 +43,26 @@ import Testing
         #expect(infos.map(\.onMatch) == ["ban", "drop-flow", "alert"])
         #expect(infos.map(\.banNanoseconds) == [600_000_000_000, 0, 0])
         #expect(infos.map(\.ruleSlots) == [[4, 2], [9], [7]])
+    }
+
+    @Test func `acts keep to the bounds of the policy that runs by then`() throws {
+        let source = try #require(IPAddress("203.0.113.7"))
+        let flow = InspectedFlow(
+            proto: .udp, source: source, sourcePort: 4000,
+            destination: try #require(IPAddress("198.51.100.1")), destinationPort: 9)
+        func permitted(_ act: InspectionAct) throws -> [Bool] { try infos().map { $0.bounds.permits(act) } }
+        func ban(_ slot: UInt32, _ seconds: UInt64) -> InspectionAct {
+            .ban(source, ruleSlot: slot, nanoseconds: seconds * 1_000_000_000, cause: .signature(1))
+        }
+        func drop(_ slot: UInt32) -> InspectionAct {
+            .dropFlow(flow, ruleSlot: slot, nanoseconds: 1, cause: .signature(1))
+        }
+        #expect(try permitted(ban(4, 600)) == [true, false, false])
+        #expect(try permitted(ban(4, 601)) == [false, false, false])
+        #expect(try permitted(ban(9, 1)) == [false, false, false])
+        #expect(try permitted(drop(2)) == [true, false, false])
+        #expect(try permitted(drop(9)) == [false, true, false])
+        #expect(try permitted(drop(7)) == [false, false, false])
     }
 
     @Test func `what is stored becomes the bounds that findings are held against`() throws {

@@ -23,6 +23,19 @@ public struct InspectorBounds: Sendable, Equatable {
     }
 }
 
+extension InspectorBounds {
+    /// Whether an act that was judged by other bounds keeps to these too.
+    public func permits(_ act: InspectionAct) -> Bool {
+        switch (act, strongest) {
+        case (.ban(_, let slot, let nanoseconds, _), .ban(let most)):
+            ruleSlots.contains(slot) && nanoseconds <= most
+        case (.dropFlow(_, let slot, _, _), .ban), (.dropFlow(_, let slot, _, _), .dropFlow):
+            ruleSlots.contains(slot)
+        case (.ban, .dropFlow), (_, .alert): false
+        }
+    }
+}
+
 /// Which rule had a flow sampled, and for which inspector, as the kernel has it.
 public struct FlowSampling: Sendable, Equatable {
     public var ruleSlot: UInt32

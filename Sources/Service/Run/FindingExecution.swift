@@ -25,13 +25,18 @@ final class FindingExecution {
     private let pace = (bans: ClearingPace(), flows: ClearingPace())
     private var failures = FailureTelling()
     private let tell: (String) -> Void
+    /// What the policy of the program with this id lets findings do: workers of the one before may end after
+    /// an apply, and have been judged by that.
+    private let bounds: (UInt32) throws -> [InspectorBounds]
 
     /// Acts that may wait; findings beyond them fail.
     private static let mostWaiting = 65_536
 
-    init(_ datapath: Datapath, tell: @escaping (String) -> Void) {
-        self.datapath = datapath
-        self.tell = tell
+    init(
+        _ datapath: Datapath, bounds: @escaping (UInt32) throws -> [InspectorBounds],
+        tell: @escaping (String) -> Void
+    ) {
+        (self.datapath, self.bounds, self.tell) = (datapath, bounds, tell)
     }
 
     /// Whether `turn` has something to do.
@@ -57,9 +62,17 @@ final class FindingExecution {
         do {
             guard let lock = try PinDirectory.tryLock() else { return }
             defer { withExtendedLifetime(lock) {} }
-            guard let state = try currentState(isLocked: true) else { return failWaiting("no policy runs") }
-            let acts = takeWaiting()
-            for act in acts { carryOut(act, state) }
+            guard let state = try currentState(isLocked: true), let program = opened?.program else {
+                return failWaiting("no policy runs")
+            }
+            let bounds = try bounds(program)
+            for act in takeWaiting() {
+                if bounds.contains(where: { $0.permits(act) }) {
+                    carryOut(act, state)
+                } else {
+                    fail(1, "the policy that runs by now does not ask for it")
+                }
+            }
         } catch {
             failWaiting(ServiceError(wrapping: error).message)
         }

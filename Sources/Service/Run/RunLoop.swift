@@ -79,8 +79,9 @@ private final class RunLoop {
 
     init(_ datapath: Datapath, _ inputs: RunInputs, tell: @escaping (String) -> Void) {
         (self.datapath, self.inputs, self.tell) = (datapath, inputs, tell)
-        let execution = FindingExecution(datapath, tell: tell)
         let holder = GenerationHolder()
+        let execution = FindingExecution(
+            datapath, bounds: { try holder.bounds(of: $0, datapath) }, tell: tell)
         (self.execution, self.holder) = (execution, holder)
         var duties = InspectionDuties(
             sampling: { holder.current?.sampling(of: $0) }, carryOut: execution.carryOut,
@@ -253,11 +254,11 @@ private final class RunLoop {
     }
 
     private func finish() {
-        inputs.saving.finish(milliseconds: 10_000)
         execution.finish()
         sayInspected()
         inputs.events?.flush()
         inputs.work.finish(milliseconds: 10_000)
+        inputs.saving.finish(milliseconds: 10_000)
         if execution.hasUnsaved || saving.hasFailed, BanStore.kept() != nil { saving.write(tell) }
         tellRemarks()
     }
@@ -273,8 +274,19 @@ private final class RunLoop {
 /// The generation whose worker runs; the controller's duties look here.
 private final class GenerationHolder {
     var current: RunningGeneration?
+    /// Of a program that the loop has not followed yet.
+    private var applied: (program: UInt32, bounds: [InspectorBounds])?
     /// Takes what the worker says of signatures that it was to take over.
     var answer: ((String?) -> Void)?
+
+    /// What the policy of a program that runs lets findings do.
+    func bounds(of program: UInt32, _ datapath: Datapath) throws -> [InspectorBounds] {
+        if let current, current.programID == program { return current.setup?.inspectors ?? [] }
+        if let applied, applied.program == program { return applied.bounds }
+        let bounds = (try runningInfo(datapath)?.header.inspectorBounds ?? []).map(\.bounds)
+        applied = (program, bounds)
+        return bounds
+    }
 }
 
 /// Writes the file of bans, beside the loop.
