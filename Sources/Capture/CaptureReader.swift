@@ -34,13 +34,12 @@ public struct CaptureReader: ~Copyable {
         guard let file = path == "-" ? fdopen(dup(STDIN_FILENO), "r") : fopen(path, "r") else {
             throw .missing(path: path, errno: errno)
         }
-        // The C library's own 4 KiB are a system call for every few packets.
-        setvbuf(file, nil, _IOFBF, 1 << 18)
+        let input = BufferedFile(file)
         errno = 0
         let first = getc(file)
         guard first != EOF else {
-            let number = errno
-            fclose(file)
+            // Closing may set it.
+            let number = withExtendedLifetime(input) { errno }
             guard number == 0 else { throw .missing(path: path, errno: number) }
             throw .broken(path: path, packet: 0, text: "the file is empty")
         }
@@ -48,7 +47,7 @@ public struct CaptureReader: ~Copyable {
         // with 0x0a.
         ungetc(first, file)
         do throws(BrokenCapture) {
-            source = first == 0x0a ? .pcapng(PcapngFile(file)) : .pcap(try PcapFile(file))
+            source = first == 0x0a ? .pcapng(PcapngFile(input)) : .pcap(try PcapFile(input))
         } catch {
             let text = first == 0x1f ? "the file is compressed, unpack it first" : error.text
             throw .broken(path: path, packet: 0, text: text)

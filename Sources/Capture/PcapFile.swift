@@ -6,17 +6,18 @@ import Glibc
 
 /// A pcap file that libpcap reads and closes.
 final class PcapFile {
+    private let input: BufferedFile
     private let handle: OpaquePointer
     private let linkType: Int32
 
-    /// Takes the file over, also where it throws.
-    init(_ file: UnsafeMutablePointer<FILE>) throws(BrokenCapture) {
+    init(_ input: BufferedFile) throws(BrokenCapture) {
         var text = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE) + 1)
         let precision = UInt32(PCAP_TSTAMP_PRECISION_NANO)
-        guard let handle = pcap_fopen_offline_with_tstamp_precision(file, precision, &text) else {
-            fclose(file)
+        guard let handle = pcap_fopen_offline_with_tstamp_precision(input.file, precision, &text) else {
             throw BrokenCapture(text: Self.string(text))
         }
+        input.isClosedByReader = true
+        self.input = input
         self.handle = handle
         linkType = pcap_datalink(handle)
     }

@@ -10,19 +10,18 @@ final class PcapngFile {
     /// The longest block that is taken into memory, as in libpcap.
     private static let longestBlock = 16 << 20
 
-    private let file: UnsafeMutablePointer<FILE>
+    private let input: BufferedFile
     private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 8)
     private var isBigEndian = false
     private var interfaces: [PcapngInterface] = []
     private var lastTime: Int64 = 0
 
     /// Takes the file over; its first byte is known to be a section header's.
-    init(_ file: UnsafeMutablePointer<FILE>) { self.file = file }
+    init(_ input: BufferedFile) { self.input = input }
 
-    deinit {
-        buffer.deallocate()
-        fclose(file)
-    }
+    deinit { buffer.deallocate() }
+
+    private var file: UnsafeMutablePointer<FILE> { input.file }
 
     /// The next packet; nil at the file's end. Its bytes are valid until the next call.
     func next() throws(BrokenCapture) -> RawPacket? {

@@ -19,8 +19,9 @@ public struct PerDirection<Value> {
         self.toClient = toClient
     }
 
+    /// `get`, and not `_read`: a coroutine with two yields is not inlined, and asks for memory.
     public subscript(direction: Direction) -> Value {
-        _read { if direction == .toServer { yield toServer } else { yield toClient } }
+        @inline(__always) get { direction == .toServer ? toServer : toClient }
         _modify { if direction == .toServer { yield &toServer } else { yield &toClient } }
     }
 }
@@ -132,6 +133,11 @@ extension FlowRecord {
     /// TCP: bytes of a direction that were given or lost so far, gaps included; Suricata's `stream_size`.
     public final func streamLength(_ direction: Direction) -> Int64 {
         session?.halves[direction].next ?? 0
+    }
+    /// `streamLength` of both directions: asked for with every packet.
+    public final var streamLengths: (toServer: Int64, toClient: Int64) {
+        guard let session else { return (0, 0) }
+        return (session.halves.toServer.next, session.halves.toClient.next)
     }
 
     /// Takes no more stream data of a direction, from the next packet on: no `data`, `gap`, `streamEnded`.

@@ -33,17 +33,38 @@ import Testing
         alert udp any any <> any 53 (msg:"m"; dsize:1; sid:4;)
         alert udp any any -> any [53,54] (msg:"m"; dsize:1; sid:5;)
         alert udp any any -> any 53 (msg:"m"; content:"x"; sid:6;)
+        alert udp any 54 <> any any (msg:"m"; dsize:1; sid:7;)
         """
     ).plan
     let lists = plan.packetLists[MatchPlan.slot(.udp, .toServer)]
     func sids(_ numbers: [UInt32]?) -> [UInt32] {
         (numbers ?? []).map { plan.signatures[Int($0)].signature.sid }
     }
-    #expect(sids(lists.byDestination.list(of: 53)) == [1, 5])
-    #expect(sids(lists.byDestination.list(of: 54)) == [5])
-    #expect(sids(lists.bySource.list(of: 53)) == [2])
-    #expect(sids(lists.anyPort) == [3, 4])
+    #expect(sids(lists.byDestination.list(of: 53)) == [1, 4, 5])
+    #expect(sids(lists.byDestination.list(of: 54)) == [5, 7])
+    #expect(sids(lists.bySource.list(of: 53)) == [2, 4])
+    #expect(sids(lists.bySource.list(of: 54)) == [7])
+    #expect(sids(lists.anyPort) == [3])
     #expect(plan.packetLists[MatchPlan.slot(.icmp, .toServer)].anyPort.isEmpty)
+}
+
+@Test func `a signature of one IP protocol is listed for packets of its kind alone`() throws {
+    let matcher = try matcher(
+        """
+        alert ip any any -> any any (msg:"m"; ip_proto:41; sid:1;)
+        alert ip any any -> any any (msg:"m"; ip_proto:17; sid:2;)
+        alert ip any any -> any any (msg:"m"; ip_proto:!6; sid:3;)
+        """)
+    func listed(_ kind: PayloadKind) -> [UInt32] {
+        matcher.plan.packetLists[MatchPlan.slot(kind, .toServer)].anyPort
+            .map { matcher.plan.signatures[Int($0)].signature.sid }
+    }
+    #expect(listed(.tcpPacket) == [])
+    #expect(listed(.udp) == [2, 3])
+    #expect(listed(.other) == [1, 3])
+    #expect(matcher.sids("x", header(IPProtocol(rawValue: 41))) == [1, 3])
+    #expect(matcher.sids("x", header(.udp)) == [2, 3])
+    #expect(matcher.sids("x", header(.tcp)) == [])
 }
 
 struct PatternCase: Sendable, CustomTestStringConvertible {

@@ -162,6 +162,10 @@ def signatures_table(results):
     if through:
         rows.append([f"http-api and dpi-protocols, {number(through['packets'])} packets",
                      f"{ratio(through['gbit'])} Gbit/s, {through['pps'] / 1000:,.0f} k packets/s", ""])
+    if other := through.get("suricata"):
+        rows.append([f"the same by Suricata {other['version']}",
+                     f"{ratio(other['gbit'])} Gbit/s, {other['pps'] / 1000:,.0f} k packets/s; "
+                     f"ours is {ratio(other['ratio'])} times as fast", ""])
     rows += [[f"an open flow of {number(x['flows'])}, {x['with']}", "", figure(x["bytes"] / 1024, "KiB")]
              for x in found.get("flows", [])]
     return table(["what", "figure", "memory"], rows) if rows else "Not measured."

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Payload inspection by `replay --inspect`: packets a second beside ndpiReader, bits a second under the whole
-# ET Open set with the share of each stage, the load of that set, memory of a flow. In: captures and rules
-# that others made. Out: figures. Time is CPU time: others may be using the machine.
+# ET Open set beside Suricata and with the share of each stage, the load of that set, memory of a flow. In:
+# captures and rules that others made. Out: figures. Time is CPU time: others may be using the machine.
 import os, re, resource, shutil, statistics, subprocess
 
-import frames, machine
+import frames, machine, suricata
 from machine import Failed, say
 
 # Everything is inspected; `%s` takes further keys of the inspector.
@@ -122,14 +122,25 @@ class Inspection:
                 "cache_mib": sum(os.path.getsize(f"{cache}/{x}") for x in os.listdir(cache)) / 2**20}
 
     def throughput(self, packets):
-        """Under the whole set, of what remains behind the load."""
+        """Under the whole set, of what remains behind the load; Suricata in the same rounds."""
         conf, cache = self.rules(), f"{self.folder}/cache"
         path, size = self.join("http-api and dpi-protocols", ["http-api", "dpi-protocols"], packets)
-        loads = [spent(self.command(conf, self.empty, cache=cache)) for _ in range(self.rounds)]
-        whole = [spent(self.command(conf, path, cache=cache)) for _ in range(self.rounds)]
+        peer, loads, whole, theirs = suricata.version(), [], [], []
+        if not peer:
+            say("bench: suricata is not installed: no comparison with it")
+        for _ in range(self.rounds):
+            loads.append(spent(self.command(conf, self.empty, cache=cache)))
+            whole.append(spent(self.command(conf, path, cache=cache)))
+            if peer:
+                theirs.append(suricata.seconds(path, f"{self.folder}/rules", self.folder))
         seconds = statistics.median(whole) - statistics.median(loads)
-        return {"gbit": 8 * size["bytes"] / seconds / 1e9, "pps": size["packets"] / seconds,
-                "shares": self.shares(self.command(conf, path, cache=cache))} | size
+        found = {"gbit": 8 * size["bytes"] / seconds / 1e9, "pps": size["packets"] / seconds,
+                 "shares": self.shares(self.command(conf, path, cache=cache))} | size
+        if theirs:
+            other = statistics.median(theirs)
+            found["suricata"] = {"version": peer, "gbit": 8 * size["bytes"] / other / 1e9,
+                                 "pps": size["packets"] / other, "ratio": other / seconds}
+        return found
 
     def shares(self, command):
         """Of each stage in the samples of `perf`, what loads the set left out."""

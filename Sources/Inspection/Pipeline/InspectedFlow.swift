@@ -73,8 +73,9 @@ struct BothWays<Value> {
         self.toClient = toClient
     }
 
+    /// `get`, and not `_read`: a coroutine with two yields is not inlined, and asks for memory.
     subscript(direction: FlowDirection) -> Value {
-        _read { if direction == .toServer { yield toServer } else { yield toClient } }
+        @inline(__always) get { direction == .toServer ? toServer : toClient }
         _modify { if direction == .toServer { yield &toServer } else { yield &toClient } }
     }
 }

@@ -73,6 +73,7 @@ public final class PayloadInspector {
 
     /// What the packet carries, and what that carries.
     private func followTunnels(_ sample: InspectionSample) {
+        guard consumer.inner != nil else { return }
         while let inner = consumer.inner {
             consumer.inner = nil
             consumer.tunnel = inner.tunnel

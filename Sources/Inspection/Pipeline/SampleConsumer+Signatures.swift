@@ -12,8 +12,13 @@ extension SampleConsumer {
         _ packet: DecodedPacket, _ way: FlowDirection, _ flow: Flow<InspectedFlow>, _ use: SegmentUse
     ) {
         guard let signatures = signatures(of: flow.attachment) else { return pending[way].removeAll() }
-        var unit = InspectedPacket(
-            header: header(flow, way, packet.time, signatures), fields: packet.fields)
+        let header = header(flow, way, packet.time, signatures)
+        if packet.payload.isEmpty, pending[way].isEmpty, let state = flow.attachment.matchState,
+            signatures.matcher.passesOver(header, isTaken: packet.hasValidChecksum, flow: state)
+        {
+            return
+        }
+        var unit = InspectedPacket(header: header, fields: packet.fields)
         // The last segment of a handshake belongs to the handshake, unless it brings data already.
         if opensFlow, packet.payload.isEmpty { unit.header.isEstablished = false }
         unit.header.isReassembled = packet.isReassembled
@@ -125,8 +130,9 @@ extension SampleConsumer {
         header.timeNanoseconds = time
         (header.applicationToServer, header.applicationToClient) = applications(of: flow.attachment)
         guard signatures.testsStreamSizes else { return header }
-        header.streamBytesToServer = UInt64(max(0, flow.streamLength(.toServer)))
-        header.streamBytesToClient = UInt64(max(0, flow.streamLength(.toClient)))
+        let lengths = flow.streamLengths
+        header.streamBytesToServer = UInt64(max(0, lengths.toServer))
+        header.streamBytesToClient = UInt64(max(0, lengths.toClient))
         return header
     }
 }

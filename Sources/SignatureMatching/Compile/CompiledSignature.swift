@@ -139,6 +139,13 @@ extension Habitat {
 }
 
 extension Signature {
+    /// The IP protocols of packets that it may match: its header's, less those that its tests refuse.
+    var transports: TransportProtocols {
+        packetTests.reduce(header.transports) { transports, test in
+            if case .transports(let wanted) = test { transports.intersection(wanted) } else { transports }
+        }
+    }
+
     /// A buffer or a test of it is part of a transaction.
     fileprivate var needsTransaction: Bool {
         matches.contains { $0.buffer.owner != nil } || protocolTests.contains(where: \.isOfTransaction)

@@ -92,7 +92,8 @@ struct EngineCompiler {
     ) {
         let pattern = RequiredPattern(of: compiled.signature) { $0 == .payload }
         var tcpPlaces: UsePlaces = []
-        for kind in PayloadKind.allCases where kind.isMeant(by: compiled.signature.header.transports) {
+        let transports = compiled.signature.transports
+        for kind in PayloadKind.allCases where kind.isMeant(by: transports) {
             if kind == .tcpStream, compiled.habitat == .packet || compiled.habitat == .application {
                 continue
             }

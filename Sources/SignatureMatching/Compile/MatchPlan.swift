@@ -121,12 +121,12 @@ struct PortLists: Sendable {
 
     mutating func insert(_ number: UInt32, _ header: SignatureHeader) {
         isEmpty = false
-        if header.isBidirectional {
-            anyPort.append(number)
-        } else if let ports = PortLists.few(header.destinationPorts) {
-            for port in ports { byDestination.append(number, to: port) }
-        } else if let ports = PortLists.few(header.sourcePorts) {
-            for port in ports { bySource.append(number, to: port) }
+        let destinations = PortLists.few(header.destinationPorts)
+        if let ports = destinations ?? PortLists.few(header.sourcePorts) {
+            for port in ports {
+                if destinations != nil || header.isBidirectional { byDestination.append(number, to: port) }
+                if destinations == nil || header.isBidirectional { bySource.append(number, to: port) }
+            }
         } else {
             anyPort.append(number)
         }

@@ -35,9 +35,7 @@ extension SignatureMatcher {
         guard packet.isTaken, application != nil, let flow, !plan.recognitionLists[direction].isEmpty else {
             return
         }
-        let (toServer, toClient) = (header.applicationToServer, header.applicationToClient)
-        let sidesDiffer = toServer != nil && toClient != nil && toServer != toClient
-        if flow.isFirstTime(sidesDiffer ? .disagreement : .recognition, header.direction) {
+        if flow.isFirstTime(header.recognitionKind, header.direction) {
             add(plan.recognitionLists[direction], header, application, .packet)
         }
     }
@@ -153,12 +151,14 @@ extension SignatureMatcher {
     ) {
         let slot = MatchPlan.slot(kind, header.direction)
         guard !plan.packetLists[slot].isEmpty else { return }
-        let lists = plan.packetLists[slot]
-        add(lists.anyPort, header, application, place)
-        if let list = lists.byDestination.list(of: header.destinationPort) {
+        // In place: a copy of the lists is a count of references for each of them.
+        add(plan.packetLists[slot].anyPort, header, application, place)
+        if let list = plan.packetLists[slot].byDestination.list(of: header.destinationPort) {
             add(list, header, application, place)
         }
-        if let list = lists.bySource.list(of: header.sourcePort) { add(list, header, application, place) }
+        if let list = plan.packetLists[slot].bySource.list(of: header.sourcePort) {
+            add(list, header, application, place)
+        }
     }
 
     func add(
@@ -295,7 +295,7 @@ extension SignatureMatcher {
 
 extension IPProtocol {
     /// No connection of its own: signatures of addresses alone hold for each packet, not once for a flow.
-    fileprivate var isPacketwise: Bool {
+    var isPacketwise: Bool {
         switch self {
         case .tcp, .udp, .icmp, .icmpv6, .sctp: false
         default: true

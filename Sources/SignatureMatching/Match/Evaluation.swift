@@ -15,29 +15,47 @@ enum Answer {
 /// What a candidate is compared with: one object for a matcher's life, for a copy for each candidate would
 /// cost more than most comparisons.
 final class Subject {
-    /// Valid during `evaluate`.
-    fileprivate var pointer: UnsafePointer<InspectedPacket>?
+    /// The packet during `evaluate`, else an empty one. By pointer: a copy of it, or a property that lends
+    /// it, is a call of the allocator for each comparison.
+    fileprivate(set) var packet: UnsafePointer<InspectedPacket>
     /// The packet's flow.
     fileprivate(set) var flow: FlowMatchState?
     var place = SignatureMatch.Place.packet
     /// The transaction of the place; nil for packets and streams.
     var transaction: InspectedTransaction?
     /// A host takes what is looked at: streams and their transactions are made of what one takes.
-    var isTaken: Bool { packet.isTaken || (place != .packet && packet.header.transport == .tcp) }
-    private let nothing = InspectedPacket(
-        header: PacketHeader(
-            transport: IPProtocol(rawValue: 255), source: IPAddress(v4: 0), destination: IPAddress(v4: 0)))
-
-    var packet: InspectedPacket {
-        _read { if let pointer { yield pointer.pointee } else { yield nothing } }
+    var isTaken: Bool {
+        packet.pointee.isTaken || (place != .packet && packet.pointee.header.transport == .tcp)
     }
+    private let nothing: UnsafeMutablePointer<InspectedPacket>
+
+    init() {
+        let none = IPAddress(v4: 0)
+        nothing = .allocate(capacity: 1)
+        nothing.initialize(
+            to: InspectedPacket(
+                header: PacketHeader(
+                    transport: IPProtocol(rawValue: 255), source: none, destination: none)))
+        packet = UnsafePointer(nothing)
+    }
+
+    deinit {
+        nothing.deinitialize(count: 1)
+        nothing.deallocate()
+    }
+
+    fileprivate func begin(_ packet: UnsafePointer<InspectedPacket>, _ flow: FlowMatchState?) {
+        (self.packet, self.flow) = (packet, flow)
+    }
+
+    fileprivate func end() { (packet, flow, transaction) = (UnsafePointer(nothing), nil, nil) }
 }
 
 extension SignatureMatcher {
     func evaluate(_ packet: borrowing InspectedPacket, _ flow: FlowMatchState?) {
         withUnsafePointer(to: packet) { pointer in
-            (subject.pointer, subject.flow) = (pointer, flow)
-            defer { (subject.pointer, subject.flow, subject.transaction) = (nil, nil, nil) }
+            subject.begin(pointer, flow)
+            defer { subject.end() }
             evaluate(subject)
         }
     }
@@ -48,9 +66,10 @@ extension SignatureMatcher {
             let candidate = candidates[index]
             index &+= 1
             subject.place = candidate.place
-            subject.transaction = nil
             if case .transaction(let number) = candidate.place {
-                subject.transaction = subject.packet.transactions[number]
+                subject.transaction = subject.packet.pointee.transactions[number]
+            } else if subject.transaction != nil {
+                subject.transaction = nil
             }
             let compiled = plan.signatures[candidate.signature]
             let started = costs.isEmpty ? 0 : monotonicNanoseconds()
@@ -81,7 +100,7 @@ extension SignatureMatcher {
 
     /// The conditions of one candidate; its gate has been passed.
     private func check(_ compiled: CompiledSignature, _ number: Int, _ subject: Subject) -> Answer {
-        guard compiled.admits(subject.packet.header), admits(compiled.flow, subject) else { return .no }
+        guard compiled.admits(subject.packet), admits(compiled.flow, subject) else { return .no }
         if !compiled.packetTests.isEmpty {
             for test in compiled.packetTests where !packetTestHolds(test, subject.packet) { return .no }
         }
@@ -115,7 +134,7 @@ extension SignatureMatcher {
     /// What a match does. True: nothing further is tried (`pass`).
     private func match(_ compiled: CompiledSignature, _ candidate: Candidate, _ subject: Subject) -> Bool {
         let signature = compiled.signature
-        let header = subject.packet.header
+        let header = subject.packet.pointee.header
         subject.transaction?.noteMatch(UInt32(candidate.signature), signature.key)
         // What no host took says nothing of what one takes.
         if subject.isTaken, let flow = subject.flow,
@@ -163,15 +182,16 @@ extension SignatureMatcher {
 
     /// The part of the stream that was looked at. What a SYN carries begins it, if the other side takes it.
     private func streamBytes(
-        _ compiled: CompiledSignature, _ place: SignatureMatch.Place, _ packet: InspectedPacket
+        _ compiled: CompiledSignature, _ place: SignatureMatch.Place, _ packet: UnsafePointer<InspectedPacket>
     ) -> Range<UInt64>? {
-        if place == .stream, let stream = packet.stream {
+        if place == .stream, let stream = packet.pointee.stream {
             let end = stream.streamOffset &+ UInt64(stream.bytes.count)
             return stream.streamOffset..<max(end, stream.streamOffset)
         }
-        guard place == .packet, compiled.habitat == .stream, packet.fields.tcpFlags?.contains(.syn) == true
+        guard place == .packet, compiled.habitat == .stream,
+            packet.pointee.fields.tcpFlags?.contains(.syn) == true
         else { return nil }
-        return 0..<UInt64(packet.payload?.count ?? 0)
+        return 0..<UInt64(packet.pointee.payload?.count ?? 0)
     }
 
     private func report(_ match: SignatureMatch) {
@@ -236,21 +256,21 @@ extension SignatureMatcher {
 
     private func holdsOnPacket(_ group: CompiledGroup, _ subject: Subject) -> Bool {
         let packet = subject.packet
-        let isIPv4 = packet.header.source.family == .ipv4
-        let transport = packet.header.transport
+        let isIPv4 = packet.pointee.header.source.family == .ipv4
+        let transport = packet.pointee.header.transport
         let bytes: UnsafeRawBufferPointer?
         switch group.buffer {
-        case .ipv4Header: bytes = isIPv4 ? packet.networkHeader : nil
-        case .ipv6Header: bytes = isIPv4 ? nil : packet.networkHeader
-        case .tcpHeader: bytes = transport == .tcp ? packet.transportHeader : nil
-        case .udpHeader: bytes = transport == .udp ? packet.transportHeader : nil
-        case .icmpv4Header: bytes = transport == .icmp ? packet.transportHeader : nil
-        case .icmpv6Header: bytes = transport == .icmpv6 ? packet.transportHeader : nil
+        case .ipv4Header: bytes = isIPv4 ? packet.pointee.networkHeader : nil
+        case .ipv6Header: bytes = isIPv4 ? nil : packet.pointee.networkHeader
+        case .tcpHeader: bytes = transport == .tcp ? packet.pointee.transportHeader : nil
+        case .udpHeader: bytes = transport == .udp ? packet.pointee.transportHeader : nil
+        case .icmpv4Header: bytes = transport == .icmp ? packet.pointee.transportHeader : nil
+        case .icmpv6Header: bytes = transport == .icmpv6 ? packet.pointee.transportHeader : nil
         default:
-            if subject.place != .packet, let stream = packet.stream {
+            if subject.place != .packet, let stream = packet.pointee.stream {
                 return run(group, on: stream.bytes, streamOffset: stream.streamOffset)
             }
-            bytes = packet.payload
+            bytes = packet.pointee.payload
         }
         guard let bytes else { return group.holdsWithoutBuffer }
         return run(group, on: bytes)

@@ -7,49 +7,57 @@ import Signatures
 
 extension CompiledSignature {
     /// Addresses, ports and protocols of the signature's header.
-    func admits(_ packet: PacketHeader) -> Bool {
-        guard header.transports.contains(packet.transport) else { return false }
-        if let family = header.family, family != packet.source.family { return false }
-        if header.isAnyToAny { return true }
-        if header.sourcePorts.contains(packet.sourcePort),
-            header.destinationPorts.contains(packet.destinationPort),
-            header.source.contains(packet.source), header.destination.contains(packet.destination)
+    func admits(_ packet: UnsafePointer<InspectedPacket>) -> Bool {
+        guard header.transports.contains(packet.pointee.header.transport) else { return false }
+        if let family = header.family, family != packet.pointee.header.source.family { return false }
+        return header.isAnyToAny || admitsEnds(packet)
+    }
+
+    private func admitsEnds(_ packet: UnsafePointer<InspectedPacket>) -> Bool {
+        let (source, destination) = (packet.pointee.header.source, packet.pointee.header.destination)
+        let sourcePort = packet.pointee.header.sourcePort
+        let destinationPort = packet.pointee.header.destinationPort
+        if header.sourcePorts.contains(sourcePort), header.destinationPorts.contains(destinationPort),
+            header.source.contains(source), header.destination.contains(destination)
         {
             return true
         }
-        return header.isBidirectional && header.sourcePorts.contains(packet.destinationPort)
-            && header.destinationPorts.contains(packet.sourcePort)
-            && header.source.contains(packet.destination) && header.destination.contains(packet.source)
+        return header.isBidirectional && header.sourcePorts.contains(destinationPort)
+            && header.destinationPorts.contains(sourcePort) && header.source.contains(destination)
+            && header.destination.contains(source)
     }
 }
 
 /// The flow's state; the direction was compared before.
 func admits(_ wanted: FlowConditions, _ subject: Subject) -> Bool {
-    let header = subject.packet.header
-    if let isReassembled = wanted.isReassembled, isReassembled != header.isReassembled { return false }
+    if let isReassembled = wanted.isReassembled, isReassembled != subject.packet.pointee.header.isReassembled
+    {
+        return false
+    }
     switch wanted.state {
     case .stateless: return true
     case .any: return !wanted.hasDirection || subject.flow != nil
-    case .established: return subject.flow != nil && header.isEstablished
-    case .notEstablished: return subject.flow != nil && !header.isEstablished
+    case .established: return subject.flow != nil && subject.packet.pointee.header.isEstablished
+    case .notEstablished: return subject.flow != nil && !subject.packet.pointee.header.isEstablished
     }
 }
 
 /// One test of the packet's headers.
-func packetTestHolds(_ test: PacketTest, _ packet: InspectedPacket) -> Bool {
-    let fields = packet.fields
+func packetTestHolds(_ test: PacketTest, _ packet: UnsafePointer<InspectedPacket>) -> Bool {
     switch test {
-    case .number(let field, let number): return fields.value(of: field).map(number.holds) ?? false
-    case .transports(let transports): return transports.contains(packet.header.transport)
+    case .number(let field, let number):
+        return packet.pointee.fields.value(of: field).map(number.holds) ?? false
+    case .transports(let transports): return transports.contains(packet.pointee.header.transport)
     case .tcpFlags(let wanted, let match, let considered):
-        guard let flags = fields.tcpFlags else { return false }
+        guard let flags = packet.pointee.fields.tcpFlags else { return false }
         return holds(match, flags.intersection(considered).rawValue, wanted.rawValue)
     case .fragmentBits(let wanted, let match):
-        guard let bits = fields.fragmentBits else { return false }
+        guard let bits = packet.pointee.fields.fragmentBits else { return false }
         return holds(match, bits, wanted)
     case .ipOption(let option):
-        return option == .any ? !fields.ipOptions.isEmpty : fields.ipOptions.contains(option.rawValue)
-    case .sameAddress: return packet.header.source == packet.header.destination
+        let options = packet.pointee.fields.ipOptions
+        return option == .any ? !options.isEmpty : options.contains(option.rawValue)
+    case .sameAddress: return packet.pointee.header.source == packet.pointee.header.destination
     }
 }
 
@@ -64,7 +72,7 @@ private func holds(_ match: BitMatch, _ bits: UInt8, _ wanted: UInt8) -> Bool {
 
 /// One test of what was recognised, or of a transaction's fields.
 func protocolTestHolds(_ test: ProtocolTest, _ subject: Subject) -> Bool {
-    let header = subject.packet.header
+    let header = subject.packet.pointee.header
     let fields = subject.transaction?.fields
     switch test {
     case .application(let wanted, let isNegated, let side, let isExact):

@@ -12,7 +12,7 @@ extension SignatureMatcher {
             let isTaken = subject.isTaken
             return names.contains { flow.hasBit(UInt32(clamping: $0), isTaken: isTaken) != isNegated }
         case .bits(let names, let scope, let isNegated):
-            return names.contains { memory.hasBit($0, scope, subject.packet.header) != isNegated }
+            return names.contains { memory.hasBit($0, scope, subject.packet.pointee.header) != isNegated }
         case .integer(let name, let comparison, let operand):
             guard let value = subject.flow?.integer(UInt32(clamping: name)),
                 let other = resolved(operand, subject)
@@ -59,7 +59,7 @@ extension SignatureMatcher {
             case .toggle: flow.hasBit(bit) ? flow.clearBit(bit) : flow.setBit(bit)
             }
         case .bit(let operation, let name, let scope, let seconds):
-            let header = subject.packet.header
+            let header = subject.packet.pointee.header
             let isSet = operation == .toggle && memory.hasBit(name, scope, header)
             if operation == .unset || isSet {
                 memory.clearBit(name, scope, header)

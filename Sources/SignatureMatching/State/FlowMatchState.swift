@@ -82,6 +82,14 @@ public final class FlowMatchState {
         }
     }
 
+    /// Whether a kind of once-a-direction signature was tried.
+    func wasTried(_ kind: OnceKind, _ direction: FlowDirection) -> Bool {
+        onceDone & 1 << (kind.rawValue &* 2 &+ direction.rawValue) != 0
+    }
+
+    /// Whether the engine's signatures have yet to see the flow.
+    func isNew(to engine: UInt64) -> Bool { onceEngine != engine }
+
     /// Whether this is the first time that a kind of once-a-direction signature is tried.
     func isFirstTime(_ kind: OnceKind, _ direction: FlowDirection) -> Bool {
         let bit: UInt8 = 1 << (kind.rawValue &* 2 &+ direction.rawValue)

@@ -73,7 +73,8 @@ public struct TransportProtocols: Hashable, Sendable {
         TransportProtocols(low: low | other.low, high: high | other.high)
     }
 
-    func intersection(_ other: TransportProtocols) -> TransportProtocols {
+    /// The IP protocols of both.
+    public func intersection(_ other: TransportProtocols) -> TransportProtocols {
         TransportProtocols(low: low & other.low, high: high & other.high)
     }
 
