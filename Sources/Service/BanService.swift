@@ -40,7 +40,7 @@ public struct BanService {
     /// - Throws: where the file has such a ban and cannot be written; then none is lifted.
     public func unban(_ prefixes: [Prefix]?, warn: (String) -> Void) throws -> [Prefix] {
         let chosen = try prefixes ?? locked { try $0.state.bans().map(\.prefix) }
-        // The file first: what is lifted does not come back with the next boot, or is not lifted. Until it is,
+        // The file first: what is lifted does not come back with the next boot, or is not lifted. Until then
         // nobody else writes the file.
         var writing = try forget(Set(chosen), warn)
         do {
@@ -115,7 +115,7 @@ public struct BanService {
             return writing
         } catch {
             let failure = ServiceError(wrapping: error)
-            guard store.mayRestore(lifted) else {
+            guard store.mayRestore(lifted, times) else {
                 warn("\(failure.message); what is banned would not survive a reboot")
                 return nil
             }

@@ -96,9 +96,9 @@ struct BanStore {
 
     /// Whether the file may bring back a ban of one of these prefixes: it has one, or cannot be read now. One
     /// that is broken is never restored.
-    func mayRestore(_ prefixes: Set<Prefix>) -> Bool {
+    func mayRestore(_ prefixes: Set<Prefix>, _ times: BanTranslation) -> Bool {
         do {
-            return try read()?.contains { prefixes.contains($0.prefix) } ?? false
+            return try read()?.contains { prefixes.contains($0.prefix) && times.ban($0) != nil } ?? false
         } catch {
             return ServiceError(wrapping: error).status != .wrongInput
         }

@@ -17,7 +17,7 @@ extension StreamTracker {
             flow = opened
             direction = place.direction(in: flow)
             if let request = judgement.request {
-                flow.session = TCPSession(request: request, rules)
+                flow.session = TCPSession(request: request, rules(of: packet))
                 counters.tcpSessions &+= 1
             }
             isAgreed = false
@@ -52,7 +52,7 @@ extension StreamTracker {
         }
         if flags.contains(.rst) { return .refused(.resetWithoutSession) }
         if flags.contains(.syn), !flags.contains(.ack) {
-            let session = TCPSession(request: ConnectionRequest(packet), rules)
+            let session = TCPSession(request: ConnectionRequest(packet), rules(of: packet))
             flow.session = session
             counters.tcpSessions &+= 1
             return session.judge(packet, direction)
@@ -62,8 +62,13 @@ extension StreamTracker {
         return pickUp(packet, direction, flow)
     }
 
+    /// What a tunnel carries may be answered without it: one direction may be all that comes.
+    private func rules(of packet: DecodedPacket) -> SessionRules {
+        packet.tunnel == 0 ? rules : SessionRules(isOneSided: true, memory: rules.memory)
+    }
+
     private func pickUp(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf) -> SegmentJudgement {
-        let session = TCPSession(midstream: packet, direction, rules)
+        let session = TCPSession(midstream: packet, direction, rules(of: packet))
         flow.session = session
         counters.tcpSessions &+= 1
         counters.tcpMidstream &+= 1

@@ -133,3 +133,41 @@ func `VLANs part flows, unless they are told not to`(_ separates: Bool, _ flows:
     bench.finish()
     #expect(try bench.events(.flow).count == flows)
 }
+
+/// More headers than libhtp takes.
+private let tooManyHeaders = (0..<2_500).map { "n\($0): v\r\n" }.joined()
+
+extension Conversation {
+    /// What a side says, in segments of a thousand bytes.
+    fileprivate mutating func sayAll(_ way: FlowDirection, _ text: String) -> [[UInt8]] {
+        let bytes = Array(text.utf8)
+        return stride(from: 0, to: bytes.count, by: 1_000).map {
+            say(way, bytes[$0..<min(bytes.count, $0 + 1_000)])
+        }
+    }
+}
+
+@Test func `behind a response that stops the parser each is told once, with its end`() throws {
+    let bench = try Bench(
+        #"alert http any any -> any any (flow:to_client; file.data; content:"evil"; endswith; sid:1;)"#)
+    var talk = Conversation()
+    bench.feed(talk.open())
+    bench.feed(talk.say(.toServer, String(repeating: "GET /x HTTP/1.1\r\nHost: a\r\n\r\n", count: 2)))
+    let stopper = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\(tooManyHeaders)\r\nab"
+    bench.feed(talk.sayAll(.toClient, stopper + "HTTP/1.1 404 OK\r\nServer: z\r\n\r\nvery evil"))
+    bench.finish()
+    #expect(try bench.alerts() == [1])
+    let told = try bench.events(.http).compactMap { ($0["http"] as? [String: Any])?["status"] as? Int }
+    #expect(told == [404, 200], "the continued one by the transaction that it began")
+}
+
+@Test func `what looks like requests in a body pushes out no message that is being read`() throws {
+    let bench = try Bench(#"alert http any any -> any any (http.uri; content:"/evil"; sid:1;)"#)
+    var talk = Conversation()
+    bench.feed(talk.open())
+    let body = String(repeating: "GET / HTTP/1.1\n", count: 1_000)
+    let request = "POST /evil HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n" + body
+    bench.feed(talk.sayAll(.toServer, "GET /f HTTP/1.1\r\n\(tooManyHeaders)\r\n" + request))
+    bench.finish()
+    #expect(try bench.alerts() == [1])
+}

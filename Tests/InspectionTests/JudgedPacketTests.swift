@@ -125,6 +125,33 @@ struct RefusedSegmentTests {
         #expect(try bench.alerts() == [1])
     }
 
+    @Test func `one of which all was acknowledged neither`() throws {
+        let rules = #"drop tcp any any -> any any (msg:"flags"; flags:PAU+; sid:1;)"#
+        let bench = try Bench(rules, onMatch: .ban(nanoseconds: 60))
+        var talk = Conversation(serverPort: 9)
+        bench.feed(talk.open())
+        let segment = talk.say(.toServer, "good")
+        bench.feed([segment, talk.say(.toServer, "more"), talk.say(.toClient, "thanks")])
+        #expect(bench.responses.isEmpty)
+        for place in [38, 40] {
+            var old = segment
+            old[place] &-= 0x10
+            old[47] |= 0x20
+            bench.feed(old)
+        }
+        #expect(bench.responses == [.alert, .alert])
+    }
+
+    @Test func `a SYN is judged as it stands, whatever came before it`() throws {
+        let rules = #"drop tcp any any -> any any (msg:"syn"; flags:S; sid:1;)"#
+        let bench = try Bench(rules, onMatch: .ban(nanoseconds: 60))
+        var stray = Conversation(serverPort: 9)
+        bench.feed(farOff(stray.say(.toServer, "x")))
+        var talk = Conversation(serverPort: 9)
+        bench.feed(talk.open()[0])
+        #expect(bench.responses.count == 1 && bench.responses.first != .alert)
+    }
+
     @Test func `one of no connection is what it is: a scan`() throws {
         let rules = #"drop tcp any any -> any any (msg:"null scan"; flags:0; sid:1;)"#
         let bench = try Bench(rules, onMatch: .ban(nanoseconds: 60))
@@ -250,6 +277,17 @@ struct TunnelFindingTests {
         let bench = try Bench(rules, onMatch: .ban(nanoseconds: 60))
         for frame in frames(evil: .toServer) { bench.feed(frame, isOutbound: true) }
         #expect(bench.responses == [.ban(carried, nanoseconds: 60)])
+    }
+
+    @Test func `a tunnel whose answers go without it is read`() throws {
+        let rules =
+            #"drop tcp any any -> any any (msg:"split"; flow:established; content:"goodness"; sid:1;)"#
+        let bench = try Bench(rules, onMatch: .dropFlow)
+        var talk = Conversation(serverPort: 9)
+        let shaken = talk.open()
+        bench.feed([wrapped(shaken[0]), shaken[1], wrapped(shaken[2])])
+        bench.feed([wrapped(talk.say(.toServer, "good")), wrapped(talk.say(.toServer, "ness"))])
+        #expect(bench.responses == [.dropFlow(Self.outer, nanoseconds: Finding.flowDropNanoseconds)])
     }
 
     @Test func `a tunnel that is not opened writes into no other flow`() throws {

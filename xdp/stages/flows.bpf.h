@@ -130,6 +130,8 @@ static __always_inline void promote(struct guard_scratch *room, struct guard_flo
 	struct guard_flow_totals *totals;
 
 	room->opening.flow = *flow;
+	/* Another CPU may have counted a packet of it meanwhile, and written the state that was before. */
+	see_flow(&room->opening.flow, GUARD_FLOW_ESTABLISHED, now);
 	if (!keep_flow(now)) {
 		bpf_map_delete_elem(&guard_half_open, &room->flow_key);
 		return;

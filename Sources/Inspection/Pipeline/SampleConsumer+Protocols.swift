@@ -76,9 +76,10 @@ extension SampleConsumer {
         if let side = buffers?.update(transaction, stage) {
             pending[side.direction].add(TransactionUnit(side: side, record: .http(transaction)))
         }
-        guard stage == .responseComplete || transaction.isOneSided && stage == .requestComplete else {
-            return
-        }
+        // Of a response without a request the parser has invented one, which ends with it.
+        let isAllThereIs =
+            stage == .requestComplete && transaction.isOneSided && !transaction.requestIsMissing
+        guard stage == .responseComplete || isAllThereIs else { return }
         flow.attachment.transactions.close(transaction)
         guard !transaction.isContinuation else { return }
         writeRecord(.http(transaction), .http, flow)

@@ -27,6 +27,7 @@ extension SampleConsumer {
         // With a wrong checksum too, as Suricata does: only streams are made of what a host takes.
         unit.payload = packet.payload
         unit.isTaken = packet.hasValidChecksum && use != .refused
+        isRepeated = use == .repeated
         // What a SYN carries may never be taken by the other side: it is looked at by itself.
         unit.isInStream =
             !packet.tcpFlags.contains(.syn) && (use == .delivered || use == .queued || use == .repeated)
@@ -88,7 +89,8 @@ extension SampleConsumer {
             let matches = signatures.matcher.inspect(unit, flow: state.matchState)
             guard !matches.isEmpty else { return }
             var context = MatchContext(flow: flow, packet: packet, way: way, units: taken.units)
-            context.isTaken = unit.isTaken
+            // What came again has nothing that its host takes from it.
+            context.isTaken = unit.isTaken && !(packet != nil && isRepeated)
             if options.alertContents.contains(.payload) { context.stream = taken.stream }
             answer(matches, signatures, context)
         }

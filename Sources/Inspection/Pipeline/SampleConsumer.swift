@@ -27,6 +27,8 @@ final class SampleConsumer {
     var captured: CapturedBytes?
     /// No flow of the packet was established when it came.
     var opensFlow = false
+    /// The packet brings nothing that its stream has not had.
+    var isRepeated = false
     /// What the packet carries, to be followed next; and around what the packet was.
     var inner: InnerPacket?
     var tunnel: Tunnel?

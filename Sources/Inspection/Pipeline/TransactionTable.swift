@@ -24,7 +24,8 @@ struct TransactionUnit {
 struct TransactionTable {
     /// HTTP requests whose response is not whole, by their number on the connection, oldest first.
     private(set) var openHTTP: [OpenHTTP] = []
-    private var latestClosed: HTTPTransaction?
+    /// The last ones that were closed, as many as a connection reads at a time.
+    private var closed: [HTTPTransaction] = []
     /// TLS, QUIC or SSH: one for each flow.
     var handshake: HandshakeBuffers?
     /// TLS's or SSH's record, for the event at the handshake's end.
@@ -42,11 +43,15 @@ struct TransactionTable {
 
     /// Transactions that are remembered; the parser has a bound of its own.
     private static let most = 64
+    private static let mostClosed = 4
 
     /// The buffers of a transaction that goes on, or begins.
     mutating func buffers(of transaction: HTTPTransaction, make: () -> HTTPBuffers?) -> HTTPBuffers? {
         if let open = openHTTP.last(where: { $0.transaction === transaction }) { return open.buffers }
-        if openHTTP.count >= Self.most { openHTTP.removeFirst() }
+        if openHTTP.count >= Self.most {
+            let useless = openHTTP.firstIndex { $0.transaction.isGivenUp } ?? 0
+            openHTTP.remove(at: useless)
+        }
         let buffers = make()
         openHTTP.append(OpenHTTP(transaction: transaction, buffers: buffers))
         return buffers
@@ -55,11 +60,14 @@ struct TransactionTable {
     /// Forgets a transaction that is whole.
     mutating func close(_ transaction: HTTPTransaction) {
         openHTTP.removeAll { $0.transaction === transaction }
-        latestClosed = transaction
+        if closed.count == Self.mostClosed { closed.removeFirst() }
+        closed.append(transaction)
     }
 
     /// Whether its end was told already: a response without its request may end twice.
-    func isClosed(_ transaction: HTTPTransaction) -> Bool { latestClosed === transaction }
+    func isClosed(_ transaction: HTTPTransaction) -> Bool {
+        closed.contains { $0 === transaction }
+    }
 
     /// Forgets all of them.
     mutating func closeAll() { openHTTP = [] }

@@ -234,6 +234,9 @@ extension HTTPParser {
         open.contains { (.headers..<HTTPProgress.complete).contains($0.transaction.progress(direction)) }
     }
 
+    /// Nothing is fed any more.
+    func giveUp() { for entry in open { entry.transaction.isGivenUp = true } }
+
     /// Room for a further transaction: the oldest that is not being read is given up.
     func makeRoom(for handle: LibraryTransaction) {
         guard open.count > configuration.limits.httpOpenTransactions, let connection else { return }

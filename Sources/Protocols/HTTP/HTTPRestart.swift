@@ -58,8 +58,13 @@ final class HTTPRestart {
 
     private func begin(_ head: [UInt8], _ sink: RecordSink) {
         // What looks like a message may be what a body says: which of them it is is the server's.
-        if let parser, parser.isWithinBody(direction) { bodies.append(parser) }
-        if bodies.count > Self.mostBodies { bodies.removeFirst() }
+        if let last = parser, last.isWithinBody(direction) {
+            bodies.append(last)
+            parser = nil
+        }
+        // The first of them is the one of which most is known.
+        if bodies.count > Self.mostBodies { bodies.remove(at: 1).giveUp() }
+        parser?.giveUp()
         parser = nil
         guard tally.nextIndex < configuration.limits.httpTransactions else { return }
         parser = HTTPParser(configuration: configuration, tally)

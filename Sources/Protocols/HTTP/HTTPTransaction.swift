@@ -50,6 +50,8 @@ public final class HTTPTransaction {
     /// It begins with what is known of a message that libhtp gave up: the same message once more, with its
     /// rest.
     public internal(set) var isContinuation = false
+    /// Nothing more comes of it.
+    public internal(set) var isGivenUp = false
 
     init(index: Int) { self.index = index }
 

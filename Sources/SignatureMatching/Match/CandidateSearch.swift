@@ -26,7 +26,7 @@ extension SignatureMatcher {
         let direction = Int(header.direction.rawValue)
         addListed(kind, header, application, .packet)
         if kind == .tcpPacket, !packet.isInStream { addListed(.tcpStream, header, application, .packet) }
-        let addresses: FlowMatchState.OnceKind = packet.isTaken ? .addresses : .untakenAddresses
+        let addresses = flow?.addressKind(isTaken: packet.isTaken, header.direction) ?? .addresses
         if !plan.addressLists[direction].isEmpty,
             header.transport.isPacketwise || flow?.isFirstTime(addresses, header.direction) != false
         {

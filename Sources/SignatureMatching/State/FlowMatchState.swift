@@ -97,6 +97,12 @@ public final class FlowMatchState {
         return onceDone & bit == 0
     }
 
+    /// As what a packet's addresses are looked at: of what no host takes only where nothing else came before.
+    func addressKind(isTaken: Bool, _ direction: FlowDirection) -> OnceKind {
+        let bit: UInt8 = 1 << (OnceKind.addresses.rawValue &* 2 &+ direction.rawValue)
+        return isTaken || onceDone & bit != 0 ? .addresses : .untakenAddresses
+    }
+
     /// Where another engine takes it over, its signatures are tried for the first time.
     func meet(_ engine: UInt64) {
         guard onceEngine != engine else { return }

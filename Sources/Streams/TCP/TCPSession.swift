@@ -120,13 +120,17 @@ final class TCPSession {
         // Before the segment moves them.
         let next = halves[direction].next
         let isAcknowledging = acknowledgesWhatIsThere(packet, direction)
-        let judgement = judgeNumbers(packet, direction)
+        var judgement = judgeNumbers(packet, direction)
+        // Where this connection is not the one that the server has, it is a beginning.
+        if flags.contains(.syn), !flags.contains(.ack), direction == .toServer { judgement.isRefused = false }
         guard judgement.takesPayload, !flags.contains(.syn) else { return judgement }
         let end = judgement.offset + Int64(packet.payload.count + packet.missingPayload)
         let isNext =
             judgement.offset <= next && end >= next && judgement.offset <= halves[direction].acked
             && isAcknowledging
         agreed.take(marks, direction, isNext: isNext, isMidstream: isMidstream)
+        // Of that all was acknowledged (RFC 9293 3.10.7.4): whoever sends it need not know the connection.
+        judgement.isRefused = end < halves[direction].acked
         return judgement
     }
 
