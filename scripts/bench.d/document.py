@@ -209,11 +209,12 @@ def text(results):
 
 def is_measured(name, parts):
     """Whether the run had all that a table is about: tables of other parts stay as they are."""
-    of_inspection = name in ("inspection machine", "inspection aims", "detection", "signatures",
-                             "stages of inspection")
-    wanted = {"inspect"} if of_inspection else {"live", "classbench", "sets6", "apply", "other"}
-    if name == "other":    # small, and of its own machine and day
-        wanted = {"other"}
+    wanted = {
+        "inspection machine": {"inspect"}, "detection": {"inspect"}, "signatures": {"inspect"},
+        "stages of inspection": {"inspect"},
+        "inspect-live": {"inspect-live"}, "inspection aims": {"inspect", "inspect-live"},
+        "other": {"other"},    # small, and of its own machine and day
+    }.get(name, {"live", "classbench", "sets6", "apply", "other"})
     return wanted <= set(parts)
 
 
