@@ -2,7 +2,6 @@
 // How full the tables of connections are, without a value for each. In: the pinned tables. Out: live
 // connections and room, for `status`.
 import CBPF
-import Glibc
 import GuardABI
 
 /// Live connections of a table, and how many it is made for.
@@ -57,24 +56,12 @@ extension SharedState {
     }
 }
 
-/// Nanoseconds that a connection lasts without a further packet: xdp/stages/answered.bpf.h.
-private func timeout(_ key: guard_flow_key, _ flow: guard_flow) -> UInt64 {
-    var flow = flow
-    let state = UInt32(guard_flow_state_of(&flow) & UInt64(GUARD_FLOW_STATE))
-    let isEstablished = state == GUARD_FLOW_ESTABLISHED.rawValue
-    let seconds: UInt64
-    switch Int32(key.protocol) {
-    case Int32(IPPROTO_TCP) where isEstablished: seconds = 5 * 24 * 3600
-    case Int32(IPPROTO_UDP) where isEstablished: seconds = 120
-    default: seconds = 30
-    }
-    return seconds * 1_000_000_000
-}
-
 /// What is left of a connection's time, in nanoseconds; 0 where it is over.
 func timeLeft(_ key: guard_flow_key, _ flow: guard_flow, now: UInt64) -> UInt64 {
+    var (key, flow) = (key, flow)
     let since = now > flow.seen_ns ? now - flow.seen_ns : 0
-    let timeout = timeout(key, flow)
+    let state = guard_flow_state_of(&flow) & UInt64(GUARD_FLOW_STATE)
+    let timeout = guard_flow_timeout_ns(&key, UInt8(state))
     return since < timeout ? timeout - since : 0
 }
 

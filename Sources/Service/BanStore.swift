@@ -71,11 +71,13 @@ struct BanStore {
         }
     }
 
-    /// Behind whoever writes it now, as far as that can be waited for.
-    func remove() {
-        let lock = access(folder, F_OK) == 0 ? try? self.lock() : nil
-        unlink(path)
-        withExtendedLifetime(lock) {}
+    /// Behind whoever writes it now. No file is fine.
+    func remove() throws {
+        guard access(path, F_OK) == 0 else { return }
+        let writing = try lock()
+        let isGone = unlink(path) == 0 || errno == ENOENT
+        guard isGone else { throw failure("remove \(path)") }
+        withExtendedLifetime(writing) {}
     }
 
     /// Nil where there is no file.

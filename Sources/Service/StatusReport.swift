@@ -127,9 +127,9 @@ public func detach(_ names: [String], warn: (String) -> Void) throws -> [String]
         kept = try SharedState.open(datapath.pins)?.keptSettings() ?? kept
     }
     let detached = try datapath.detach(names.isEmpty ? nil : Set(names))
-    // Bans go with the last interface, and do not come back with the next apply.
-    if !datapath.pins.exists { BanStore.kept()?.remove() }
     if !datapath.pins.exists {
+        // Bans go with the last interface, and do not come back with the next apply.
+        told("bans that were kept hold again with the next apply", warn) { try BanStore.kept()?.remove() }
         told("net.ipv4.tcp_syncookies or tcp_timestamps is not as before", warn) { try restore(kept) }
     }
     return detached

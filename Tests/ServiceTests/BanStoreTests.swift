@@ -49,8 +49,16 @@ private final class Folder {
         #expect(try folder.store.read() == [])
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/state")
         #expect(names == ["bans.json"])
-        folder.store.remove()
+        try folder.store.remove()
         #expect(try folder.store.read() == nil)
+        try folder.store.remove()
+    }
+
+    @Test func `a file that stays is told of: its bans would come back`() throws {
+        let folder = try Folder()
+        // Nobody can unlink a folder.
+        try FileManager.default.createDirectory(atPath: folder.store.path, withIntermediateDirectories: true)
+        #expect(throws: ServiceError.self) { try folder.store.remove() }
     }
 
     struct BadFile: Sendable, CustomTestStringConvertible {

@@ -110,6 +110,19 @@ static inline __attribute__((always_inline)) __u64 guard_flow_state_of(const str
 	return flow->packets >> GUARD_FLOW_STATE_SHIFT;
 }
 
+/* How long a connection lasts without a further packet, in ns; state: enum guard_flow_state. */
+static inline __attribute__((always_inline)) __u64 guard_flow_timeout_ns(const struct guard_flow_key *key,
+                                                                         __u8 state)
+{
+	const __u64 second = 1000000000;
+
+	if (state != GUARD_FLOW_ESTABLISHED)
+		return 30 * second;
+	if (key->protocol == 6) /* TCP */
+		return 5 * 24 * 3600 * second;
+	return key->protocol == 17 /* UDP */ ? 120 * second : 30 * second;
+}
+
 /* Modulo 2^40. */
 static inline __attribute__((always_inline)) __u64 guard_flow_packets(const struct guard_flow *flow)
 {

@@ -40,15 +40,6 @@ static __always_inline void count_flow(struct guard_flow *flow, const struct pac
 	flow->bytes += packet->length;
 }
 
-static __always_inline __u64 flow_timeout(const struct guard_flow_key *key, __u8 state)
-{
-	if (key->protocol == IPPROTO_TCP)
-		return state == GUARD_FLOW_ESTABLISHED ? 5 * 24 * 3600 * SECOND_NS : 30 * SECOND_NS;
-	if (key->protocol == IPPROTO_UDP)
-		return state == GUARD_FLOW_ESTABLISHED ? 120 * SECOND_NS : 30 * SECOND_NS;
-	return 30 * SECOND_NS;
-}
-
 /* The coarse clock may be read a moment before what another CPU stored. */
 static __always_inline int lasts(__u64 since, __u64 now, __u64 timeout)
 {
@@ -58,7 +49,7 @@ static __always_inline int lasts(__u64 since, __u64 now, __u64 timeout)
 static __always_inline int flow_lasts(const struct guard_flow *flow, const struct guard_flow_key *key,
                                       __u64 now)
 {
-	return lasts(flow->seen_ns, now, flow_timeout(key, flow_state(flow)));
+	return lasts(flow->seen_ns, now, guard_flow_timeout_ns(key, flow_state(flow)));
 }
 
 static __always_inline struct guard_flow_totals *flow_totals(void)
@@ -192,7 +183,7 @@ static __always_inline void rank_flow_place(struct guard_flow_choice *choice,
 
 	if (end == GUARD_FLOW_OWNED)
 		rank = ~0ULL;
-	else if (end && lasts(seen, now, flow_timeout(&place->key, flow_state(&place->flow))))
+	else if (end && lasts(seen, now, guard_flow_timeout_ns(&place->key, flow_state(&place->flow))))
 		rank = seen | 1;
 	if (rank >= choice->rank)
 		return;

@@ -58,14 +58,12 @@ final class HTTPRestart {
 
     private func begin(_ head: [UInt8], _ sink: RecordSink) {
         // What looks like a message may be what a body says: which of them it is is the server's.
-        if let last = parser, last.isWithinBody(direction) {
-            bodies.append(last)
+        if let last = parser {
+            if last.isWithinBody(direction) { bodies.append(last) } else { last.giveUp() }
             parser = nil
         }
         // The first of them is the one of which most is known.
         if bodies.count > Self.mostBodies { bodies.remove(at: 1).giveUp() }
-        parser?.giveUp()
-        parser = nil
         guard tally.nextIndex < configuration.limits.httpTransactions else { return }
         parser = HTTPParser(configuration: configuration, tally)
         parser?.continuesMessage = !head.isEmpty
@@ -82,7 +80,8 @@ final class HTTPRestart {
         var bytes = bytes
         // Each round takes a thousand headers in, or is the last.
         var rounds = 1 + bytes.count / Self.leastRound
-        while let stop = parser?.stop {
+        while let stopped = parser, let stop = stopped.stop {
+            stopped.giveUp()
             parser = nil
             guard !stop.head.isEmpty, rounds > 0 else { return }
             rounds &-= 1
