@@ -171,3 +171,20 @@ extension Conversation {
     bench.finish()
     #expect(try bench.alerts() == [1])
 }
+
+/// The rest of a message that stops libhtp is read as one more message with the same first line.
+@Test func `the rest of a message raises no alert that the message has raised`() throws {
+    let bench = try Bench(
+        rule(1) + """
+            alert http any any -> any any (http.method; content:"GET"; http.header; content:"n2400:"; sid:2;)
+            alert http any any -> any any (http.host; content:"late"; sid:3;)
+            """)
+    var talk = Conversation()
+    bench.feed(talk.open())
+    let headers = tooManyHeaders + "Host: late\r\n" + tooManyHeaders
+    bench.feed(talk.sayAll(.toServer, "GET /f HTTP/1.1\r\n\(headers)\r\n"))
+    bench.feed(talk.say(.toServer, "GET /g HTTP/1.1\r\nHost: late\r\n\r\n"))
+    bench.finish()
+    let alerts = try bench.alerts()
+    #expect(alerts.sorted() == [1, 1, 2, 3, 3], "of the message once, and of the one behind it")
+}

@@ -30,6 +30,12 @@ final class HTTPBuffers {
         response.request = request
     }
 
+    /// What matched in a former reading of the same message does not match again.
+    func goOn(from former: HTTPBuffers) {
+        request.goOn(from: former.request)
+        response.goOn(from: former.response)
+    }
+
     /// The side that the stage is about, filled as far as it has come; nil where it is not worth another
     /// look yet.
     func update(_ transaction: HTTPTransaction, _ stage: HTTPStage) -> InspectedTransaction? {

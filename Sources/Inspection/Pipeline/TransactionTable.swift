@@ -53,6 +53,11 @@ struct TransactionTable {
             openHTTP.remove(at: useless)
         }
         let buffers = make()
+        if let index = transaction.continues,
+            let former = openHTTP.last(where: { $0.transaction.index == index })?.buffers
+        {
+            buffers?.goOn(from: former)
+        }
         openHTTP.append(OpenHTTP(transaction: transaction, buffers: buffers))
         return buffers
     }

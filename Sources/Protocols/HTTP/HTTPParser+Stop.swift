@@ -38,6 +38,7 @@ extension HTTPParser {
         let headers = isRequest ? transaction.request.headers : transaction.response.headers
         stop.head = headers.headOfRest(
             behind: isRequest ? transaction.request.line : transaction.response.line, isWhole: isWhole)
+        stop.index = transaction.index
         if !isWhole, !stop.isWithinLine { stop.head += lastLines(seen, behind: headers.fields.last) }
         return stop
     }

@@ -13,8 +13,8 @@ public final class HTTPParser {
     let tally: HTTPTally
     /// It began behind a message that another one gave up: it does not know the other side.
     let isRestarted: Bool
-    /// Its first message is one that another parser gave up.
-    var continuesMessage = false
+    /// Its first message is one that another parser gave up, with that transaction.
+    var continues: Int?
     /// Transactions whose request or response is not whole, oldest first.
     private(set) var open: [(handle: LibraryTransaction, transaction: HTTPTransaction)] = []
     /// Transactions that libhtp is done with, to be freed once it has returned.
@@ -222,8 +222,8 @@ extension HTTPParser {
         if let found = open.first(where: { $0.handle == handle }) { return found.transaction }
         let transaction = HTTPTransaction(index: tally.nextIndex)
         transaction.isOneSided = isRestarted
-        transaction.isContinuation = continuesMessage
-        continuesMessage = false
+        transaction.continues = continues
+        continues = nil
         tally.nextIndex &+= 1
         open.append((handle, transaction))
         return transaction

@@ -51,12 +51,12 @@ final class HTTPRestart {
 
     /// The message that stopped goes on with what was read of it and is needed to read its rest.
     func goOn(_ stop: HTTPStop, _ bytes: UnsafeRawBufferPointer, _ sink: RecordSink) {
-        if !stop.head.isEmpty { begin(stop.head, sink) }
+        if !stop.head.isEmpty { begin(stop, sink) }
         dropsLine = stop.isWithinLine
         feed(bytes, sink)
     }
 
-    private func begin(_ head: [UInt8], _ sink: RecordSink) {
+    private func begin(_ stop: HTTPStop, _ sink: RecordSink) {
         // What looks like a message may be what a body says: which of them it is is the server's.
         if let last = parser {
             if last.isWithinBody(direction) { bodies.append(last) } else { last.giveUp() }
@@ -66,12 +66,12 @@ final class HTTPRestart {
         if bodies.count > Self.mostBodies { bodies.remove(at: 1).giveUp() }
         guard tally.nextIndex < configuration.limits.httpTransactions else { return }
         parser = HTTPParser(configuration: configuration, tally)
-        parser?.continuesMessage = !head.isEmpty
-        head.withUnsafeBytes { parser?.feed($0, direction, sink) }
+        parser?.continues = stop.index
+        stop.head.withUnsafeBytes { parser?.feed($0, direction, sink) }
     }
 
     private func give(_ bytes: UnsafeRawBufferPointer, isStart: Bool, _ sink: RecordSink) {
-        if isStart { begin([], sink) }
+        if isStart { begin(HTTPStop(), sink) }
         if !bodies.isEmpty {
             for parser in bodies { parser.feed(bytes, direction, sink) }
             bodies.removeAll { !$0.isWithinBody(direction) }
@@ -86,7 +86,7 @@ final class HTTPRestart {
             guard !stop.head.isEmpty, rounds > 0 else { return }
             rounds &-= 1
             bytes = UnsafeRawBufferPointer(rebasing: bytes[min(stop.rest, bytes.count)...])
-            begin(stop.head, sink)
+            begin(stop, sink)
             if stop.isWithinLine {
                 guard let end = bytes.firstIndex(of: 0x0a) else { return dropsLine = true }
                 bytes = UnsafeRawBufferPointer(rebasing: bytes[(end &+ 1)...])
@@ -113,6 +113,8 @@ struct HTTPStop {
     /// The bytes that begin the same message again, without what libhtp did not take; empty where its rest
     /// can mean nothing.
     var head: [UInt8] = []
+    /// The transaction whose message `head` begins again; nil where it is empty.
+    var index: Int?
     /// Where in the newest bytes reading goes on.
     var rest = 0
     /// That is not at a line's start.

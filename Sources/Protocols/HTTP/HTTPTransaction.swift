@@ -47,9 +47,10 @@ public final class HTTPTransaction {
     public internal(set) var requestIsMissing = false
     /// Of what was read behind a message that libhtp gave up: its other side is another transaction's.
     public internal(set) var isOneSided = false
-    /// It begins with what is known of a message that libhtp gave up: the same message once more, with its
-    /// rest.
-    public internal(set) var isContinuation = false
+    /// The index of one whose message libhtp gave up: this has the same message once more, with its rest; nil
+    /// of all others.
+    public internal(set) var continues: Int?
+    public var isContinuation: Bool { continues != nil }
     /// Nothing more comes of it.
     public internal(set) var isGivenUp = false
 

@@ -135,7 +135,11 @@ extension SignatureMatcher {
     private func match(_ compiled: CompiledSignature, _ candidate: Candidate, _ subject: Subject) -> Bool {
         let signature = compiled.signature
         let header = subject.packet.pointee.header
-        subject.transaction?.noteMatch(UInt32(candidate.signature), signature.key)
+        if let transaction = subject.transaction,
+            !transaction.noteMatch(UInt32(candidate.signature), signature.key)
+        {
+            return false
+        }
         // What no host took says nothing of what one takes.
         if subject.isTaken, let flow = subject.flow,
             let bytes = streamBytes(compiled, candidate.place, subject.packet),

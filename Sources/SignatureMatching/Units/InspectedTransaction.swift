@@ -51,6 +51,9 @@ public final class InspectedTransaction {
     public var fields = TransactionFields()
     /// The other direction of the same transaction, for signatures of both (`=>`).
     public var request: InspectedTransaction?
+    /// The first reading of the same message, which keeps what has matched in all of them: it does not match
+    /// again. Nil where this is it.
+    private var origin: InspectedTransaction?
     /// Nothing more comes: what is not here now never will be.
     public var isComplete = false
 
@@ -61,7 +64,8 @@ public final class InspectedTransaction {
     /// Signatures that may still match, in order; the matcher's own.
     var candidates: [UInt32] = []
     /// Signatures that have matched; the matcher's own.
-    var matched: [UInt32] = []
+    var matched: [UInt32] { origin?.matchedHere ?? matchedHere }
+    private var matchedHere: [UInt32] = []
     /// What `candidates` and `matched` are positions in; 0: none has seen it.
     private var engine: UInt64 = 0
     private var matchedKeys: [UInt64] = []
@@ -78,11 +82,12 @@ public final class InspectedTransaction {
 
     /// Where another engine takes it over: everything is new to that one, but what has matched.
     func meet(_ next: SignatureEngine) {
+        origin?.meet(next)
         guard engine != next.number else { return }
         defer { engine = next.number }
         guard engine != 0 else { return }
         candidates.removeAll()
-        matched = next.signatures.indices.filter { matchedKeys.contains(next.signatures[$0].key) }
+        matchedHere = next.signatures.indices.filter { matchedKeys.contains(next.signatures[$0].key) }
             .map { UInt32(clamping: $0) }
         wasInspected = false
         for index in contents.indices {
@@ -92,10 +97,18 @@ public final class InspectedTransaction {
         }
     }
 
-    func noteMatch(_ position: UInt32, _ key: UInt64) {
-        matched.append(position)
+    /// - Returns: false where another reading of the message has matched it.
+    func noteMatch(_ position: UInt32, _ key: UInt64) -> Bool {
+        if let origin {
+            return !origin.matchedHere.contains(position) && origin.noteMatch(position, key)
+        }
+        matchedHere.append(position)
         matchedKeys.append(key)
+        return true
     }
+
+    /// This is one more reading of a message. Before the first inspection.
+    public func goOn(from former: InspectedTransaction) { origin = former.origin ?? former }
 
     /// Sets a buffer that grows, again and again: `bytes` are its bytes but for the first `forgotten`, and
     /// those that stood in it the last time are the same still.

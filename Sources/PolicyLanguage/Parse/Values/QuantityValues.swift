@@ -87,7 +87,9 @@ public func parseSize(_ text: String) throws(ValueError) -> UInt64 {
         throw ValueError(id: "size-syntax", "'\(text)' is no size", help: expected)
     }
     guard let unit = units.first(where: { $0.0 == word }) else {
-        let help = word.isEmpty ? expected : suggestion(for: word, among: units.map(\.0), expected: expected)
+        // Of "M" the nearest word would be B.
+        let isPrefix = ["", "K", "M", "G", "T"].contains(word.uppercased())
+        let help = isPrefix ? expected : suggestion(for: word, among: units.map(\.0), expected: expected)
         throw ValueError(id: "size-syntax", "'\(text)' is no size", help: help)
     }
     return try scaled(wholeNumber(number, text, what: "size"), by: unit.1, text, what: "size")
