@@ -127,7 +127,8 @@ extension StreamTracker {
             consumer.anomaly(.overlapDiffers, of: flow, packet)
         case .none, .delivered: break
         }
-        return acceptance.use
+        // Nobody knows yet whether the receiver takes it: it is looked at as it stands.
+        return acceptance.use == .queued && half.isHeld ? .none : acceptance.use
     }
 
     /// Tells what a direction's stream has to tell.

@@ -148,12 +148,12 @@ func `a suppressed address keeps the alert back, not what the signature does`(
     #expect(together.judge(match()).isTold && !together.judge(match(from: other)).isTold)
 }
 
-@Test func `a flood of sources fills the table, and what finds no place is counted`() {
+@Test func `behind a flood of sources one is counted like any other, and what it pushed out is counted`() {
     var rates = AlertRates([
         read("threshold gen_id 1, sig_id 5, type both, track by_src, count 2, seconds 60")
     ])
     for number in 0..<UInt32(65_536 + 100) { _ = rates.judge(match(from: IPAddress(v4: number))) }
-    #expect(rates.refused == 100)
-    _ = rates.judge(match(from: IPAddress(v4: 1 << 30), at: 61))
-    #expect(rates.refused == 100)
+    #expect(rates.forgotten == 32_768)
+    let told = (0..<3).map { _ in rates.judge(match(from: IPAddress(v4: 1 << 30))).isTold }
+    #expect(told == [false, true, false])
 }

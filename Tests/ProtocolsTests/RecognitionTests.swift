@@ -30,6 +30,42 @@ func `other protocols are left alone`(text: String) {
     #expect(parser.isFinished)
 }
 
+/// As servers take it, whatever the method.
+@Test(arguments: [
+    "OPTIONS /" + String(repeating: "a", count: 2_500) + " HTTP/1.1\r\n",
+    "LOCK /" + String(repeating: "a", count: 2_500) + " HTTP/1.1\r\n",
+    "OPTIONS http://h/" + String(repeating: "a", count: 2_500) + " HTTP/1.1\r\n",
+    "OPTIONS / HTTP/1.1 \r\nX: " + String(repeating: "a", count: 1_500) + "\r\n",
+    "BREW /pot HTTP/1.1 \t \r\n",
+])
+func `a request in pieces is recognised before its answer`(line: String) {
+    var conversation = Conversation(line + "Host: h\r\n\r\nGET /behind HTTP/1.1\r\nHost: h\r\n\r\n")
+    var random = SeededGenerator(seed: 0x6f70_7469)
+    for _ in 0..<8 {
+        let reading = Reading(conversation)
+        #expect(reading.transactions.last?.request.uri.text == "/behind")
+        #expect(reading.transactions.count == 2)
+        conversation = conversation.split(&random)
+    }
+}
+
+/// Servers take a hello in records of any length, and of any minor version.
+@Test(arguments: [1, 2, 3, 4, 5], [0, 3, 9, 255]) func `a hello in pieces of records is recognised`(
+    _ first: Int, _ minor: UInt8
+) {
+    let hello = TLSBuilder.message(1, TLSBuilder.usual)
+    var record = TLSBuilder.record(22, Array(hello[..<first]))
+    record[2] = minor
+    var conversation = Conversation()
+    conversation.client(record + TLSBuilder.record(22, Array(hello[first...])))
+    #expect(Reading(conversation).tls?.clientHello?.serverName?.text == "www.example.org")
+}
+
+@Test func `requests behind a CONNECT that nobody answers are read`() {
+    let reading = Reading(Conversation("CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n" + Stopper.behind))
+    #expect(reading.transactions.map(\.request.uri.text).suffix(2) == ["/behind", "/last"])
+}
+
 @Test func `a server's first bytes are enough`() {
     var conversation = Conversation()
     conversation.client("FRO")

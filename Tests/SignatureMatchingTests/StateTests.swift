@@ -238,10 +238,11 @@ func `a rate reports what its kind lets through, on packets' time`(_ given: Rate
         header.timeNanoseconds = 0
         memory.setBit(number, .source, header, seconds: 10)
     }
-    #expect(memory.refused == 10)
+    #expect(memory.forgotten == UInt64(MatchMemory.most / 2), "the half that was not used for longest")
+    #expect(!memory.hasBit(0, .source, header) && memory.hasBit(MatchMemory.most, .source, header))
     header.timeNanoseconds = 20_000_000_000
-    memory.setBit(-1, .source, header, seconds: 10)
-    #expect(memory.refused == 10, "what has ended makes room")
+    for number in 0..<MatchMemory.most / 2 { memory.setBit(-1 - number, .source, header, seconds: 10) }
+    #expect(memory.forgotten == UInt64(MatchMemory.most / 2), "what has ended is not missed")
     #expect(memory.hasBit(-1, .source, header))
 }
 
@@ -253,5 +254,5 @@ func `a rate reports what its kind lets through, on packets' time`(_ given: Rate
         memory.setBit(1, .addressPair, header, seconds: .max)
         _ = memory.hasBit(1, .addressPair, header)
     }
-    #expect(memory.refused == 0)
+    #expect(memory.forgotten == 0)
 }

@@ -47,6 +47,25 @@ struct DecoyTests {
         #expect(wire.flow?.state == .established)
     }
 
+    /// SYNs with other numbers, before and behind the one that the server takes.
+    @Test(arguments: [(0, 1), (1, 0), (0, 20), (20, 0), (20, 20)])
+    func `behind a reset the server's answer says which of many SYNs it took`(_ before: Int, _ behind: Int) {
+        let wire = Wire()
+        let first = Talk()
+        wire.send(first.syn, first.synAck, first.request("").with { $0.flags = [.rst] })
+        var talk = Talk()
+        (talk.clientStart, talk.serverStart) = (90_000_000, 250_000)
+        let decoys = (1...40).map { number in
+            talk.syn.with { $0.sequence = 700_000_000 &+ UInt32(number) &* 1_000_000 }
+        }
+        for decoy in decoys.prefix(before) { wire.send(decoy) }
+        wire.send(talk.syn)
+        for decoy in decoys.suffix(behind) { wire.send(decoy) }
+        wire.send(talk.synAck, talk.request(""), talk.say("GET /"), talk.answer("OK"), talk.say("real"))
+        #expect(wire.request == "GET /real")
+        #expect(wire.response == "OK")
+    }
+
     @Test func `a decoy that fits in all is told first, and the real request is an anomaly with its payload`()
     {
         let wire = connected()

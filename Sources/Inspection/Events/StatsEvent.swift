@@ -12,6 +12,8 @@ struct InspectionStatistics {
     var streams: StreamCounters
     var detection: DetectionCounters
     var matching: [MatchCounters]
+    /// Counts and bits of hosts that gave way to others.
+    var ratesForgotten: UInt64
     /// Flows that are followed now.
     var openFlows: Int
 
@@ -78,7 +80,7 @@ struct InspectionStatistics {
             ("pcre_limits", sum { $0.regexLimits.values.reduce(0, &+) }),
             ("step_limits", sum { $0.stepLimits.values.reduce(0, &+) }), ("alert", inspection.alerts),
             ("alert_queue_overflow", inspection.alertsRefused),
-            ("alerts_suppressed", inspection.suppressed),
+            ("alerts_suppressed", inspection.suppressed), ("rates_forgotten", ratesForgotten),
         ])
     }
 

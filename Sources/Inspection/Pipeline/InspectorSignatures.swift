@@ -12,6 +12,8 @@ final class InspectorSignatures {
     let testsStreamSizes: Bool
 
     var engine: SignatureEngine { matcher.engine }
+    /// Counts and bits of hosts that gave way to others.
+    var forgotten: UInt64 { matcher.memory.forgotten &+ rates.forgotten }
 
     /// - Parameter former: what it remembers of hosts and has counted goes on.
     init(

@@ -114,7 +114,9 @@ public final class PayloadInspector {
     public func stats(at timeNanoseconds: Int64) -> InspectionEvent {
         InspectionStatistics(
             inspection: consumer.counters, streams: tracker.counters, detection: consumer.detector.counters,
-            matching: consumer.signatures.compactMap { $0?.matcher.counters }, openFlows: tracker.flowCount
+            matching: consumer.signatures.compactMap { $0?.matcher.counters },
+            ratesForgotten: consumer.signatures.reduce(0) { $0 &+ ($1?.forgotten ?? 0) },
+            openFlows: tracker.flowCount
         ).event(at: timeNanoseconds)
     }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Step "rate": what threshold.config makes of a match. In: a signature, who sent what to whom, when. Out:
-// whether it is told, and which action it has now. The table of counts is bounded; what finds no place in it
-// is counted.
+// whether it is told, and which action it has now. The table of counts is bounded.
 import NetworkTypes
+import SignatureMatching
 
 /// A match as rates look at it.
 struct RatedMatch {
@@ -29,10 +29,9 @@ struct AlertRates {
     private let entries: [ThresholdEntry]
     /// Entries by signature, so that most matches look at none; those for all signatures stand under 0.
     private var index: [UInt32: [Int]] = [:]
-    private var counts: [RateKey: RateCount] = [:]
-    /// Matches whose count found no place.
-    private(set) var refused: UInt64 = 0
-    private static let mostCounts = 65_536
+    private var counts = RecentTable<RateKey, RateCount>(most: 65_536)
+    /// Counts that were forgotten for want of room.
+    var forgotten: UInt64 { counts.forgotten }
 
     init(_ files: [ThresholdFile] = []) {
         entries = files.flatMap(\.entries)
@@ -70,15 +69,9 @@ struct AlertRates {
     }
 
     private mutating func update(_ key: RateKey, _ match: RatedMatch, _ change: (inout RateCount) -> Void) {
-        if counts[key] == nil, counts.count >= Self.mostCounts {
-            let now = match.timeNanoseconds
-            counts = counts.filter { $0.value.isNeeded(at: now) }
-            guard counts.count < Self.mostCounts else {
-                refused &+= 1
-                return
-            }
-        }
-        change(&counts[key, default: RateCount()])
+        var count = counts.use(key, at: match.timeNanoseconds) ?? RateCount()
+        change(&count)
+        counts.set(count, for: key, at: match.timeNanoseconds)
     }
 }
 
@@ -114,7 +107,7 @@ private struct RateKey: Hashable {
 }
 
 /// Matches within the running span.
-private struct RateCount {
+private struct RateCount: Expiring {
     private var isStarted = false
     private var start: Int64 = 0
     private var length: Int64 = 0

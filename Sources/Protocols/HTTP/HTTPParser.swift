@@ -94,6 +94,10 @@ public final class HTTPParser {
     /// The direction has ended: a body that lasts until the end is whole.
     public func end(_ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
         withSink(sink) {
+            // A CONNECT that nobody answered: what waited for the answer may be what a server reads on.
+            if !heldBack[direction].isEmpty, !isTunnel, restarts[direction] == nil {
+                takeHeldBack(direction).withUnsafeBytes { readOn(direction, HTTPStop(), $0) }
+            }
             if let restart = restarts[direction] { restart.end(sink) }
             guard let connection, !hasEnded[direction] else { return }
             current = direction

@@ -14,8 +14,9 @@ extension HTTPParser {
         return direction == .toServer ? probeRequest(text) : probeResponse(text)
     }
 
-    /// Below what is held until a protocol is recognised.
+    /// Together below what is held until a protocol is recognised.
     private static let mostEmpty = 512
+    private static let longPath = 500
 
     private static func probeResponse(_ text: UnsafeRawBufferPointer) -> ProtocolMatch {
         let start: StaticString = "HTTP/"
@@ -33,14 +34,23 @@ extension HTTPParser {
         let delimiter = text[method.count]
         guard delimiter == 0x20 || delimiter == 0x09 else { return .no }
         if methods.contains(where: { $0.elementsEqual(method) }) { return .match }
-        // An unknown method needs a version at the line's end.
-        guard let lineEnd = text.firstIndex(of: 0x0a) else { return .needMore }
+        // An unknown method needs a version at the line's end; a path as long as this is nothing else's.
+        guard let lineEnd = text.firstIndex(of: 0x0a) else {
+            return text.count >= longPath && isTarget(text, behind: method.count &+ 1) ? .match : .needMore
+        }
         return hasVersion(UnsafeRawBufferPointer(rebasing: text[..<lineEnd])) ? .match : .no
     }
 
-    /// Whether a line ends in a version, as request lines do.
+    /// Whether what begins there is a path or a URI.
+    private static func isTarget(_ text: UnsafeRawBufferPointer, behind start: Int) -> Bool {
+        let target = text[start...].drop { $0 == 0x20 || $0 == 0x09 }
+        return target.first == 0x2f || target.starts(with: "http".utf8)
+    }
+
+    /// Whether a line ends in a version, as request lines do; servers pass over blanks behind it.
     static func hasVersion(_ line: UnsafeRawBufferPointer) -> Bool {
-        let end = line.last == 0x0d ? line.count &- 1 : line.count
+        let last = line.lastIndex { $0 != 0x0d && $0 != 0x20 && $0 != 0x09 }
+        let end = last.map { $0 &+ 1 } ?? 0
         guard end >= 9 else { return false }
         return line[(end &- 9)..<(end &- 2)].elementsEqual(" HTTP/1".utf8)
     }

@@ -10,11 +10,11 @@ extension TLSParser {
         // A handshake record, or an alert as a server's whole answer.
         guard first == 22 || (first == 21 && direction == .toClient) else { return .no }
         if bytes.count > 1, bytes[1] != 3 { return .no }
-        if bytes.count > 2, bytes[2] > 4 { return .no }
         guard bytes.count >= 6 else { return .needMore }
         let length = Int(bytes[3]) << 8 | Int(bytes[4])
         if first == 21 { return length == 2 && (1...2).contains(bytes[5]) ? .match : .no }
-        guard length >= 4 || length == 1, length <= 18_432 else { return .no }
+        // A hello may come in records of any length, and servers do not look at their version (RFC 8446 5.1).
+        guard length >= 1, length <= 18_432 else { return .no }
         // A server may greet with a hello request (0).
         return bytes[5] == (direction == .toServer ? 1 : 2) || (bytes[5] == 0 && direction == .toClient)
             ? .match : .no

@@ -13,17 +13,22 @@ public final class MatchMemory {
     /// Ports that one rate tells apart.
     private static let mostPorts = 256
 
-    /// What was not remembered for want of room.
-    public internal(set) var refused: UInt64 = 0
+    /// What was forgotten for want of room.
+    public var forgotten: UInt64 { bits.forgotten &+ rates.forgotten }
 
-    private var bits: [HostBit: Int64] = [:]
-    private var rates: [RateKey: Rate] = [:]
-    private var swept: Int64 = .min
+    private var bits = RecentTable<HostBit, BitEnd>(most: MatchMemory.most)
+    private var rates = RecentTable<RateKey, Rate>(most: MatchMemory.most)
 
     private struct HostBit: Hashable {
         var name: Int
         var first: IPAddress
         var second: IPAddress?
+    }
+
+    private struct BitEnd: Expiring {
+        var end: Int64
+
+        func isNeeded(at now: Int64) -> Bool { now < end }
     }
 
     struct RateKey: Hashable {
@@ -35,7 +40,7 @@ public final class MatchMemory {
         var ports: UInt32 = 0
     }
 
-    private struct Rate {
+    private struct Rate: Expiring {
         var start: Int64
         var count: UInt32
         var next: UInt64
@@ -43,7 +48,7 @@ public final class MatchMemory {
         /// Ports that were seen in the span, where only new ones count.
         var ports: Set<UInt16> = []
 
-        func isRunning(at now: Int64) -> Bool { now &- start <= Int64(seconds) * 1_000_000_000 }
+        func isNeeded(at now: Int64) -> Bool { now &- start <= Int64(seconds) * 1_000_000_000 }
     }
 
     public init() {}
@@ -63,24 +68,18 @@ extension MatchMemory {
     }
 
     func hasBit(_ name: Int, _ scope: BitScope, _ header: PacketHeader) -> Bool {
-        guard let end = bits[MatchMemory.bit(name, scope, header)] else { return false }
-        return header.timeNanoseconds < end
+        let now = header.timeNanoseconds
+        return bits.use(MatchMemory.bit(name, scope, header), at: now)?.isNeeded(at: now) ?? false
     }
 
     func setBit(_ name: Int, _ scope: BitScope, _ header: PacketHeader, seconds: UInt32) {
-        let bit = MatchMemory.bit(name, scope, header)
-        if bits[bit] == nil, bits.count >= MatchMemory.most {
-            sweep(header.timeNanoseconds)
-            guard bits.count < MatchMemory.most else {
-                refused &+= 1
-                return
-            }
-        }
-        bits[bit] = seconds == 0 ? .max : header.timeNanoseconds &+ Int64(seconds) * 1_000_000_000
+        let now = header.timeNanoseconds
+        let end = seconds == 0 ? .max : now &+ Int64(seconds) * 1_000_000_000
+        bits.set(BitEnd(end: end), for: MatchMemory.bit(name, scope, header), at: now)
     }
 
     func clearBit(_ name: Int, _ scope: BitScope, _ header: PacketHeader) {
-        bits[MatchMemory.bit(name, scope, header)] = nil
+        bits.remove(MatchMemory.bit(name, scope, header))
     }
 }
 
@@ -112,31 +111,32 @@ extension MatchMemory {
     func passes(_ filter: DetectionFilter, of signature: Signature, _ header: PacketHeader) -> Bool {
         let key = MatchMemory.key(signature, filter.tracking, isFilter: true, header)
         let port = filter.uniqueOn.map { $0 == .source ? header.sourcePort : header.destinationPort }
-        let rate = count(key, seconds: filter.seconds, header.timeNanoseconds, port: port)
-        return rate.map { $0 > filter.count } ?? false
+        return count(key, seconds: filter.seconds, header.timeNanoseconds, port: port) > filter.count
     }
 
     func answer(_ threshold: Threshold, of signature: Signature, _ header: PacketHeader) -> RateAnswer {
         let key = MatchMemory.key(signature, threshold.tracking, isFilter: false, header)
         if threshold.kind == .backoff { return backOff(threshold, key, header.timeNanoseconds) }
-        guard let count = count(key, seconds: threshold.seconds, header.timeNanoseconds) else {
-            return threshold.kind == .limit ? .report : .none
-        }
+        let now = header.timeNanoseconds
+        let count = count(key, seconds: threshold.seconds, now)
         switch threshold.kind {
         case .limit: return count <= threshold.count ? .report : .silent
         case .both: return count == threshold.count ? .report : count > threshold.count ? .silent : .none
         case .threshold, .backoff:
             guard count >= threshold.count else { return .none }
-            rates[key]?.count = 0
+            if var rate = rates.use(key, at: now) {
+                rate.count = 0
+                rates.set(rate, for: key, at: now)
+            }
             return .report
         }
     }
 
-    /// The count with this match within the span that is running; nil: there is no room to count.
+    /// The count with this match within the span that is running.
     private func count(
         _ key: RateKey, seconds: UInt32, _ now: Int64, port: UInt16? = nil
-    ) -> UInt32? {
-        guard var rate = room(key, seconds, now) else { return nil }
+    ) -> UInt32 {
+        var rate = rates.use(key, at: now) ?? Rate(start: now, count: 0, next: 0, seconds: seconds)
         let (age, overflow) = now.subtractingReportingOverflow(rate.start)
         if overflow || age > Int64(seconds) * 1_000_000_000 {
             rate.start = now
@@ -148,12 +148,12 @@ extension MatchMemory {
             if rate.ports.count < MatchMemory.mostPorts { rate.ports.insert(port) }
         }
         rate.count = rate.count == .max ? .max : rate.count + 1
-        rates[key] = rate
+        rates.set(rate, for: key, at: now)
         return rate.count
     }
 
     private func backOff(_ threshold: Threshold, _ key: RateKey, _ now: Int64) -> RateAnswer {
-        guard var rate = room(key, .max, now) else { return .none }
+        var rate = rates.use(key, at: now) ?? Rate(start: now, count: 0, next: 0, seconds: .max)
         // What was counted for a threshold of another type, before a reload, does not count.
         if rate.next == 0 { (rate.next, rate.count) = (UInt64(max(1, threshold.count)), 0) }
         rate.count = rate.count == .max ? .max : rate.count + 1
@@ -163,29 +163,7 @@ extension MatchMemory {
                 by: UInt64(max(1, threshold.multiplier)))
             rate.next = overflow ? .max : max(next, rate.next + 1)
         }
-        rates[key] = rate
+        rates.set(rate, for: key, at: now)
         return isDue ? .report : .silent
-    }
-
-    private func room(_ key: RateKey, _ seconds: UInt32, _ now: Int64) -> Rate? {
-        if let known = rates[key] { return known }
-        if rates.count >= MatchMemory.most { sweep(now) }
-        guard rates.count < MatchMemory.most else {
-            refused &+= 1
-            return nil
-        }
-        return Rate(start: now, count: 0, next: 0, seconds: seconds)
-    }
-
-    /// Forgets what has ended, at most once a second of packets' time: a full table must not cost a walk
-    /// each time.
-    private func sweep(_ now: Int64) {
-        guard
-            now < swept || now.subtractingReportingOverflow(swept).partialValue >= 1_000_000_000
-                || swept == .min
-        else { return }
-        swept = now
-        bits = bits.filter { $0.value > now }
-        rates = rates.filter { $0.value.isRunning(at: now) }
     }
 }

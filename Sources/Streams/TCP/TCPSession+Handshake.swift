@@ -24,7 +24,7 @@ extension TCPSession {
         }
         let isAnswer =
             request?.isAnswered(by: packet.tcpAcknowledgement) ?? false
-            || otherRequest?.isAnswered(by: packet.tcpAcknowledgement) ?? false
+            || otherRequests.answered(by: packet.tcpAcknowledgement) != nil
         guard packet.tcpFlags.contains(.ack), isAnswer else { return .refused(.resetInvalid) }
         isReset = true
         state = .closed
@@ -36,7 +36,7 @@ extension TCPSession {
         guard direction == .toServer else { return .refused(.synToClient) }
         var judgement = SegmentJudgement()
         guard packet.tcpSequence == request?.sequence else {
-            otherRequest = ConnectionRequest(packet)
+            otherRequests.note(ConnectionRequest(packet))
             judgement.anomalies.insert(.synDifferentSequence)
             return judgement
         }
@@ -56,7 +56,7 @@ extension TCPSession {
     private func judgeAnswer(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         guard direction == .toClient else { return .refused(.synAckWrongDirection) }
         if request?.isAnswered(by: packet.tcpAcknowledgement) != true {
-            guard let other = otherRequest, other.isAnswered(by: packet.tcpAcknowledgement) else {
+            guard let other = otherRequests.answered(by: packet.tcpAcknowledgement) else {
                 return .refused(.synAckWrongAck)
             }
             request = other
@@ -72,7 +72,7 @@ extension TCPSession {
         } else if packet.tcpAcknowledgement == halves.toServer.base, dropSYNData() {
             judgement.anomalies.insert(.synDataIgnored)
         }
-        otherRequest = nil
+        otherRequests.removeAll()
         state = .synReceived
         halves.toServer.isHeld = false
         halves.toClient.sync(packet.tcpSequence &+ 1, rules.memory)
@@ -98,7 +98,7 @@ extension TCPSession {
     /// The client goes on although no answer was seen: where one direction alone is sampled, that is all
     /// there will be; else it waits for the answer, which it has to fit.
     private func judgeEarlyData(_ packet: DecodedPacket) -> SegmentJudgement {
-        if let other = otherRequest, packet.tcpSequence == other.sequence &+ 1 {
+        if let other = otherRequests.beginning(at: packet.tcpSequence) {
             guard rules.isOneSided else { return .refused() }
             request = other
             agreed.begin(other.marks)
@@ -185,20 +185,22 @@ extension TCPSession {
         }
         guard direction == .toServer else { return .refused(.establishedSYNToClient) }
         guard packet.tcpSequence &+ 1 != halves.toServer.base else { return .refused(.establishedSYN) }
-        otherRequest = ConnectionRequest(packet)
+        otherRequests.note(ConnectionRequest(packet))
         return .refused(.establishedSYNDiffers)
     }
 
     private func judgeLateAnswer(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         guard direction == .toClient else { return .refused(.establishedSYNACKToServer) }
-        if let other = otherRequest, other.isAnswered(by: packet.tcpAcknowledgement) {
+        if !halves.toClient.isSynced { halves.toClient.sync(packet.tcpSequence &+ 1, rules.memory) }
+        let isSame = packet.tcpSequence &+ 1 == halves.toClient.base
+        // Where this connection has ended, the server answers a request, whether or not that was seen.
+        let unseen = isReset && !isSame ? ConnectionRequest(answeredBy: packet) : nil
+        if let other = otherRequests.answered(by: packet.tcpAcknowledgement) ?? unseen {
             var judgement = SegmentJudgement()
             judgement.isReplaced = true
             judgement.request = other
             return judgement
         }
-        if !halves.toClient.isSynced { halves.toClient.sync(packet.tcpSequence &+ 1, rules.memory) }
-        let isSame = packet.tcpSequence &+ 1 == halves.toClient.base
         return .refused(isSame ? .establishedSYNACK : .establishedSYNACKDiffers)
     }
 }

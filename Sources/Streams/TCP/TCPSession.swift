@@ -18,10 +18,43 @@ struct ConnectionRequest {
         marks = SegmentMarks(packet.tcpOptions)
     }
 
+    /// One that was not seen, by its SYN+ACK, which has options that both have. How far its windows are to be
+    /// shifted is not known: the most that RFC 7323 allows.
+    init(answeredBy answer: DecodedPacket) {
+        sequence = answer.tcpAcknowledgement &- 1
+        payloadCount = 0
+        windowScale = answer.tcpWindowScale == nil ? nil : 14
+        marks = SegmentMarks(answer.tcpOptions)
+    }
+
     /// Whether an acknowledgement answers it: of the SYN alone, or of its data too.
     func isAnswered(by acknowledgement: UInt32) -> Bool {
         Int(acknowledgement &- sequence &- 1) <= payloadCount
     }
+}
+
+/// SYNs beside the first: the server may take any of them. The earliest and the latest are kept, so that no
+/// number of decoys hides the one that it takes.
+struct OtherRequests {
+    private var requests: [ConnectionRequest] = []
+    private static let most = 8
+
+    mutating func note(_ request: ConnectionRequest) {
+        guard !requests.contains(where: { $0.sequence == request.sequence }) else { return }
+        if requests.count == Self.most { requests.remove(at: Self.most / 2) }
+        requests.append(request)
+    }
+
+    func answered(by acknowledgement: UInt32) -> ConnectionRequest? {
+        requests.first { $0.isAnswered(by: acknowledgement) }
+    }
+
+    /// The one whose first byte of data has that number.
+    func beginning(at sequence: UInt32) -> ConnectionRequest? {
+        requests.first { $0.sequence &+ 1 == sequence }
+    }
+
+    mutating func removeAll() { requests = [] }
 }
 
 /// What is decided of a segment.
@@ -57,9 +90,9 @@ final class TCPSession {
     let isMidstream: Bool
     let halves = PerDirection(HalfStream(), HalfStream())
     let rules: SessionRules
-    /// The client's SYN, and a later one with another number: the SYN+ACK says which the server took.
+    /// The client's SYN, and later ones with other numbers: the SYN+ACK says which the server took.
     var request: ConnectionRequest?
-    var otherRequest: ConnectionRequest?
+    var otherRequests = OtherRequests()
     /// A later SYN+ACK with another number: the client's ACK says which it took (a server that sends SYN
     /// cookies has no fixed one).
     var otherAnswer: UInt32?
