@@ -4,11 +4,16 @@ import NetworkTypes
 import PolicyLanguage
 
 extension ReferenceFirewall {
-    /// Charges a SYN to the rule that lets it pass, where that rule asks for cookies.
+    /// Charges a SYN to the rule that lets it pass, where that rule asks for cookies, and to the listener
+    /// that it is for.
     mutating func asksCookie(_ rule: Rule, _ packet: Packet) -> Bool {
         guard let limit = rule.synCookieLimit, packet.isAnswerableSYN else { return false }
-        return !buckets.take(
-            limit.size(length: 0), from: limit.bucket(of: packet.read), at: clock.nanoseconds &* 256)
+        let now = clock.nanoseconds &* 256
+        let isWithin = buckets.take(limit.size(length: 0), from: limit.bucket(of: packet.read), at: now)
+        let turn = 30 * TokenBuckets.second
+        let isTurn = buckets.take(
+            BucketSize(burst: turn, cost: turn), from: limit.listenerBucket(of: packet.read), at: now)
+        return !isWithin && !isTurn
     }
 }
 

@@ -34,7 +34,8 @@ extension BanService {
             explanation.isNeverBanned = head & neverBanBit != 0
             explanation.failsafe = (info?.header.failsafe ?? [])
                 .filter { head >> UInt64($0.bit & 63) & 1 == 1 }.map(\.place)
-            guard explanation.isNeverBanned else { return }
+            // Without named sets the image has no list of them.
+            guard explanation.isNeverBanned, memory.header.control != 0 else { return }
             let editor = try AddressEditor(memory)
             explanation.sets = try editor.sets.map(\.name).filter { name in
                 try editor.members(of: name).contains(address)

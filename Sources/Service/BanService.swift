@@ -160,6 +160,28 @@ public struct BanService {
 }
 
 extension SharedState {
+    /// Bans as many of the entries as there is room for: the longest first.
+    /// - Returns: how many of them have not ended, and how many of those are banned.
+    func restoreThatFit(
+        _ entries: [BanEntry], _ times: BanTranslation
+    ) throws(KernelError) -> (count: Int, restored: Int) {
+        let bans = entries.compactMap(times.ban).sorted {
+            $1.endsNanoseconds ?? .max < $0.endsNanoseconds ?? .max
+        }
+        var restored = 0
+        for ban in bans {
+            do throws(KernelError) {
+                _ = try add(ban, now: times.now)
+                restored += 1
+            } catch {
+                let room = try banRoom()
+                guard room.used >= room.capacity else { throw error }
+                return (bans.count, restored)
+            }
+        }
+        return (bans.count, restored)
+    }
+
     /// - Returns: how many of the entries have not ended.
     func restore(_ entries: [BanEntry], _ times: BanTranslation) throws(KernelError) -> Int {
         var count = 0

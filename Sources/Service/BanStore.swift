@@ -106,10 +106,11 @@ struct BanStore {
         }
     }
 
-    /// Sets a file aside that cannot be read, so that the next ban does not write over it.
+    /// Sets a file aside, so that the next ban does not write over it.
+    /// - Parameter ending: says why.
     /// - Returns: its new path; nil where that fails.
-    func setAside() -> String? {
-        let aside = path + ".broken"
+    func setAside(_ ending: String) -> String? {
+        let aside = path + ending
         return rename(path, aside) == 0 ? aside : nil
     }
 
@@ -231,11 +232,22 @@ func restoreBans(_ state: SharedState, _ warn: (String) -> Void) {
     guard let store = BanStore.kept() else { return }
     do {
         guard let entries = try store.read() else { return }
-        let count = try state.restore(entries, try BanTranslation(state))
-        if count > 0 { warn("xdpguard: note: \(count) bans of \(store.path) hold again\n") }
+        let (count, restored) = try state.restoreThatFit(entries, try BanTranslation(state))
+        guard restored < count else {
+            if count > 0 { warn("xdpguard: note: \(count) bans of \(store.path) hold again\n") }
+            return
+        }
+        let aside = store.setAside(".all")
+        warn(
+            "xdpguard: warning: \(restored) of \(count) bans of \(store.path) hold again, those that last "
+                + "longest; there is no room for more"
+                + (aside.map {
+                    ": they all stand in \($0); apply with a larger '--max-bans', name that file bans.json "
+                        + "again, and run 'xdpguard bans --restore'\n"
+                } ?? "\n"))
     } catch {
         let failure = ServiceError(wrapping: error)
-        let aside = failure.status == .wrongInput ? store.setAside() : nil
+        let aside = failure.status == .wrongInput ? store.setAside(".broken") : nil
         let whereabouts = aside.map { "; it was set aside as \($0)" } ?? ""
         warn("xdpguard: warning: bans were not restored: \(failure.message)\(whereabouts)\n")
     }

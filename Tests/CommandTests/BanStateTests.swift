@@ -184,6 +184,33 @@ extension LiveTests {
             }
         }
 
+        @Test func `bans that find no room at a boot are kept beside those that hold`() throws {
+            #expect(try apply().exit == 0)
+            for (number, life) in ["1h", "3h", "2h"].enumerated() {
+                #expect(try guarded("ban", "203.0.113.\(number)", "--for", life).exit == 0)
+            }
+            try boot()
+            let small = try apply("--max-bans", "2")
+            #expect(small.exit == 0)
+            #expect(small.errors.contains("2 of 3 bans of \(state)/bans.json hold again"), "\(small)")
+            #expect(try prefixes == ["203.0.113.1", "203.0.113.2"])
+            try net.server.mustRun("unban", "203.0.113.1")
+            // As the warning says.
+            #expect(try apply("--max-bans", "100").exit == 0)
+            try FileManager.default.moveItem(
+                atPath: state + "/bans.json.all", toPath: state + "/bans.json.new")
+            _ = rename(state + "/bans.json.new", state + "/bans.json")
+            #expect(try guarded("bans", "--restore").exit == 0)
+            #expect(try prefixes == ["203.0.113.0", "203.0.113.1", "203.0.113.2"])
+        }
+
+        @Test func `an address that never-ban itself names is told so`() throws {
+            let text = Policies.plain + "default: pass\nnever-ban: [192.0.2.8]\n"
+            try net.apply(text)
+            let outcome = try guarded("ban", "--why", "192.0.2.8")
+            #expect(outcome.exit == 0 && outcome.output.contains("never-ban"), "\(outcome)")
+        }
+
         @Test(arguments: ["1000000d", "0s", "5", "5y", "-5s", "01s"])
         func `a life that cannot be is refused, and nothing is banned`(life: String) throws {
             #expect(try apply().exit == 0)

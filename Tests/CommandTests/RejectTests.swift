@@ -63,6 +63,16 @@ extension LiveTests {
             #expect(try net.counters()["answers"]["sent"]["icmp"].int == 1)
         }
 
+        /// A rule elsewhere that asks for `state` names it "no state", and changes nothing of its answer.
+        @Test func `a segment of no connection gets its RST, beside rules with state too`() throws {
+            let states = "  - { name: live, service: tcp/22, state: established, action: pass }\n"
+            try net.apply(Self.policy + states)
+            let port = "203.0.113.77:5000 > 198.51.100.1:80"
+            try net.client.send(frames: [frame("tcp \(port) ack"), frame("tcp \(port) syn")], outOf: "peer0")
+            #expect(try eventually { try net.counters()["answers"]["sent"]["rst"].int == 2 })
+            #expect(try net.counters()["answers"]["withheld"]["unfit"].int == 0)
+        }
+
         @Test func `a rejected flood gets at most the budget, and the rest is counted`() throws {
             try net.apply(Self.policy)
             let start = monotonicNanoseconds()

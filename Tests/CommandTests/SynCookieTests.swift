@@ -191,6 +191,20 @@ extension LiveTests {
             expectSums(top)
         }
 
+        /// The stack takes a cookie only on a listening socket that has sent one itself in the last minutes.
+        @Test func `a flood of one listener leaves the others of its rule open`() throws {
+            _ = try apply()
+            let servers = try Self.ends.map { EchoServer(try net.server.plainListener(at: $0.1, 80)) }
+            let flood = try flood(0)
+            #expect(eventually { flood.sent > 2000 })
+            var good = 0
+            for _ in 0..<10 where try connect(1, mss: nil)?.echoes(1000) == true { good += 1 }
+            flood.stop()
+            servers.forEach { $0.stop() }
+            #expect(good == 10)
+            #expect(try #require(net.counters()["answers"]["cookies"]["valid"].int) >= 9)
+        }
+
         @Test func `without cookies the same flood keeps connections out`() throws {
             try set("tcp_syncookies", "0")
             let server = EchoServer(try net.server.plainListener(at: TwoHosts.serverV4, 80))

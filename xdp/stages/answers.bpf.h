@@ -25,9 +25,14 @@ static __always_inline int is_icmp_request(const struct packet *packet)
 /* Why a packet is not answered, from its headers; GUARD_ANSWERS: it may be. */
 static __always_inline __u32 withheld(const struct packet *packet)
 {
+	__u8 detail = packet->detail;
+
 	if (packet->fragment != FRAGMENT_NONE)
 		return GUARD_WITHHELD_FRAGMENT;
-	if (packet->detail != GUARD_DETAIL_NONE || packet->depth || !(packet->read & PACKET_PAYLOAD))
+	/* A segment of no connection is what an RST is for. */
+	if (detail != GUARD_DETAIL_NONE && detail != GUARD_DETAIL_NO_STATE)
+		return GUARD_WITHHELD_UNFIT;
+	if (packet->depth || !(packet->read & PACKET_PAYLOAD))
 		return GUARD_WITHHELD_UNFIT;
 	if (spoofed(packet) != GUARD_DETAIL_NONE)
 		return GUARD_WITHHELD_SOURCE;

@@ -13,6 +13,10 @@
 /* The stack takes cookies for up to two minutes (net/ipv4/syncookies.c, MAX_SYNCOOKIE_AGE). */
 #define COOKIE_LIFE_NS 120000000000ULL
 #define COOKIE_NOTED_NS 1000000000ULL /* the time of the last cookie is noted this often */
+/* The stack takes a cookie only on a listening socket that has sent one itself for as long
+ * (tcp_synq_no_recent_overflow): each destination and port has a SYN of its own that often, four times in
+ * that time, for some of a flood's have no way back. */
+#define LISTENER_TURN (30 * GUARD_BUCKET_SECOND)
 
 /* ---- Which packets */
 
@@ -25,13 +29,25 @@ static __always_inline int is_plain_segment(const struct packet *packet, __u8 fl
 	       (packet->tcp_flags & (TCP_ACK | TCP_RST | TCP_SYN | TCP_FIN)) == flags;
 }
 
-/* Charges a SYN to the rate of the rule that lets it pass: 1 where it is beyond. A global function, verified
- * by itself. */
+/* Names the bucket of the listener that a SYN is for, apart from those of the rule; never 0. */
+static __always_inline __u64 listener_tag(const struct guard_limit *limit, const struct packet *packet)
+{
+	__u64 hash = guard_mix(guard_mix(guard_config.seed, ~limit->seed), packet->family);
+	int six = packet->family == 6;
+
+	hash = hash_address(hash, &packet->destination, six, six ? 128 : 32);
+	hash = guard_mix(hash, service_word(packet, 0));
+	return hash ? hash : 1;
+}
+
+/* Charges a SYN to the rate of the rule that lets it pass, and to its listener: 1 where it is beyond the rate
+ * and the listener has had its own. A global function, verified by itself. */
 __noinline int over_syn_rate(__u32 number)
 {
 	const struct guard_limit *limit = limit_at(number);
 	struct guard_scratch *room = scratch();
 	struct charge charge = {};
+	int is_beyond;
 
 	if (!limit || !room)
 		return 0;
@@ -40,7 +56,11 @@ __noinline int over_syn_rate(__u32 number)
 	charge.cost = limit->cost;
 	charge.tolerance = limit->tolerance;
 	charge.line = guard_bucket_line_of(charge.tag, guard_config.bucket_lines);
-	return is_over(&charge);
+	is_beyond = is_over(&charge);
+	charge.tag = listener_tag(limit, &room->packet);
+	charge.cost = charge.tolerance = LISTENER_TURN;
+	charge.line = guard_bucket_line_of(charge.tag, guard_config.bucket_lines);
+	return is_over(&charge) && is_beyond;
 }
 
 /* Whether a packet that its rule lets pass is to be asked for a cookie. */
