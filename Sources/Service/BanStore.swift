@@ -106,11 +106,27 @@ struct BanStore {
         }
     }
 
-    /// Sets a file aside, so that the next ban does not write over it.
-    /// - Parameter ending: says why.
+    /// Gives the file a second name that the next ban does not write over, unless it has one.
+    /// - Returns: that path; nil where none can be had.
+    func keepAll() -> String? {
+        var mine = stat()
+        guard stat(path, &mine) == 0 else { return nil }
+        for number in 1...9 {
+            let kept = path + (number == 1 ? ".all" : ".all.\(number)")
+            if link(path, kept) == 0 { return kept }
+            guard errno == EEXIST else { return nil }
+            var other = stat()
+            if stat(kept, &other) == 0, other.st_ino == mine.st_ino, other.st_dev == mine.st_dev {
+                return kept
+            }
+        }
+        return nil
+    }
+
+    /// Sets a file aside that cannot be read, so that the next ban does not write over it.
     /// - Returns: its new path; nil where that fails.
-    func setAside(_ ending: String) -> String? {
-        let aside = path + ending
+    func setAside() -> String? {
+        let aside = path + ".broken"
         return rename(path, aside) == 0 ? aside : nil
     }
 
@@ -237,17 +253,17 @@ func restoreBans(_ state: SharedState, _ warn: (String) -> Void) {
             if count > 0 { warn("xdpguard: note: \(count) bans of \(store.path) hold again\n") }
             return
         }
-        let aside = store.setAside(".all")
+        let aside = store.keepAll()
         warn(
             "xdpguard: warning: \(restored) of \(count) bans of \(store.path) hold again, those that last "
                 + "longest; there is no room for more"
                 + (aside.map {
-                    ": they all stand in \($0); apply with a larger '--max-bans', name that file bans.json "
-                        + "again, and run 'xdpguard bans --restore'\n"
+                    ": they all stand in \($0); apply with a larger '--max-bans', copy that file to "
+                        + "bans.json, and run 'xdpguard bans --restore'\n"
                 } ?? "\n"))
     } catch {
         let failure = ServiceError(wrapping: error)
-        let aside = failure.status == .wrongInput ? store.setAside(".broken") : nil
+        let aside = failure.status == .wrongInput ? store.setAside() : nil
         let whereabouts = aside.map { "; it was set aside as \($0)" } ?? ""
         warn("xdpguard: warning: bans were not restored: \(failure.message)\(whereabouts)\n")
     }

@@ -134,6 +134,10 @@ extension FlowRecord {
     public final func streamLength(_ direction: Direction) -> Int64 {
         session?.halves[direction].next ?? 0
     }
+    /// Where in its direction's stream a TCP segment's payload begins; nil before there is a stream.
+    public final func streamOffset(of packet: DecodedPacket, _ direction: Direction) -> Int64? {
+        session?.halves[direction].offset(of: packet.tcpSequence)
+    }
     /// `streamLength` of both directions: asked for with every packet.
     public final var streamLengths: (toServer: Int64, toClient: Int64) {
         guard let session else { return (0, 0) }

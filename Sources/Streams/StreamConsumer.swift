@@ -65,6 +65,8 @@ public enum SegmentUse: UInt8, Sendable {
     case none
     /// All or some of it was given as data, or waits for what comes before it.
     case delivered, queued
+    /// It waits for the server's answer, with which it may be thrown away: the stream has it later, or never.
+    case held
     /// The stream has had all of it before, byte for byte, or acknowledged.
     case repeated
     /// The stream has other bytes at some of its places; those that were seen first stay. The payload itself

@@ -12,14 +12,15 @@ extension StreamTracker {
         if judgement.isReplaced {
             counters.flowsReplaced &+= 1
             close(slot, .replaced)
-            slot = open(packet, place, packet.tcpFlags.contains(.ack) ? .toClient : .toServer)
+            let isClients = judgement.answer != nil || !packet.tcpFlags.contains(.ack)
+            slot = open(packet, place, isClients ? .toServer : .toClient)
             guard let opened = self.flow(slot) else { return }
             flow = opened
             direction = place.direction(in: flow)
-            if let request = judgement.request {
-                flow.session = TCPSession(request: request, rules(of: packet))
-                counters.tcpSessions &+= 1
-            }
+            flow.session =
+                judgement.request.map { TCPSession(request: $0, rules(of: packet)) }
+                ?? judgement.answer.map { TCPSession($0, rules(of: packet)) }
+            if flow.session != nil { counters.tcpSessions &+= 1 }
             isAgreed = false
             judgement = judge(packet, direction, flow)
         }
@@ -125,10 +126,9 @@ extension StreamTracker {
         case .differing:
             counters.segmentsDiffering &+= 1
             consumer.anomaly(.overlapDiffers, of: flow, packet)
-        case .none, .delivered: break
+        case .none, .delivered, .held: break
         }
-        // Nobody knows yet whether the receiver takes it: it is looked at as it stands.
-        return acceptance.use == .queued && half.isHeld ? .none : acceptance.use
+        return acceptance.use == .queued && half.isHeld ? .held : acceptance.use
     }
 
     /// Tells what a direction's stream has to tell.

@@ -142,6 +142,24 @@ struct RefusedSegmentTests {
         #expect(bench.responses == [.alert, .alert])
     }
 
+    /// Before the server's answer, and once more in the stream behind it: one match.
+    @Test func `what a client says before the answer is looked at and counts once`() throws {
+        let rules = """
+            alert tcp any any -> any any (content:"evil"; sid:1;)
+            alert tcp any any -> any any (content:"evil"; \
+            detection_filter:track by_src,count 1,seconds 60; sid:2;)
+            """
+        let bench = try Bench(rules)
+        var talk = Conversation(serverPort: 9)
+        let handshake = talk.open()
+        let early = talk.say(.toServer, "evil")
+        bench.feed([handshake[0], early])
+        #expect(try bench.alerts() == [1])
+        bench.feed([handshake[1], handshake[2], talk.say(.toServer, "more"), talk.say(.toClient, "yes")])
+        bench.finish()
+        #expect(try bench.alerts() == [1])
+    }
+
     @Test func `a SYN is judged as it stands, whatever came before it`() throws {
         let rules = #"drop tcp any any -> any any (msg:"syn"; flags:S; sid:1;)"#
         let bench = try Bench(rules, onMatch: .ban(nanoseconds: 60))

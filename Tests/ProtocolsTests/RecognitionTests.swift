@@ -37,6 +37,8 @@ func `other protocols are left alone`(text: String) {
     "OPTIONS http://h/" + String(repeating: "a", count: 2_500) + " HTTP/1.1\r\n",
     "OPTIONS / HTTP/1.1 \r\nX: " + String(repeating: "a", count: 1_500) + "\r\n",
     "BREW /pot HTTP/1.1 \t \r\n",
+    "FOO" + String(repeating: " ", count: 3_000) + "/ HTTP/1.1\r\n",
+    "FOO HTTP://h/" + String(repeating: "a", count: 2_500) + " HTTP/1.1\r\n",
 ])
 func `a request in pieces is recognised before its answer`(line: String) {
     var conversation = Conversation(line + "Host: h\r\n\r\nGET /behind HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -58,6 +60,14 @@ func `a request in pieces is recognised before its answer`(line: String) {
     record[2] = minor
     var conversation = Conversation()
     conversation.client(record + TLSBuilder.record(22, Array(hello[first...])))
+    #expect(Reading(conversation).tls?.clientHello?.serverName?.text == "www.example.org")
+}
+
+@Test func `a tunnel whose client has said all before the answer is read`() {
+    var conversation = Conversation("CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n")
+    conversation.client(TLSBuilder.record(22, TLSBuilder.message(1, TLSBuilder.usual)))
+    conversation.pieces.append(.end(.toServer))
+    conversation.server("HTTP/1.1 200 OK\r\n\r\n")
     #expect(Reading(conversation).tls?.clientHello?.serverName?.text == "www.example.org")
 }
 

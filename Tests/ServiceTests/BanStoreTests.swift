@@ -93,7 +93,7 @@ private final class Folder {
         let error = try #require(throws: ServiceError.self) { try folder.store.read() }
         #expect(error.status == .wrongInput)
         #expect(error.message.hasPrefix("\(folder.store.path) is no list of bans of ours: \(bad.why)"))
-        #expect(folder.store.setAside(".broken") == folder.store.path + ".broken")
+        #expect(folder.store.setAside() == folder.store.path + ".broken")
         #expect(try folder.store.read() == nil)
     }
 

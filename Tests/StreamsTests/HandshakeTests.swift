@@ -82,8 +82,7 @@ struct HandshakeTests {
         let talk = Talk()
         wire.send(talk.syn, talk.request("GET /"))
         #expect(wire.request.isEmpty)
-        // Not in a stream yet, and perhaps never: it is looked at as it stands.
-        #expect(wire.notes.uses.last == SegmentUse.none)
+        #expect(wire.notes.uses.last == .held)
         wire.send(talk.synAck)
         #expect(wire.request == "GET /")
     }

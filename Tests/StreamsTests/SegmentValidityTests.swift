@@ -48,14 +48,15 @@ struct DecoyTests {
     }
 
     /// SYNs with other numbers, before and behind the one that the server takes.
-    @Test(arguments: [(0, 1), (1, 0), (0, 20), (20, 0), (20, 20)])
-    func `behind a reset the server's answer says which of many SYNs it took`(_ before: Int, _ behind: Int) {
+    @Test(arguments: [(0, 1), (1, 0), (5, 4), (0, 40), (40, 0), (40, 40)], [true, false])
+    func `the server's answer says which of many SYNs it took`(_ decoys: (Int, Int), _ isReset: Bool) {
+        let (before, behind) = decoys
         let wire = Wire()
         let first = Talk()
-        wire.send(first.syn, first.synAck, first.request("").with { $0.flags = [.rst] })
+        if isReset { wire.send(first.syn, first.synAck, first.request("").with { $0.flags = [.rst] }) }
         var talk = Talk()
         (talk.clientStart, talk.serverStart) = (90_000_000, 250_000)
-        let decoys = (1...40).map { number in
+        let decoys = (1...80).map { number in
             talk.syn.with { $0.sequence = 700_000_000 &+ UInt32(number) &* 1_000_000 }
         }
         for decoy in decoys.prefix(before) { wire.send(decoy) }
@@ -64,6 +65,48 @@ struct DecoyTests {
         wire.send(talk.synAck, talk.request(""), talk.say("GET /"), talk.answer("OK"), talk.say("real"))
         #expect(wire.request == "GET /real")
         #expect(wire.response == "OK")
+    }
+
+    /// A server that keeps nothing of SYNs answers both: the client says which connection there is.
+    @Test(arguments: [false, true]) func `of two connections that were answered the client takes one`(
+        _ isSecond: Bool
+    ) {
+        let wire = Wire()
+        var (first, second) = (Talk(), Talk())
+        (second.clientStart, second.serverStart) = (700_000_000, 800_000)
+        wire.send(first.syn, first.synAck, second.syn, second.synAck)
+        var talk = isSecond ? second : first
+        wire.send(talk.request(""), talk.say("GET /"), talk.answer("OK"), talk.say("real"))
+        #expect(wire.request == "GET /real")
+        #expect(wire.response == "OK")
+        (first, second) = (second, first)
+    }
+
+    /// Both may have died on the way to the client.
+    @Test(arguments: [0, 4, 700_000], [0, 700_000])
+    func `a server's reset and SYN+ACK that nobody takes end nothing`(_ client: UInt32, _ server: UInt32) {
+        let wire = connected()
+        let gone = talk.response("", acknowledging: 4)
+        wire.send(gone.with { $0.flags = [.rst, .ack] })
+        wire.send(
+            gone.with {
+                $0.flags = [.syn, .ack]
+                $0.sequence &+= server &- 1
+                $0.acknowledgement &+= client
+            })
+        wire.send(
+            talk.request("/re", at: 4), talk.response("OK", acknowledging: 7), talk.request("al", at: 7))
+        #expect(wire.request == "GET /real")
+        #expect(wire.response == "OK")
+    }
+
+    @Test func `behind a reset a connection whose SYN was not seen is read`() {
+        let wire = connected()
+        wire.send(talk.request("", at: 4).with { $0.flags = [.rst] })
+        var next = Talk()
+        (next.clientStart, next.serverStart) = (90_000_000, 250_000_000)
+        wire.send(next.synAck, next.request(""), next.say("GET /next"), next.answer("OK"))
+        #expect(wire.request == "GET /next")
     }
 
     @Test func `a decoy that fits in all is told first, and the real request is an anomaly with its payload`()

@@ -31,6 +31,10 @@ extension SampleConsumer {
         // What a SYN carries may never be taken by the other side: it is looked at by itself.
         unit.isInStream =
             !packet.tcpFlags.contains(.syn) && (use == .delivered || use == .queued || use == .repeated)
+        if use == .held, let offset = flow.streamOffset(of: packet, way == .toServer ? .toServer : .toClient)
+        {
+            unit.heldAt = UInt64(max(0, offset))
+        }
         run(signatures, &unit, packet, way, of: flow)
     }
 

@@ -48,16 +48,15 @@ struct TransactionTable {
     /// The buffers of a transaction that goes on, or begins.
     mutating func buffers(of transaction: HTTPTransaction, make: () -> HTTPBuffers?) -> HTTPBuffers? {
         if let open = openHTTP.last(where: { $0.transaction === transaction }) { return open.buffers }
+        let former = transaction.continues.flatMap { index in
+            openHTTP.last { $0.transaction.index == index }?.buffers
+        }
         if openHTTP.count >= Self.most {
             let useless = openHTTP.firstIndex { $0.transaction.isGivenUp } ?? 0
             openHTTP.remove(at: useless)
         }
         let buffers = make()
-        if let index = transaction.continues,
-            let former = openHTTP.last(where: { $0.transaction.index == index })?.buffers
-        {
-            buffers?.goOn(from: former)
-        }
+        if let former { buffers?.goOn(from: former) }
         openHTTP.append(OpenHTTP(transaction: transaction, buffers: buffers))
         return buffers
     }

@@ -94,11 +94,8 @@ public final class HTTPParser {
     /// The direction has ended: a body that lasts until the end is whole.
     public func end(_ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void) {
         withSink(sink) {
-            // A CONNECT that nobody answered: what waited for the answer may be what a server reads on.
-            if !heldBack[direction].isEmpty, !isTunnel, restarts[direction] == nil {
-                takeHeldBack(direction).withUnsafeBytes { readOn(direction, HTTPStop(), $0) }
-            }
             if let restart = restarts[direction] { restart.end(sink) }
+            if direction == .toClient { readUnanswered(sink) }
             guard let connection, !hasEnded[direction] else { return }
             current = direction
             if direction == .toServer {
@@ -110,6 +107,13 @@ public final class HTTPParser {
             hasEnded[direction] = true
             tidy()
         }
+    }
+
+    /// A CONNECT that nobody answers any more: what waited for the answer may be what a server reads on.
+    private func readUnanswered(_ sink: RecordSink) {
+        guard !heldBack[.toServer].isEmpty, !isTunnel, restarts[.toServer] == nil else { return }
+        takeHeldBack(.toServer).withUnsafeBytes { readOn(.toServer, HTTPStop(), $0) }
+        restarts[.toServer]?.end(sink)
     }
 
     private func withSink(_ sink: RecordSink, _ body: () -> Void) {

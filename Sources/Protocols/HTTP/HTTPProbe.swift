@@ -41,10 +41,20 @@ extension HTTPParser {
         return hasVersion(UnsafeRawBufferPointer(rebasing: text[..<lineEnd])) ? .match : .no
     }
 
-    /// Whether what begins there is a path or a URI.
+    /// Whether what begins there, in more bytes than other protocols' commands have, is a path or a URI, or
+    /// still nothing but blanks.
     private static func isTarget(_ text: UnsafeRawBufferPointer, behind start: Int) -> Bool {
         let target = text[start...].drop { $0 == 0x20 || $0 == 0x09 }
-        return target.first == 0x2f || target.starts(with: "http".utf8)
+        guard let first = target.first else { return true }
+        return first == 0x2f || target.drop(while: isScheme).starts(with: "://".utf8)
+    }
+
+    /// RFC 3986 section 3.1.
+    private static func isScheme(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2b, 0x2d, 0x2e: true
+        default: false
+        }
     }
 
     /// Whether a line ends in a version, as request lines do; servers pass over blanks behind it.

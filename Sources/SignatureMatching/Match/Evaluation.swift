@@ -192,10 +192,10 @@ extension SignatureMatcher {
             let end = stream.streamOffset &+ UInt64(stream.bytes.count)
             return stream.streamOffset..<max(end, stream.streamOffset)
         }
-        guard place == .packet, compiled.habitat == .stream,
-            packet.pointee.fields.tcpFlags?.contains(.syn) == true
-        else { return nil }
-        return 0..<UInt64(packet.pointee.payload?.count ?? 0)
+        guard place == .packet, compiled.habitat == .stream else { return nil }
+        let isSYN = packet.pointee.fields.tcpFlags?.contains(.syn) == true
+        guard let start = isSYN ? 0 : packet.pointee.heldAt else { return nil }
+        return start..<start &+ UInt64(packet.pointee.payload?.count ?? 0)
     }
 
     private func report(_ match: SignatureMatch) {

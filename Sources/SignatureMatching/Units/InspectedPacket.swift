@@ -28,6 +28,8 @@ public struct InspectedPacket {
     /// The packet's TCP payload is part of the stream that comes as `stream`, now or later: signatures on
     /// the stream do not look at the packet (a TCP packet that no stream took is inspected by itself).
     public var isInStream = false
+    /// Where in the stream the payload will stand, if that ever has it: a match there is the same one.
+    public var heldAt: UInt64?
     /// Its host takes the packet. One that it drops may raise alerts, and does nothing to others: the bits
     /// that it sets only such packets see, it counts for no rate, and it is not the first of its flow.
     public var isTaken = true

@@ -57,6 +57,7 @@ extension TCPSession {
         guard direction == .toClient else { return .refused(.synAckWrongDirection) }
         if request?.isAnswered(by: packet.tcpAcknowledgement) != true {
             guard let other = otherRequests.answered(by: packet.tcpAcknowledgement) else {
+                note(packet, to: nil)
                 return .refused(.synAckWrongAck)
             }
             request = other
@@ -90,7 +91,7 @@ extension TCPSession {
     }
 
     /// RFC 7323 2.2: scaling holds where both SYNs have it.
-    private func agreeOnScale(_ client: UInt8?, _ server: UInt8?) {
+    func agreeOnScale(_ client: UInt8?, _ server: UInt8?) {
         halves.toServer.windowShift = server == nil ? 0 : client ?? 0
         halves.toClient.windowShift = client == nil ? 0 : server ?? 0
     }
@@ -160,12 +161,16 @@ extension TCPSession {
 
     private func judgeAnswerAgain(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         guard direction == .toClient else { return .refused(.synAckWrongDirection) }
+        let answered = halves.toServer.offset(of: packet.tcpAcknowledgement)
+        // A server that keeps nothing of SYNs answers each: the client says which connection it takes.
+        if answered < 0 || answered > halves.toServer.seen {
+            note(packet, to: otherRequests.answered(by: packet.tcpAcknowledgement))
+        }
         guard packet.tcpSequence &+ 1 == halves.toClient.base else {
             otherAnswer = packet.tcpSequence &+ 1
             return .refused(.synAckDifferentSequence)
         }
-        let offset = halves.toServer.offset(of: packet.tcpAcknowledgement)
-        guard offset >= 0, offset <= halves.toServer.seen else { return .refused(.synAckDifferentAck) }
+        guard answered >= 0, answered <= halves.toServer.seen else { return .refused(.synAckDifferentAck) }
         take(acknowledgementOf: packet, .toClient)
         var judgement = SegmentJudgement()
         judgement.takesPayload = true
@@ -191,16 +196,15 @@ extension TCPSession {
 
     private func judgeLateAnswer(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         guard direction == .toClient else { return .refused(.establishedSYNACKToServer) }
-        if !halves.toClient.isSynced { halves.toClient.sync(packet.tcpSequence &+ 1, rules.memory) }
-        let isSame = packet.tcpSequence &+ 1 == halves.toClient.base
-        // Where this connection has ended, the server answers a request, whether or not that was seen.
-        let unseen = isReset && !isSame ? ConnectionRequest(answeredBy: packet) : nil
-        if let other = otherRequests.answered(by: packet.tcpAcknowledgement) ?? unseen {
+        if let other = otherRequests.answered(by: packet.tcpAcknowledgement) {
             var judgement = SegmentJudgement()
             judgement.isReplaced = true
             judgement.request = other
             return judgement
         }
+        if isReset { note(packet, to: nil) }
+        if !halves.toClient.isSynced { halves.toClient.sync(packet.tcpSequence &+ 1, rules.memory) }
+        let isSame = packet.tcpSequence &+ 1 == halves.toClient.base
         return .refused(isSame ? .establishedSYNACK : .establishedSYNACKDiffers)
     }
 }

@@ -33,11 +33,36 @@ struct ConnectionRequest {
     }
 }
 
-/// SYNs beside the first: the server may take any of them. The earliest and the latest are kept, so that no
-/// number of decoys hides the one that it takes.
+/// A SYN+ACK of another connection than the one that is known. Whoever sends it, only the client's next
+/// segment says that there is such a connection: a server may have sent it to be rid of its reader.
+struct UnconfirmedAnswer {
+    let request: ConnectionRequest
+    let sequence: UInt32
+    let acknowledgement: UInt32
+    let window: Int64
+    let windowScale: UInt8?
+    let marks: SegmentMarks
+
+    /// - Parameter request: what it answers; nil where that was not seen.
+    init(_ answer: DecodedPacket, to request: ConnectionRequest?) {
+        self.request = request ?? ConnectionRequest(answeredBy: answer)
+        sequence = answer.tcpSequence
+        acknowledgement = answer.tcpAcknowledgement
+        window = Int64(answer.tcpWindow)
+        windowScale = answer.tcpWindowScale
+        marks = SegmentMarks(answer.tcpOptions)
+    }
+
+    /// Whether a client's segment is the first one behind it.
+    func isConfirmed(by packet: DecodedPacket) -> Bool {
+        packet.tcpAcknowledgement == sequence &+ 1 && packet.tcpSequence == acknowledgement
+    }
+}
+
+/// SYNs beside the first: the server may take any of them. The earliest and the latest are kept.
 struct OtherRequests {
     private var requests: [ConnectionRequest] = []
-    private static let most = 8
+    private static let most = 32
 
     mutating func note(_ request: ConnectionRequest) {
         guard !requests.contains(where: { $0.sequence == request.sequence }) else { return }
@@ -69,6 +94,8 @@ struct SegmentJudgement {
     /// A new connection took the place of this one; of a request that was seen before, this is it.
     var isReplaced = false
     var request: ConnectionRequest?
+    /// Likewise, where its answer was seen too: the segment is the client's.
+    var answer: UnconfirmedAnswer?
 
     static func refused(_ anomaly: Anomaly? = nil) -> SegmentJudgement {
         var judgement = SegmentJudgement()
@@ -96,6 +123,9 @@ final class TCPSession {
     /// A later SYN+ACK with another number: the client's ACK says which it took (a server that sends SYN
     /// cookies has no fixed one).
     var otherAnswer: UInt32?
+    /// The newest SYN+ACKs of other connections.
+    private var unconfirmed: [UnconfirmedAnswer] = []
+    private static let mostUnconfirmed = 4
     /// What the client acknowledged before any SYN+ACK was seen.
     var earlyAcknowledgement: UInt32?
     /// Who sent the first FIN.
@@ -117,6 +147,21 @@ final class TCPSession {
         halves.toServer.isHeld = true
         halves.toServer.windowShift = request.windowScale ?? 0
         agreed.begin(request.marks)
+    }
+
+    /// A connection whose client has taken the answer.
+    init(_ answer: UnconfirmedAnswer, _ rules: SessionRules) {
+        self.rules = rules
+        request = answer.request
+        isMidstream = false
+        state = .synReceived
+        halves.toServer.sync(answer.request.sequence &+ 1, rules.memory)
+        halves.toClient.sync(answer.sequence &+ 1, rules.memory)
+        agreed.begin(answer.request.marks)
+        agreed.answer(answer.marks)
+        agreeOnScale(answer.request.windowScale, answer.windowScale)
+        let acknowledged = Int64(answer.acknowledgement &- answer.request.sequence &- 1)
+        halves.toServer.acknowledge(acknowledged, window: answer.window, rules.memory)
     }
 
     /// A connection of which the first segment that was seen, from `direction`, is in its middle, or its
@@ -145,6 +190,15 @@ final class TCPSession {
         let flags = packet.tcpFlags
         if flags.isSuperset(of: [.syn, .fin]) || flags.isSuperset(of: [.syn, .rst]) {
             return .refused(.finWithSYN)
+        }
+        if direction == .toServer, !unconfirmed.isEmpty, flags.contains(.ack),
+            flags.isDisjoint(with: [.syn, .rst]),
+            let answer = unconfirmed.first(where: { $0.isConfirmed(by: packet) })
+        {
+            var judgement = SegmentJudgement()
+            judgement.isReplaced = true
+            judgement.answer = answer
+            return judgement
         }
         settleFirstByte(packet, direction)
         let marks = SegmentMarks(packet.tcpOptions)
@@ -175,6 +229,19 @@ final class TCPSession {
         let offset = other.offset(of: packet.tcpAcknowledgement)
         return offset >= other.acked && offset <= other.seen
     }
+
+    /// Takes note of a SYN+ACK of another connection, which the client's next segment may confirm. One that
+    /// was not asked for, and whose numbers go on where this connection stands, is of this server's making.
+    func note(_ answer: DecodedPacket, to request: ConnectionRequest?) {
+        let server = halves.toClient.offset(of: answer.tcpSequence &+ 1) - halves.toClient.next
+        let client = halves.toServer.offset(of: answer.tcpAcknowledgement) - halves.toServer.next
+        let goesOn = halves.toClient.isSynced && abs(server) <= Self.near && abs(client) <= Self.near
+        guard request != nil || !goesOn else { return }
+        if unconfirmed.count == Self.mostUnconfirmed { unconfirmed.removeFirst() }
+        unconfirmed.append(UnconfirmedAnswer(answer, to: request))
+    }
+
+    private static let near: Int64 = 1 << 20
 
     /// A connection was picked up with a zero of its own without PSH: so stacks ask whether the other end is
     /// still there, with a byte that it has already (RFC 1122 4.2.3.6), and hardly anybody sends data so.

@@ -6,10 +6,11 @@ import TestSupport
 
 @testable import Protocols
 
-/// One direction's bytes, or a number of bytes that were not seen.
+/// One direction's bytes, a number of bytes that were not seen, or its end.
 enum Piece {
     case bytes(FlowDirection, [UInt8])
     case gap(FlowDirection, Int)
+    case end(FlowDirection)
 }
 
 /// A flow's pieces.
@@ -82,6 +83,7 @@ final class Reading {
             switch piece {
             case .bytes(let direction, let bytes): bytes.withUnsafeBytes { parser.feed($0, direction, take) }
             case .gap(let direction, let count): parser.skip(count, direction, take)
+            case .end(let direction): parser.end(direction, take)
             }
         }
         parser.end(.toServer, take)
