@@ -161,34 +161,29 @@ public struct BanService {
 
 extension SharedState {
     /// Bans as many of the entries as there is room for: the longest first.
-    /// - Returns: how many of them have not ended, and how many of those are banned.
+    /// - Returns: how many of them have not ended, how many of those are banned, and why not all.
     func restoreThatFit(
         _ entries: [BanEntry], _ times: BanTranslation
-    ) throws(KernelError) -> (count: Int, restored: Int) {
+    ) throws(KernelError) -> (count: Int, restored: Int, failure: KernelError?) {
         let bans = entries.compactMap(times.ban).sorted {
             $1.endsNanoseconds ?? .max < $0.endsNanoseconds ?? .max
         }
-        var restored = 0
-        for ban in bans {
+        for (restored, ban) in bans.enumerated() {
             do throws(KernelError) {
                 _ = try add(ban, now: times.now)
-                restored += 1
             } catch {
                 let room = try banRoom()
                 guard room.used >= room.capacity else { throw error }
-                return (bans.count, restored)
+                return (bans.count, restored, error)
             }
         }
-        return (bans.count, restored)
+        return (bans.count, bans.count, nil)
     }
 
-    /// - Returns: how many of the entries have not ended.
+    /// - Returns: how many of the entries have not ended, which are all banned.
     func restore(_ entries: [BanEntry], _ times: BanTranslation) throws(KernelError) -> Int {
-        var count = 0
-        for ban in entries.compactMap(times.ban) {
-            _ = try add(ban, now: times.now)
-            count += 1
-        }
+        let (count, _, failure) = try restoreThatFit(entries, times)
+        if let failure { throw failure }
         return count
     }
 }

@@ -248,7 +248,7 @@ func restoreBans(_ state: SharedState, _ warn: (String) -> Void) {
     guard let store = BanStore.kept() else { return }
     do {
         guard let entries = try store.read() else { return }
-        let (count, restored) = try state.restoreThatFit(entries, try BanTranslation(state))
+        let (count, restored, _) = try state.restoreThatFit(entries, try BanTranslation(state))
         guard restored < count else {
             if count > 0 { warn("xdpguard: note: \(count) bans of \(store.path) hold again\n") }
             return

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flows -> streams: what is kept of SYNs and SYN+ACKs until it is known which connection there is.
+
+/// A connection request, as far as it must be known when its answer comes.
+struct ConnectionRequest {
+    let sequence: UInt32
+    let payloadCount: Int
+    let windowScale: UInt8?
+    let marks: SegmentMarks
+
+    init(_ packet: DecodedPacket) {
+        sequence = packet.tcpSequence
+        payloadCount = packet.payload.count
+        windowScale = packet.tcpWindowScale
+        marks = SegmentMarks(packet.tcpOptions)
+    }
+
+    /// One that was not seen, by its SYN+ACK, which has options that both have. How far its windows are to be
+    /// shifted is not known: the most that RFC 7323 allows.
+    init(answeredBy answer: DecodedPacket) {
+        sequence = answer.tcpAcknowledgement &- 1
+        payloadCount = 0
+        windowScale = answer.tcpWindowScale == nil ? nil : 14
+        marks = SegmentMarks(answer.tcpOptions)
+    }
+
+    /// Whether an acknowledgement answers it: of the SYN alone, or of its data too.
+    func isAnswered(by acknowledgement: UInt32) -> Bool {
+        Int(acknowledgement &- sequence &- 1) <= payloadCount
+    }
+}
+
+/// A SYN+ACK of another connection than the one that is known. Whoever sends it, only the client's next
+/// segment says that there is such a connection: a server may have sent it to be rid of its reader.
+struct UnconfirmedAnswer {
+    let request: ConnectionRequest
+    let sequence: UInt32
+    let acknowledgement: UInt32
+    let window: Int64
+    let windowScale: UInt8?
+    let marks: SegmentMarks
+
+    /// - Parameter request: what it answers; nil where that was not seen.
+    init(_ answer: DecodedPacket, to request: ConnectionRequest?) {
+        self.request = request ?? ConnectionRequest(answeredBy: answer)
+        sequence = answer.tcpSequence
+        acknowledgement = answer.tcpAcknowledgement
+        window = Int64(answer.tcpWindow)
+        windowScale = answer.tcpWindowScale
+        marks = SegmentMarks(answer.tcpOptions)
+    }
+
+    /// Whether a client's segment is the first one behind it.
+    func isConfirmed(by packet: DecodedPacket) -> Bool {
+        packet.tcpAcknowledgement == sequence &+ 1 && packet.tcpSequence == acknowledgement
+    }
+}
+
+/// SYNs beside the first: the server may take any of them. The earliest and the latest are kept.
+struct OtherRequests {
+    private var requests: [ConnectionRequest] = []
+    private static let most = 32
+
+    mutating func note(_ request: ConnectionRequest) {
+        guard !requests.contains(where: { $0.sequence == request.sequence }) else { return }
+        if requests.count == Self.most { requests.remove(at: Self.most / 2) }
+        requests.append(request)
+    }
+
+    func answered(by acknowledgement: UInt32) -> ConnectionRequest? {
+        requests.first { $0.isAnswered(by: acknowledgement) }
+    }
+
+    /// The one whose first byte of data has that number.
+    func beginning(at sequence: UInt32) -> ConnectionRequest? {
+        requests.first { $0.sequence &+ 1 == sequence }
+    }
+
+    mutating func removeAll() { requests = [] }
+}
