@@ -49,6 +49,24 @@ static __always_inline long bpf_tcp_raw_check_syncookie_ipv6(void *ip, void *tcp
 	return -EOPNOTSUPP;
 }
 
+/* An engine's packets are for no socket of the host that it runs on. */
+static __always_inline struct bpf_sock *bpf_sk_lookup_tcp(struct xdp_md *ctx, struct bpf_sock_tuple *tuple,
+                                                          __u32 size, __u64 netns, __u64 flags)
+{
+	return 0;
+}
+
+static __always_inline long bpf_sk_release(struct bpf_sock *socket)
+{
+	return -EOPNOTSUPP;
+}
+
+static __always_inline __s64 bpf_tcp_gen_syncookie(struct bpf_sock *socket, void *ip, __u32 ip_length,
+                                                   void *tcp, __u32 tcp_length)
+{
+	return -EOPNOTSUPP;
+}
+
 static __always_inline __s64 bpf_csum_diff(void *from, __u32 from_size, void *to, __u32 to_size, __u32 seed)
 {
 	return -EOPNOTSUPP;

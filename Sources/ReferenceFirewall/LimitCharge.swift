@@ -35,17 +35,7 @@ extension Limit {
     /// The name of the bucket that a packet is charged to.
     /// - Parameter rule: that charges it; nil for a limit that but one rule can have.
     func bucket(of packet: PacketReading, for rule: String? = nil) -> UInt64 {
-        name([definitionHash(for: rule)] + keyWords(packet))
-    }
-
-    /// The name of the bucket of the address and port that a SYN is for.
-    func listenerBucket(of packet: PacketReading) -> UInt64 {
-        guard let destination = packet.destination else { return 1 }
-        let family: UInt64 = destination.family == .ipv4 ? 4 : 6
-        return name([~definitionHash(for: nil), family] + words(destination) + [service(packet)])
-    }
-
-    private func name(_ words: [UInt64]) -> UInt64 {
+        let words = [definitionHash(for: rule)] + keyWords(packet)
         let name = words.reduce(UInt64(0)) { hash, word in
             let product = (hash ^ word) &* 0x9e37_79b9_7f4a_7c15
             return product ^ product >> 32

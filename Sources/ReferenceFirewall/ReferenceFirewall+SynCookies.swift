@@ -4,16 +4,11 @@ import NetworkTypes
 import PolicyLanguage
 
 extension ReferenceFirewall {
-    /// Charges a SYN to the rule that lets it pass, where that rule asks for cookies, and to the listener
-    /// that it is for.
+    /// Charges a SYN to the rule that lets it pass, where that rule asks for cookies.
     mutating func asksCookie(_ rule: Rule, _ packet: Packet) -> Bool {
         guard let limit = rule.synCookieLimit, packet.isAnswerableSYN else { return false }
-        let now = clock.nanoseconds &* 256
-        let isWithin = buckets.take(limit.size(length: 0), from: limit.bucket(of: packet.read), at: now)
-        let turn = 30 * TokenBuckets.second
-        let isTurn = buckets.take(
-            BucketSize(burst: turn, cost: turn), from: limit.listenerBucket(of: packet.read), at: now)
-        return !isWithin && !isTurn
+        return !buckets.take(
+            limit.size(length: 0), from: limit.bucket(of: packet.read), at: clock.nanoseconds &* 256)
     }
 }
 

@@ -164,13 +164,16 @@ extension LiveTests {
 
         // MARK: Floods
 
+        private static func spoofed(_ family: Int, _ number: Int) -> String {
+            let host = 100 + number % 28
+            return family == 0
+                ? "tcp 203.0.113.\(host):\(1024 + number) > 198.51.100.1:80 syn"
+                : "tcp [2001:db8:f::\(host)]:\(1024 + number) > [2001:db8:51::1]:80 syn"
+        }
+
         private func flood(_ family: Int) throws -> SynFlood {
-            try SynFlood(outOf: "peer0", of: net.client) { number in
-                let host = 100 + number % 28
-                return family == 0
-                    ? "tcp 203.0.113.\(host):\(1024 + number) > 198.51.100.1:80 syn"
-                    : "tcp [2001:db8:f::\(host)]:\(1024 + number) > [2001:db8:51::1]:80 syn"
-            }
+            let frames = try (0..<2048).map { try frame(Self.spoofed(family, $0)) }
+            return try SynFlood(outOf: "peer0", of: net.client, frames)
         }
 
         @Test(arguments: [0, 1])
@@ -191,18 +194,37 @@ extension LiveTests {
             expectSums(top)
         }
 
+        /// Ten connections while the flood is under way.
+        private func expectConnections(_ family: Int, through flood: SynFlood) throws {
+            let server = EchoServer(try net.server.plainListener(at: Self.ends[family].1, 80))
+            #expect(eventually { flood.sent > 2000 })
+            var good = 0
+            for _ in 0..<10 where try connect(family, mss: nil)?.echoes(1000) == true { good += 1 }
+            flood.stop()
+            server.stop()
+            #expect(good == 10)
+            #expect(try #require(net.counters()["answers"]["cookies"]["valid"].int) >= 9)
+        }
+
         /// The stack takes a cookie only on a listening socket that has sent one itself in the last minutes.
         @Test func `a flood of one listener leaves the others of its rule open`() throws {
             _ = try apply()
-            let servers = try Self.ends.map { EchoServer(try net.server.plainListener(at: $0.1, 80)) }
-            let flood = try flood(0)
-            #expect(eventually { flood.sent > 2000 })
-            var good = 0
-            for _ in 0..<10 where try connect(1, mss: nil)?.echoes(1000) == true { good += 1 }
-            flood.stop()
-            servers.forEach { $0.stop() }
-            #expect(good == 10)
-            #expect(try #require(net.counters()["answers"]["cookies"]["valid"].int) >= 9)
+            let other = EchoServer(try net.server.plainListener(at: Self.ends[0].1, 80))
+            defer { other.stop() }
+            try expectConnections(1, through: flood(0))
+        }
+
+        /// The stack drops these, so that it never sends a cookie of its own.
+        @Test(arguments: [0, 1])
+        func `a flood of SYNs with wrong checksums does not close a listener`(_ family: Int) throws {
+            _ = try apply()
+            let checksum = 14 + (family == 0 ? 20 : 40) + 16
+            let frames = try (0..<2048).map { number in
+                var bytes = try frame(Self.spoofed(family, number))
+                bytes[checksum] ^= 0x55
+                return bytes
+            }
+            try expectConnections(family, through: SynFlood(outOf: "peer0", of: net.client, frames))
         }
 
         @Test func `without cookies the same flood keeps connections out`() throws {

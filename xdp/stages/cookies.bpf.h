@@ -8,15 +8,12 @@
 #define GUARD_COOKIES_BPF_H
 
 #include "stages/limits.bpf.h"
+#include "stages/listeners.bpf.h"
 #include "stages/syn_ack.bpf.h"
 
 /* The stack takes cookies for up to two minutes (net/ipv4/syncookies.c, MAX_SYNCOOKIE_AGE). */
 #define COOKIE_LIFE_NS 120000000000ULL
 #define COOKIE_NOTED_NS 1000000000ULL /* the time of the last cookie is noted this often */
-/* The stack takes a cookie only on a listening socket that has sent one itself for as long
- * (tcp_synq_no_recent_overflow): each destination and port has a SYN of its own that often, four times in
- * that time, for some of a flood's have no way back. */
-#define LISTENER_TURN (30 * GUARD_BUCKET_SECOND)
 
 /* ---- Which packets */
 
@@ -29,25 +26,13 @@ static __always_inline int is_plain_segment(const struct packet *packet, __u8 fl
 	       (packet->tcp_flags & (TCP_ACK | TCP_RST | TCP_SYN | TCP_FIN)) == flags;
 }
 
-/* Names the bucket of the listener that a SYN is for, apart from those of the rule; never 0. */
-static __always_inline __u64 listener_tag(const struct guard_limit *limit, const struct packet *packet)
-{
-	__u64 hash = guard_mix(guard_mix(guard_config.seed, ~limit->seed), packet->family);
-	int six = packet->family == 6;
-
-	hash = hash_address(hash, &packet->destination, six, six ? 128 : 32);
-	hash = guard_mix(hash, service_word(packet, 0));
-	return hash ? hash : 1;
-}
-
-/* Charges a SYN to the rate of the rule that lets it pass, and to its listener: 1 where it is beyond the rate
- * and the listener has had its own. A global function, verified by itself. */
+/* Charges a SYN to the rate of the rule that lets it pass: 1 where it is beyond. A global function, verified
+ * by itself. */
 __noinline int over_syn_rate(__u32 number)
 {
 	const struct guard_limit *limit = limit_at(number);
 	struct guard_scratch *room = scratch();
 	struct charge charge = {};
-	int is_beyond;
 
 	if (!limit || !room)
 		return 0;
@@ -56,11 +41,7 @@ __noinline int over_syn_rate(__u32 number)
 	charge.cost = limit->cost;
 	charge.tolerance = limit->tolerance;
 	charge.line = guard_bucket_line_of(charge.tag, guard_config.bucket_lines);
-	is_beyond = is_over(&charge);
-	charge.tag = listener_tag(limit, &room->packet);
-	charge.cost = charge.tolerance = LISTENER_TURN;
-	charge.line = guard_bucket_line_of(charge.tag, guard_config.bucket_lines);
-	return is_over(&charge) && is_beyond;
+	return is_over(&charge);
 }
 
 /* Whether a packet that its rule lets pass is to be asked for a cookie. */
@@ -168,7 +149,7 @@ static __always_inline void judge_cookie(struct xdp_md *ctx, const struct view *
 __noinline int answer_syn(struct xdp_md *ctx, const struct packet *packet)
 {
 	struct guard_answer *answer = answer_room();
-	__u32 length;
+	__u32 length = 0;
 
 	if (!(guard_config.flags & GUARD_CFG_SYN_COOKIES) || !packet || !answer)
 		return XDP_DROP;
@@ -176,7 +157,10 @@ __noinline int answer_syn(struct xdp_md *ctx, const struct packet *packet)
 		count_answer(GUARD_WITHHELD_DESTINATION);
 		return XDP_DROP;
 	}
-	length = build_syn_ack(ctx, packet, answer);
+	if (!load_addresses(ctx, packet, answer)) {
+		open_listener(ctx, packet, answer);
+		length = build_syn_ack(ctx, packet, answer);
+	}
 	if (!length || send_answer(ctx, packet, answer, length)) {
 		count_answer(GUARD_WITHHELD_FAILED);
 		return XDP_DROP;

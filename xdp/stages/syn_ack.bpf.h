@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The SYN+ACK with a cookie, as the stack of this host would send it: the kernel's helpers make the cookie,
- * the options say what the stack will agree to when it comes back. In: a SYN. Out: the IP packet in
- * guard_answer. */
+ * the options say what the stack will agree to when it comes back. In: a SYN, its IP header in guard_answer.
+ * Out: the IP packet there. */
 #ifndef GUARD_SYN_ACK_BPF_H
 #define GUARD_SYN_ACK_BPF_H
 
@@ -186,7 +186,7 @@ static __always_inline __u32 build_syn_ack(struct xdp_md *ctx, const struct pack
 	__s64 cookie;
 	__u64 sum;
 
-	if (!length || load_addresses(ctx, packet, answer))
+	if (!length)
 		return 0;
 	cookie = make_cookie(packet, answer, length);
 	if (cookie < 0)

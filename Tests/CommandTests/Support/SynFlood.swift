@@ -14,9 +14,8 @@ final class SynFlood: Sendable {
     private let socket: Socket
     private let interface: Int32
 
-    /// - Parameter text: of a packet, from a source and the number of the frame.
-    init(outOf name: String, of namespace: Namespace, _ text: (Int) -> String) throws {
-        let frames = try (0..<2048).map { try frame(text($0)) }
+    /// - Parameter frames: are sent in turn, 64 at a time: a multiple of that.
+    init(outOf name: String, of namespace: Namespace, _ frames: [[UInt8]]) throws {
         (socket, interface) = try namespace.inside {
             (try Socket(AF_PACKET, SOCK_RAW, protocol: 0), Int32(if_nametoindex(name)))
         }
