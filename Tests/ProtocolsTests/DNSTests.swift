@@ -46,6 +46,18 @@ private func read(_ messages: [UInt8]...) -> Reading {
     #expect(reading.anomalies == [])
 }
 
+/// Servers answer a query whatever else it brings along.
+@Test(arguments: [(0, 2, 0), (0, 0, 9), (1, 0, 0), (3, 5, 16)])
+func `a query with further records is recognised`(
+    _ answers: Int, _ authorities: Int, _ additionals: Int
+) {
+    let counts = header(answers: answers, authorities: authorities, additionals: additionals)
+    let records = (0..<answers + authorities + additionals).flatMap { _ in record(1, [192, 0, 2, 1]) }
+    let reading = read(counts + question("www.example.org") + records)
+    #expect(reading.appProtocol == .dns)
+    #expect(reading.dns.first?.message.questions.map(\.name.text) == ["www.example.org"])
+}
+
 /// A record's data, and what is read of it.
 struct RecordCase: Sendable, CustomTestStringConvertible {
     let type: String

@@ -36,7 +36,7 @@ func `other protocols are left alone`(text: String) {
     "LOCK /" + String(repeating: "a", count: 2_500) + " HTTP/1.1\r\n",
     "OPTIONS http://h/" + String(repeating: "a", count: 2_500) + " HTTP/1.1\r\n",
     "OPTIONS / HTTP/1.1 \r\nX: " + String(repeating: "a", count: 1_500) + "\r\n",
-    "BREW /pot HTTP/1.1 \t \r\n",
+    "BREW /pot HTTP/1.1 \t \r\n", "BREW /pot HTTP/1.10\r\n", "BREW /pot HTTP/1.010\r\n",
     "FOO" + String(repeating: " ", count: 3_000) + "/ HTTP/1.1\r\n",
     "FOO HTTP://h/" + String(repeating: "a", count: 2_500) + " HTTP/1.1\r\n",
 ])

@@ -112,8 +112,8 @@ extension DNSParser {
         let opcode = (flags >> 11) & 15
         guard questions == 1, opcode <= 6, opcode != 3 else { return false }
         if isResponse { return answers <= 4096 && authorities <= 4096 && additionals <= 4096 }
-        // Updates (5) and notifications (4) bring records along. A query's response code says nothing:
-        // servers answer whatever it is.
-        return opcode >= 4 || (answers == 0 && authorities <= 1 && additionals <= 4)
+        // Updates (5) and notifications (4) bring records along; what else does is answered all the same. A
+        // query's response code says nothing: servers answer whatever it is.
+        return opcode >= 4 || max(answers, authorities, additionals) <= 16
     }
 }

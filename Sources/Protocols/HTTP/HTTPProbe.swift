@@ -57,12 +57,17 @@ extension HTTPParser {
         }
     }
 
-    /// Whether a line ends in a version, as request lines do; servers pass over blanks behind it.
+    /// Whether a line ends in a version, as request lines do; servers pass over blanks behind it, and take
+    /// minor versions of up to three digits.
     static func hasVersion(_ line: UnsafeRawBufferPointer) -> Bool {
         let last = line.lastIndex { $0 != 0x0d && $0 != 0x20 && $0 != 0x09 }
         let end = last.map { $0 &+ 1 } ?? 0
-        guard end >= 9 else { return false }
-        return line[(end &- 9)..<(end &- 2)].elementsEqual(" HTTP/1".utf8)
+        return (0...2).contains { more in
+            guard end >= 9 &+ more, line[(end &- more)..<end].allSatisfy({ (0x30...0x39).contains($0) })
+            else { return false }
+            let version = end &- more &- 9
+            return line[version..<version &+ 7].elementsEqual(" HTTP/1".utf8)
+        }
     }
 
     /// RFC 9110 section 5.6.2.
