@@ -65,7 +65,7 @@ extension StreamTracker {
 
     /// What a tunnel carries may be answered without it: one direction may be all that comes.
     private func rules(of packet: DecodedPacket) -> SessionRules {
-        packet.tunnel == 0 ? rules : SessionRules(isOneSided: true, memory: rules.memory)
+        packet.tunnel == 0 ? rules : SessionRules(isOneSided: true, limits: rules.limits)
     }
 
     private func pickUp(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf) -> SegmentJudgement {

@@ -27,7 +27,7 @@ public final class StreamTracker<Consumer: StreamConsumer> {
             memory: memory, queuedBytes: options.maximumQueuedBytes,
             queuedPieces: options.maximumQueuedPieces, historyBytes: options.historyBytes,
             waitsForAcknowledgement: options.waitsForAcknowledgement && !options.isOneSided)
-        rules = SessionRules(isOneSided: options.isOneSided, memory: memory)
+        rules = SessionRules(isOneSided: options.isOneSided, limits: limits)
     }
 
     /// Flows that are known now.

@@ -175,6 +175,71 @@ struct HandshakeTests {
     }
 }
 
+/// The server answers another way, where nothing of it is sampled.
+struct UnseenAnswerTests {
+    private var talk = Talk()
+
+    @Test mutating func `a client that acknowledges more and more is answered unseen`() {
+        let wire = Wire()
+        wire.send(talk.syn, talk.clientAck, talk.say("GET / HTTP/1.1\r\n\r\n"))
+        #expect(wire.request.isEmpty)
+        talk.answered = 2000
+        wire.send(talk.clientAck)
+        #expect(wire.request == "GET / HTTP/1.1\r\n\r\n")
+        #expect(wire.flow?.tcpState == .established)
+        talk.answered = 60_000
+        wire.send(talk.say("GET /2"))
+        #expect(wire.request.hasSuffix("GET /2"))
+        #expect(wire.anomalies.isEmpty)
+    }
+
+    @Test mutating func `a client that sends more than may wait is answered unseen`() {
+        let wire = Wire()
+        wire.send(talk.syn, talk.clientAck)
+        let piece = String(repeating: "a", count: 1000)
+        for _ in 0..<600 { wire.send(talk.say(piece)) }
+        #expect(wire.request.utf8.count == 600_000)
+    }
+
+    @Test mutating func `what was lost of it is lost`() {
+        let wire = Wire()
+        wire.send(talk.syn, talk.say("GET /"))
+        _ = talk.say("lost")
+        wire.send(talk.say(" late"))
+        talk.answered = 100
+        wire.send(talk.clientAck)
+        #expect(wire.request == "GET /")
+        wire.tracker.finish()
+        #expect(wire.notes.gaps.toServer == [4])
+        #expect(wire.request == "GET / late")
+    }
+
+    @Test(arguments: [1, 300]) mutating func `the server's answer shows that it was none`(_ pieces: Int) {
+        let wire = Wire()
+        wire.send(talk.syn)
+        for number in 0...pieces {
+            let decoy = talk.request([UInt8](repeating: 0x44, count: 1000), at: number * 1000)
+            wire.send(decoy.with { $0.acknowledgement = 99 + UInt32(number) })
+        }
+        #expect(!wire.request.isEmpty)
+        wire.send(talk.synAck, talk.clientAck, talk.say("GET /"), talk.answer("200"))
+        #expect(wire.recorder.flows.count == 2)
+        #expect(wire.recorder.flows.first?.attachment.end == .replaced)
+        #expect(wire.request == "GET /")
+        #expect(wire.response == "200")
+    }
+
+    @Test mutating func `an answer that is seen too late, and fits, changes nothing`() {
+        let wire = Wire()
+        let answer = talk.synAck
+        wire.send(talk.syn, talk.say("GET /"))
+        talk.answered = 100
+        wire.send(talk.clientAck, answer, talk.say("more"))
+        #expect(wire.recorder.flows.count == 1)
+        #expect(wire.request == "GET /more")
+    }
+}
+
 struct FastOpenTests {
     private let talk = Talk()
     private var synWithData: Segment { talk.syn.with { $0.payload = Array("GET /".utf8) } }

@@ -114,11 +114,32 @@ extension TCPSession {
             state = .established
             return judgeSegment(packet, .toServer)
         }
-        if let early = earlyAcknowledgement, early != packet.tcpAcknowledgement {
-            return .refused(.handshakeWrongAck)
+        let first = earlyAcknowledgement ?? packet.tcpAcknowledgement
+        if isAnswering(packet.tcpAcknowledgement, behind: first) || halves.toServer.isOverfull(rules.limits) {
+            takeUnseenAnswer(first)
+            return judgeSegment(packet, .toServer)
         }
-        earlyAcknowledgement = packet.tcpAcknowledgement
+        guard first == packet.tcpAcknowledgement else { return .refused(.handshakeWrongAck) }
+        earlyAcknowledgement = first
         return payload(of: packet, at: offset)
+    }
+
+    /// Whether a client that acknowledged so much acknowledges more: only a server that goes on has it do so.
+    private func isAnswering(_ acknowledgement: UInt32, behind first: UInt32) -> Bool {
+        let more = Int64(acknowledgement &- first)
+        return more > 0 && more <= HalfStream.blindWindow
+    }
+
+    /// What the client says is read as where one direction alone is sampled. Where that was a decoy, the
+    /// server's SYN+ACK will show it.
+    private func takeUnseenAnswer(_ acknowledgement: UInt32) {
+        isAnsweredUnseen = true
+        halves.toClient.sync(acknowledgement, rules.memory)
+        halves.toServer.isHeld = false
+        // How far the server's windows are to be shifted is not known: the most that RFC 7323 allows.
+        halves.toServer.windowShift = request?.windowScale ?? 0
+        halves.toClient.windowShift = 14
+        state = .established
     }
 
     /// The server goes on although its SYN+ACK was not seen, which a lost sample explains.
@@ -182,7 +203,7 @@ extension TCPSession {
     func judgeLateSYN(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         if packet.tcpFlags.contains(.ack) { return judgeLateAnswer(packet, direction) }
         let isRefused = isReset && !halves.toClient.isSynced
-        let isOver = state == .timeWait || state == .closed && (!isReset || isRefused || rules.isOneSided)
+        let isOver = state == .timeWait || state == .closed && (!isReset || isRefused || isOneSided)
         if isOver {
             var judgement = SegmentJudgement()
             judgement.isReplaced = true
@@ -196,7 +217,7 @@ extension TCPSession {
 
     private func judgeLateAnswer(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         guard direction == .toClient else { return .refused(.establishedSYNACKToServer) }
-        if let other = otherRequests.answered(by: packet.tcpAcknowledgement) {
+        if let other = answeredAnew(packet) {
             var judgement = SegmentJudgement()
             judgement.isReplaced = true
             judgement.request = other
@@ -205,6 +226,21 @@ extension TCPSession {
         if isReset { note(packet, to: nil) }
         if !halves.toClient.isSynced { halves.toClient.sync(packet.tcpSequence &+ 1, rules.memory) }
         let isSame = packet.tcpSequence &+ 1 == halves.toClient.base
-        return .refused(isSame ? .establishedSYNACK : .establishedSYNACKDiffers)
+        guard isAnsweredUnseen, isSame else {
+            return .refused(isSame ? .establishedSYNACK : .establishedSYNACKDiffers)
+        }
+        isAnsweredUnseen = false
+        agreed.answer(SegmentMarks(packet.tcpOptions))
+        agreeOnScale(request?.windowScale, packet.tcpWindowScale)
+        return SegmentJudgement()
+    }
+
+    /// The request that a SYN+ACK begins a new connection for.
+    private func answeredAnew(_ packet: DecodedPacket) -> ConnectionRequest? {
+        if let other = otherRequests.answered(by: packet.tcpAcknowledgement) { return other }
+        guard isAnsweredUnseen, packet.tcpSequence &+ 1 != halves.toClient.base,
+            let request, request.isAnswered(by: packet.tcpAcknowledgement)
+        else { return nil }
+        return request
     }
 }

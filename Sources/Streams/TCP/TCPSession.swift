@@ -30,7 +30,8 @@ struct SegmentJudgement {
 /// What the session must know of the tracker's options.
 struct SessionRules {
     let isOneSided: Bool
-    let memory: StreamMemory
+    let limits: HalfLimits
+    var memory: StreamMemory { limits.memory }
 }
 
 /// The connection. `halves[d]` is the stream that flows in direction d.
@@ -50,6 +51,10 @@ final class TCPSession {
     private static let mostUnconfirmed = 4
     /// What the client acknowledged before any SYN+ACK was seen.
     var earlyAcknowledgement: UInt32?
+    /// No answer was seen, and the client says that it has one: it goes another way. Until one is seen.
+    var isAnsweredUnseen = false
+    /// The other side is not seen.
+    var isOneSided: Bool { rules.isOneSided || isAnsweredUnseen }
     /// Who sent the first FIN.
     var firstFIN: Direction?
     var isReset = false
@@ -124,7 +129,7 @@ final class TCPSession {
         }
         settleFirstByte(packet, direction)
         let marks = SegmentMarks(packet.tcpOptions)
-        let refusal = agreed.refusal(marks, packet, direction, isOneSided: rules.isOneSided)
+        let refusal = agreed.refusal(marks, packet, direction, isOneSided: isOneSided)
         if let refusal { return .refused(refusal) }
         // Before the segment moves them.
         let next = halves[direction].next
