@@ -227,6 +227,47 @@ extension LiveTests {
             try expectConnections(family, through: SynFlood(outOf: "peer0", of: net.client, frames))
         }
 
+        /// Where two sockets have one address and port, a flood of the one is none of the other.
+        @Test func `a flood on one interface leaves a listener of another open`() throws {
+            try net.addPair(1)
+            try net.server.mustRun(
+                "apply", net.policy(Self.policy), "--dev", "guard0", "--dev", "guard1", "--set-tcp-syncookies"
+            )
+            let end = try net.server.plainListener(at: TwoHosts.serverV4, 80)
+            #expect(setsockopt(end.descriptor, SOL_SOCKET, SO_BINDTODEVICE, "guard0", 7) == 0)
+            let frames = try (0..<2048).map { try frame(Self.spoofed(0, $0)) }
+            let flood = try SynFlood(outOf: "peer1", of: net.client, frames)
+            let server = EchoServer(end)
+            #expect(eventually { flood.sent > 2000 })
+            var good = 0
+            for _ in 0..<10 where try connect(0, mss: nil)?.echoes(1000) == true { good += 1 }
+            flood.stop()
+            server.stop()
+            #expect(good == 10)
+        }
+
+        /// Whoever has an address can bring any number of cookies, also for addresses where nobody listens.
+        @Test func `connections that this host takes no part in push out none that are answered`() throws {
+            let text = Self.policy.replacing("stateful: false", with: "stateful: true")
+            try net.server.mustRun(
+                "apply", net.policy(text), "--dev", "guard0", "--set-tcp-syncookies")
+            let server = EchoServer(try net.server.plainListener(at: TwoHosts.serverV4, 80))
+            defer { server.stop() }
+            let nobody = "198.51.100.77"
+            try net.client.ip(
+                "neighbour", "add", nobody, "lladdr", TwoHosts.serverMAC, "dev", "peer0", "nud", "permanent")
+            for _ in 0..<20 {
+                let came = try net.client.connects(
+                    from: TwoHosts.clients[0], to: nobody, 80, milliseconds: 5000)
+                #expect(came)
+            }
+            let live = try #require(try connect(0, mss: nil))
+            #expect(live.echoes(1000))
+            let flows = try net.server.report("flows")["summary"]
+            #expect(flows["answered"]["used"].int == 1, "\(flows)")
+            #expect(flows["half_open"]["used"].int == 20, "\(flows)")
+        }
+
         @Test func `without cookies the same flood keeps connections out`() throws {
             try set("tcp_syncookies", "0")
             let server = EchoServer(try net.server.plainListener(at: TwoHosts.serverV4, 80))

@@ -52,6 +52,8 @@ private let second: UInt64 = 1_000_000_000
 
     init() throws { engine = try NativeEngine(closed()) }
 
+    private init(_ engine: NativeEngine) { self.engine = engine }
+
     private func send(_ frame: Frame, now: UInt64) {
         var trace = guard_trace()
         trace.clock_ns = now
@@ -139,5 +141,37 @@ private let second: UInt64 = 1_000_000_000
         (key.local_port, key.remote_port) = (53, 999)
         (key.family, key.protocol) = (4, 6)
         #expect(native_datapath_find_flow(engine.datapath, &key) == nil)
+    }
+
+    /// An earlier policy may have let a scan of all ports in.
+    @Test func `a port that was spoken to long ago asks again in a flood of another`() throws {
+        var open = rule("all", port: 0, .pass)
+        open.match.service?.exceptions[.udp] = .init(values: IntervalSet(0...65_535), unread: false)
+        var policy = CheckedPolicy(name: "open")
+        policy.defaultVerdict = .drop
+        policy.rules = [open]
+        var target = CompileTarget()
+        target.isReplay = true
+        target.slots = ["all": 0]
+        let engine = try NativeEngine(compile(policy, for: target))
+        let table = ConnectionTableTests(engine)
+        var (asked, question) = (Frame(17, sent: false), Frame(17, sent: true))
+        asked.set(remote: 1, port: 999, local: 40_000)
+        _ = engine.run(asked.bytes, now: second)
+        let opens = { (now: UInt64) in
+            for client in 0..<1_500_000 {
+                asked.set(remote: client, port: 999, local: 53)
+                _ = engine.run(asked.bytes, now: now)
+            }
+            question.set(remote: 2, port: 53, local: 40_000)
+            table.send(question, now: now)
+            var key = guard_flow_key()
+            (key.local.low, key.local_port) = (0xc633_6401, 40_000)
+            (key.remote.low, key.remote_port) = (0x0a00_0002, 53)
+            (key.family, key.protocol) = (4, 17)
+            return native_datapath_find_flow(engine.datapath, &key) != nil
+        }
+        #expect(!opens(100 * second))
+        #expect(opens(130 * second))
     }
 }

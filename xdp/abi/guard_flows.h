@@ -18,6 +18,9 @@ enum guard_flow_state {
 	GUARD_FLOW_HALF_OPEN = 0, /* UDP, ICMP: not answered */
 	GUARD_FLOW_ESTABLISHED, /* UDP, ICMP: answered */
 	GUARD_FLOW_CLOSING, /* TCP: a FIN or RST was seen */
+	GUARD_FLOW_COOKIE, /* TCP: its client brought a cookie, and this host has not shown yet that it took
+	                      it. Stands among the half-open ones, for nothing but tables bounds how many
+	                      there are */
 };
 
 /* A connection as this host sees it. ICMP echo has its identifier for both ports. */
@@ -116,7 +119,7 @@ static inline __attribute__((always_inline)) __u64 guard_flow_timeout_ns(const s
 {
 	const __u64 second = 1000000000;
 
-	if (state != GUARD_FLOW_ESTABLISHED)
+	if (state != GUARD_FLOW_ESTABLISHED && state != GUARD_FLOW_COOKIE)
 		return 30 * second;
 	if (key->protocol == 6) /* TCP */
 		return 5 * 24 * 3600 * second;
@@ -165,13 +168,13 @@ struct guard_mark_line {
 	__u64 times[GUARD_MARK_WAYS]; /* ns: of the last packet */
 };
 
-/* Local ports by 64 a word: on which this host ever opened connections, and those of UDP on which it was
- * ever spoken to. */
+/* Local ports by 64 a word: on which this host ever opened connections. Then those of UDP by one a word: ns,
+ * to the second, when a packet of a conversation was last seen that the other side began; 0: never. */
 enum guard_port_words {
 	GUARD_PORTS_TCP = 0,
 	GUARD_PORTS_UDP = 1024,
 	GUARD_PORTS_SERVED = 2048,
-	GUARD_PORT_WORDS = 3072,
+	GUARD_PORT_WORDS = 2048 + 65536,
 };
 
 /* What happened to the tables of connections. */

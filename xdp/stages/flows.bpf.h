@@ -6,6 +6,12 @@
 
 #include "stages/answered.bpf.h"
 
+/* A TCP header's numbers, at byte 4. */
+struct tcp_sequence {
+	__be32 sequence;
+	__be32 acknowledged;
+};
+
 /* What the tables say of an inbound packet. */
 enum flow_fit {
 	FLOW_UNKNOWN = 0,
@@ -79,6 +85,32 @@ static __always_inline void set_port(__u32 base, __u16 port)
 		__sync_fetch_and_or(word, bit);
 }
 
+static __always_inline __u64 *served_time(__u16 port)
+{
+	__u32 index = GUARD_PORTS_SERVED + port;
+
+	return bpf_map_lookup_elem(&guard_flow_ports, &index);
+}
+
+/* A datagram of a conversation that the other side began, on a local port. */
+static __always_inline void note_served(__u16 port, __u64 now)
+{
+	__u64 *time = served_time(port);
+
+	/* Once a second: more would have all CPUs quarrel about its cache line. */
+	if (time && (!*time || now - *(volatile __u64 *)time > SECOND_NS))
+		*(volatile __u64 *)time = now | 1;
+}
+
+/* Whether there may be a mark for a port: none lasts longer without a packet, which was noted to the second.
+ */
+static __always_inline int is_served_port(__u16 port, __u64 now)
+{
+	const __u64 *time = served_time(port);
+
+	return time && *time && lasts(*time, now, 122 * SECOND_NS);
+}
+
 /* Whether this host ever opened a connection from this port: no other packet can be a reply. */
 static __always_inline int may_be_opened(const struct packet *packet)
 {
@@ -148,7 +180,7 @@ static __always_inline void refresh_flow(struct guard_scratch *room, struct guar
 	__u8 was = flow_state(flow);
 
 	see_flow(flow, state, now);
-	if (was == GUARD_FLOW_HALF_OPEN && state == GUARD_FLOW_ESTABLISHED)
+	if ((was == GUARD_FLOW_HALF_OPEN || was == GUARD_FLOW_COOKIE) && state == GUARD_FLOW_ESTABLISHED)
 		promote(room, flow, now);
 }
 

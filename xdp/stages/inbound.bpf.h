@@ -289,34 +289,36 @@ static __always_inline void note_segment(struct xdp_md *ctx, const struct packet
 static __always_inline void note_beginning(struct xdp_md *ctx, const struct packet *packet,
                                            struct guard_scratch *room)
 {
+	int is_datagram = packet->protocol == IPPROTO_UDP;
 	__u64 now;
 
-	if (packet->protocol == IPPROTO_UDP)
-		set_port(GUARD_PORTS_SERVED, packet->key);
-	else if (!asks_state() || echo_of(packet->protocol, packet->key) != ECHO_REQUEST)
+	if (!is_datagram && (!asks_state() || echo_of(packet->protocol, packet->key) != ECHO_REQUEST))
 		return;
 	flow_key(ctx, packet, 0, &room->flow_key);
 	now = clock_ns();
-	if (packet->protocol == IPPROTO_UDP && may_be_opened(packet) && find_flow(&room->flow_key, now))
+	if (is_datagram && may_be_opened(packet) && find_flow(&room->flow_key, now))
 		return;
+	if (is_datagram)
+		note_served(packet->key, now);
 	leave_mark(&room->flow_key, now);
 }
 
-/* The acknowledgement of a SYN+ACK with a cookie, which this host's stack has not sent: the handshake is
- * over. */
+/* The acknowledgement of a SYN+ACK with a cookie, which this host's stack has not sent. Whether it takes it
+ * only the egress program will see: clients can bring any number of cookies, also where nobody listens. */
 static __always_inline void note_cookie_taken(struct xdp_md *ctx, const struct packet *packet,
                                               struct guard_scratch *room)
 {
-	struct guard_flow_totals *totals = flow_totals();
+	struct tcp_sequence numbers;
 	__u64 now = clock_ns();
 
 	flow_key(ctx, packet, 0, &room->flow_key);
-	if (find_flow(&room->flow_key, now))
+	if (find_flow(&room->flow_key, now) || packet_load(ctx, packet->transport + 4, &numbers))
 		return;
-	guard_flow_begin(&room->opening.flow, now, GUARD_FLOW_THERE | GUARD_FLOW_ESTABLISHED);
+	guard_flow_begin(&room->opening.flow, now, GUARD_FLOW_THERE | GUARD_FLOW_COOKIE);
+	room->opening.sequence = bpf_ntohl(numbers.acknowledged) - 1;
+	room->opening.acknowledged = bpf_ntohl(numbers.sequence);
 	count_flow(&room->opening.flow, packet);
-	if (!keep_flow(now) && totals)
-		__sync_fetch_and_add(&totals->accepted, 1);
+	begin_flow(room);
 }
 
 /* Whether note_let_in has anything to do. */

@@ -11,7 +11,8 @@
 
 #define LISTENER_PLACES 4096 /* those that share one are noted more often */
 
-/* By the hash of a listener's address and port: the rest of the hash, and the second of the last note. */
+/* By the hash of a listener's interface, address and port: the rest of the hash, and the second of the last
+ * note. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
@@ -19,10 +20,12 @@ struct {
 	__uint(max_entries, LISTENER_PLACES);
 } guard_listeners SEC(".maps");
 
-/* Whether the listener that a SYN is for was noted in this second; if not, it is now. */
-static __always_inline int is_open_listener(const struct packet *packet)
+/* Whether the listener that a SYN is for was noted in this second; if not, it is now. On another interface
+ * another socket may listen. */
+static __always_inline int is_open_listener(struct xdp_md *ctx, const struct packet *packet)
 {
-	__u64 hash = guard_mix(guard_config.seed, packet->family), note, *place;
+	__u64 hash = guard_mix(guard_config.seed, (__u64)ctx->ingress_ifindex << 8 | packet->family);
+	__u64 note, *place;
 	__u32 index;
 
 	hash = guard_mix(guard_mix(hash, packet->destination.high), packet->destination.low);
@@ -65,7 +68,7 @@ static __always_inline void open_listener(struct xdp_md *ctx, const struct packe
 	struct tcphdr syn = {.doff = sizeof(syn) / 4, .syn = 1};
 	struct bpf_sock *listener;
 
-	if (is_open_listener(packet))
+	if (is_open_listener(ctx, packet))
 		return;
 	listener = find_listener(ctx, packet, answer);
 	if (!listener)

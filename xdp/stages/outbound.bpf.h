@@ -9,12 +9,6 @@
 #include "stages/sample_frame.bpf.h"
 #include "stages/tunnel.bpf.h"
 
-/* A TCP header's numbers, at byte 4. */
-struct tcp_sequence {
-	__be32 sequence;
-	__be32 acknowledged;
-};
-
 /* `side`: 0, or GUARD_FLOW_THERE. */
 static __always_inline void new_flow(struct guard_scratch *room, const struct packet *packet, __u64 side,
                                      __u64 now)
@@ -80,7 +74,10 @@ static __always_inline void continue_half_open(struct xdp_md *ctx, struct guard_
 		return;
 	flow = &opening->flow;
 	state = flow_state(flow);
-	if (state == GUARD_FLOW_HALF_OPEN) {
+	if (state == GUARD_FLOW_COOKIE) {
+		if (shows_handshake(ctx, packet, opening))
+			state = GUARD_FLOW_ESTABLISHED;
+	} else if (state == GUARD_FLOW_HALF_OPEN) {
 		if (packet->tcp_flags & TCP_RST)
 			return;
 		if (!is_opened_here(flow)) {
@@ -161,9 +158,14 @@ static __always_inline void send_udp(struct xdp_md *ctx, struct guard_scratch *r
 
 	flow_key(ctx, packet, 1, &room->flow_key);
 	/* There are marks for ports alone that were spoken to. */
-	if (port_is_set(GUARD_PORTS_SERVED, packet->source_port) &&
-	    (answer_mark(&room->flow_key, now) || mark_may_be_lost(now)))
-		return;
+	if (is_served_port(packet->source_port, now)) {
+		if (answer_mark(&room->flow_key, now)) {
+			note_served(packet->source_port, now);
+			return;
+		}
+		if (mark_may_be_lost(now))
+			return;
+	}
 	set_port(GUARD_PORTS_UDP, packet->source_port);
 	open_datagrams(room, packet, now);
 }

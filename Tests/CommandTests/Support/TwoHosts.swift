@@ -14,7 +14,7 @@ final class TwoHosts {
     static let clients = ["192.0.2.7", "192.0.2.8", "203.0.113.77", "203.0.113.78"]
     static let clientsV6 = ["2001:db8:1::7", "2001:db8:bad::77"]
 
-    private static let serverMAC = "02:00:00:00:00:01"
+    static let serverMAC = "02:00:00:00:00:01"
     private static let clientMAC = "02:00:00:00:00:02"
 
     init() throws {
