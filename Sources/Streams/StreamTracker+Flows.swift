@@ -50,8 +50,7 @@ extension StreamTracker {
         if let session = flow.session {
             tell(session.halves.toServer, .toServer, flow, isClosing: true)
             tell(session.halves.toClient, .toClient, flow, isClosing: true)
-            session.halves.toServer.discard(limits.memory)
-            session.halves.toClient.discard(limits.memory)
+            session.discard()
         }
         table.remove(slot)
         consumer.closed(flow, reason)

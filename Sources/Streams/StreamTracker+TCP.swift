@@ -92,6 +92,7 @@ extension StreamTracker {
         if hasPayload { counters.segments &+= 1 }
         guard let session = flow.session, judgement.takesPayload else {
             if hasPayload { counters.segmentsRefused &+= 1 }
+            if hasPayload, judgement.isRefused { doubt(packet, direction, flow) }
             return .none
         }
         let half = session.halves[direction]
@@ -100,6 +101,16 @@ extension StreamTracker {
         let other = session.halves[direction.reversed]
         if other.mayTell { tell(other, direction.reversed, flow, isClosing: false) }
         return use
+    }
+
+    /// What a receiver discards differs from kernel to kernel: what it acknowledges tells.
+    private func doubt(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf) {
+        guard packet.hasValidChecksum, let session = flow.session, session.isAgreed,
+            packet.tcpFlags.contains(.ack), packet.tcpFlags.isDisjoint(with: [.syn, .rst]),
+            session.halves[direction].isSynced, !flow.ignored[direction]
+        else { return }
+        let half = session.halves[direction]
+        half.doubt(packet.payload, at: half.offset(of: packet.tcpSequence), limits)
     }
 
     private func put(

@@ -57,6 +57,25 @@ struct TimestampTests {
         #expect(wire.request == "GET /real" && wire.anomalies == [.timestampOld])
     }
 
+    /// Linux discards it (tcp_check_req); what it brings moves nothing.
+    @Test(arguments: [901, 70_000] as [UInt32], ["XXXXX", ""])
+    func `a handshake's end that echoes no time of the server's is none`(_ time: UInt32, _ text: String) {
+        let wire = Wire()
+        wire.send(talk.syn.at(900), talk.synAck.at(50, echo: 900), talk.synAck.at(55, echo: 900))
+        wire.send(talk.request(text).at(time, echo: 49), talk.request(text).at(time, echo: 56))
+        wire.send(
+            talk.request("GET /").at(902, echo: 55), talk.response("", acknowledging: 5).at(60, echo: 902))
+        wire.send(talk.request("evil", at: 5).at(903, echo: 60))
+        #expect(wire.request == "GET /evil")
+        #expect(wire.anomalies == [.timestampOld, .timestampOld])
+    }
+
+    @Test func `what the server acknowledges was not too old`() {
+        let wire = connected()
+        wire.send(talk.request("/real", at: 4).at(998, echo: 50), talk.response("", acknowledging: 9).at(60))
+        #expect(wire.request == "GET /real")
+    }
+
     @Test func `a server without timestamps takes any`() {
         let wire = connected(server: false)
         wire.send(talk.request("/real", at: 4).at(3))

@@ -252,6 +252,30 @@ struct FastOpenTests {
         #expect(wire.request == "GET /")
     }
 
+    /// The ports are the same as before, and the server's key holds for the new connection too.
+    @Test func `data in a SYN behind a reset is told`() {
+        let wire = Wire()
+        let reset = talk.request("").with { $0.flags = [.rst] }
+        let again = synWithData.with { $0.sequence = 90_000 }
+        let answer = talk.synAck.with { ($0.sequence, $0.acknowledgement) = (70_000, 90_006) }
+        wire.shakeHands(talk)
+        wire.send(reset, again, answer)
+        #expect(wire.recorder.flows.count == 2)
+        #expect(wire.request == "GET /")
+        #expect(wire.notes.gaps.toServer.isEmpty)
+        wire.tracker.finish()
+        #expect(wire.tracker.streamBytesHeld == 0)
+    }
+
+    @Test func `data in the second of two SYNs is told where the server takes that`() {
+        let wire = Wire()
+        wire.send(synWithData.with { $0.sequence = 77 }, synWithData.with { $0.payload += [0x78] })
+        wire.send(talk.synAck.with { $0.acknowledgement &+= 6 })
+        #expect(wire.request == "GET /x")
+        wire.tracker.finish()
+        #expect(wire.tracker.streamBytesHeld == 0)
+    }
+
     @Test func `data in the SYN that the server does not acknowledge is not in the stream`() {
         let wire = Wire()
         wire.send(synWithData, talk.synAck)

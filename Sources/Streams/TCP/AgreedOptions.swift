@@ -30,6 +30,8 @@ struct AgreedOptions {
     private var tellsTime = PerDirection(false, false)
     /// The newest timestamp of each sender that its receiver has; 0: none that counts.
     private var newest = PerDirection<UInt32>(0, 0)
+    /// The timestamps of the first and the last SYN+ACK.
+    private var answered: (first: UInt32, last: UInt32)?
     /// Who signs: said by SYN and SYN+ACK alone, as any other segment may be one that its receiver discards;
     /// nil where they were not seen.
     private var signs = PerDirection<Bool?>(nil, nil)
@@ -46,7 +48,20 @@ struct AgreedOptions {
         tellsTime.toClient = marks.timestamp != nil
         newest.toClient = marks.timestamp ?? 0
         signs.toClient = marks.isSigned
+        answered = marks.timestamp.map { ($0, $0) }
         if marks.timestamp != nil { newest.toServer = marks.echo }
+    }
+
+    /// The same SYN+ACK, sent again.
+    mutating func answerAgain(_ marks: SegmentMarks) {
+        if let first = answered?.first, let last = marks.timestamp { answered = (first, last) }
+    }
+
+    /// Whether a client's segment that ends the handshake echoes no SYN+ACK's timestamp: Linux discards it
+    /// (tcp_check_req, since 6.14).
+    func isStrange(_ marks: SegmentMarks) -> Bool {
+        guard let answered, tellsTime.toServer, marks.timestamp != nil, marks.echo != 0 else { return false }
+        return marks.echo &- answered.first > answered.last &- answered.first
     }
 
     /// Why a segment is not taken, before its numbers are looked at; nil where nothing is against it.

@@ -5,6 +5,8 @@
 struct ConnectionRequest {
     let sequence: UInt32
     let payloadCount: Int
+    /// The SYN's data, of a request that is kept beside the first.
+    fileprivate(set) var payload: [UInt8] = []
     let windowScale: UInt8?
     let marks: SegmentMarks
 
@@ -56,15 +58,34 @@ struct UnconfirmedAnswer {
     }
 }
 
-/// SYNs beside the first: the server may take any of them. The earliest and the latest are kept.
+/// SYNs beside the first: the server may take any of them. The earliest and the latest are kept, and the data
+/// of the latest (TCP Fast Open).
 struct OtherRequests {
     private var requests: [ConnectionRequest] = []
     private static let most = 32
+    private static let mostPayload = 4096
 
-    mutating func note(_ request: ConnectionRequest) {
-        guard !requests.contains(where: { $0.sequence == request.sequence }) else { return }
-        if requests.count == Self.most { requests.remove(at: Self.most / 2) }
+    mutating func note(_ packet: DecodedPacket, _ memory: StreamMemory) {
+        guard !requests.contains(where: { $0.sequence == packet.tcpSequence }) else { return }
+        if requests.count == Self.most {
+            memory.giveBack(requests.remove(at: Self.most / 2).payload.count)
+        }
+        var request = ConnectionRequest(packet)
+        let count = packet.payload.count
+        if count > 0, count <= Self.mostPayload {
+            makeRoom(for: count, memory)
+            if memory.take(count) { request.payload = Array(packet.payload) }
+        }
         requests.append(request)
+    }
+
+    private mutating func makeRoom(for count: Int, _ memory: StreamMemory) {
+        var kept = requests.reduce(0) { $0 + $1.payload.count }
+        for index in requests.indices where kept + count > Self.mostPayload {
+            kept -= requests[index].payload.count
+            memory.giveBack(requests[index].payload.count)
+            requests[index].payload = []
+        }
     }
 
     func answered(by acknowledgement: UInt32) -> ConnectionRequest? {
@@ -76,5 +97,8 @@ struct OtherRequests {
         requests.first { $0.sequence &+ 1 == sequence }
     }
 
-    mutating func removeAll() { requests = [] }
+    mutating func removeAll(_ memory: StreamMemory) {
+        memory.giveBack(requests.reduce(0) { $0 + $1.payload.count })
+        requests = []
+    }
 }

@@ -26,6 +26,9 @@ final class HalfStream {
     /// Nothing is given yet: the handshake that must fit it is not done.
     var isHeld = false
     private(set) var queue = SegmentQueue()
+    /// Bytes of segments that were refused. Where the receiver acknowledges what no other segment brought, it
+    /// took these.
+    private var doubted = SegmentQueue()
     private var history = StreamHistory()
 
     /// How far from what is expected a segment may be as long as the receiver's room is not known.
@@ -40,6 +43,7 @@ final class HalfStream {
     /// Starts, or starts again: offset 0 has this sequence number.
     func sync(_ sequence: UInt32, _ memory: StreamMemory) {
         queue.removeAll(memory)
+        doubted.removeAll(memory)
         base = sequence
         isSynced = true
     }
@@ -49,18 +53,23 @@ final class HalfStream {
         acked = max(acked, offset)
         edge = max(edge ?? Int64.min, offset + window)
         largestWindow = max(largestWindow, window)
-        if let fin, acked > fin { isFinAcked = true }
+        if let fin, acked > fin, !hasEnded {
+            isFinAcked = acked == fin + 1
+            if !isFinAcked { self.fin = nil }
+        }
         history.acknowledge(acked, memory)
     }
 
     /// Whether an acknowledgement can be right (RFC 5961 5.2): not beyond what the receiver offered room for,
-    /// one more for a FIN, nor older than the largest window. That a byte was not seen does not count:
-    /// samples get lost.
-    func mayAcknowledge(_ sequence: UInt32) -> Bool {
+    /// one more for a FIN, nor older than the largest window, or than the first byte.
+    /// - Parameter isExact: of what brings something: not beyond what was seen. Otherwise that a byte was not
+    ///   seen does not count, for samples get lost.
+    func mayAcknowledge(_ sequence: UInt32, isExact: Bool) -> Bool {
         guard isSynced else { return true }
         let offset = offset(of: sequence)
         guard let edge else { return abs(offset - next) <= Self.blindWindow }
-        return offset <= max(edge + 1, seen) && offset >= acked - largestWindow
+        guard offset >= acked - min(largestWindow, acked) else { return false }
+        return offset <= (isExact ? seen : max(edge + 1, seen))
     }
 
     /// Whether a reset has the number that the receiver expects: behind what came in order, what it
@@ -90,7 +99,7 @@ final class HalfStream {
     /// Moves on without giving anything.
     func skip(to offset: Int64, _ memory: StreamMemory) {
         discard(memory)
-        next = max(next, offset)
+        move(to: max(next, offset))
         seen = max(seen, offset)
     }
 
@@ -147,8 +156,27 @@ final class HalfStream {
     /// Moves on behind bytes that are given now.
     private func give(_ bytes: UnsafeRawBufferPointer, _ limits: HalfLimits) -> Int {
         let uncompared = history.append(bytes, at: next, limit: limits.historyBytes, limits.memory)
-        next += Int64(bytes.count)
+        move(to: next + Int64(bytes.count))
         return uncompared
+    }
+
+    /// A FIN that is passed is none: its receiver keeps one that comes early until then, and no longer.
+    private func move(to offset: Int64) {
+        next = offset
+        if let fin, offset > fin { (self.fin, isFinAcked) = (nil, false) }
+    }
+
+    /// Keeps a payload that was refused, as far as there is room.
+    func doubt(_ payload: UnsafeRawBufferPointer, at offset: Int64, _ limits: HalfLimits) {
+        let start = max(offset, next)
+        let end = offset + Int64(payload.count)
+        guard start < end, start - next <= Self.blindWindow, doubted.pieces.count < limits.queuedPieces,
+            doubted.byteCount + payload.count <= limits.queuedBytes
+        else { return }
+        // So that its receiver may acknowledge it.
+        seen = max(seen, end)
+        let rest = UnsafeRawBufferPointer(rebasing: payload[Int(start - offset)...])
+        _ = doubted.insert(rest, at: start, limits.memory)
     }
 
     /// What follows from what is there.
@@ -159,17 +187,18 @@ final class HalfStream {
     }
 
     /// There may be something to tell, or to discard: most often there is not.
-    var mayTell: Bool { !queue.isEmpty || isFinAcked || !history.isEmpty }
+    var mayTell: Bool { !queue.isEmpty || isFinAcked || !history.isEmpty || !doubted.isEmpty }
 
     /// The next thing to tell, if any; `isClosing` tells all that is left.
     func nextStep(_ limits: HalfLimits, isClosing: Bool) -> Step? {
         guard !isHeld else { return nil }
+        if !doubted.isEmpty, !hasEnded, let step = doubtedStep(limits) { return step }
         guard let piece = queue.first else { return lastStep(isClosing: isClosing) }
         let start = next
         if piece.offset > next {
             // The receiver has what is missing, or too much waits for it.
             guard isClosing || acked >= piece.offset || isOverfull(limits) else { return nil }
-            next = piece.offset
+            move(to: piece.offset)
             return .gap(piece.offset - start, at: start)
         }
         let waits = limits.waitsForAcknowledgement && !isClosing && !isOverfull(limits)
@@ -180,8 +209,25 @@ final class HalfStream {
             _ = piece.bytes.withUnsafeBytes { give($0, limits) }
             return .data(piece.bytes, at: start)
         }
-        next = max(next, piece.end)
+        move(to: max(next, piece.end))
         return .gap(next - start, at: start)
+    }
+
+    /// What was refused, where the receiver acknowledges it and nothing else stands there.
+    private func doubtedStep(_ limits: HalfLimits) -> Step? {
+        while let piece = doubted.first, piece.offset < next {
+            _ = doubted.popFirst(upTo: next, limits.memory)
+        }
+        let end = min(acked, queue.first?.offset ?? .max)
+        guard let piece = doubted.first, piece.offset < end else { return nil }
+        let start = next
+        guard piece.offset == start else {
+            move(to: piece.offset)
+            return .gap(piece.offset - start, at: start)
+        }
+        guard let taken = doubted.popFirst(upTo: end, limits.memory) else { return nil }
+        _ = taken.bytes.withUnsafeBytes { give($0, limits) }
+        return .data(taken.bytes, at: start)
     }
 
     private func lastStep(isClosing: Bool) -> Step? {
@@ -206,6 +252,7 @@ final class HalfStream {
     /// Forgets what waits and what is kept.
     func discard(_ memory: StreamMemory) {
         queue.removeAll(memory)
+        doubted.removeAll(memory)
         history.clear(memory)
     }
 }

@@ -36,7 +36,7 @@ extension TCPSession {
         guard direction == .toServer else { return .refused(.synToClient) }
         var judgement = SegmentJudgement()
         guard packet.tcpSequence == request?.sequence else {
-            otherRequests.note(ConnectionRequest(packet))
+            otherRequests.note(packet, rules.memory)
             judgement.anomalies.insert(.synDifferentSequence)
             return judgement
         }
@@ -63,6 +63,7 @@ extension TCPSession {
             request = other
             agreed.begin(other.marks)
             halves.toServer.sync(other.sequence &+ 1, rules.memory)
+            bringData(of: other)
         }
         agreed.answer(SegmentMarks(packet.tcpOptions))
         var judgement = SegmentJudgement()
@@ -73,7 +74,7 @@ extension TCPSession {
         } else if packet.tcpAcknowledgement == halves.toServer.base, dropSYNData() {
             judgement.anomalies.insert(.synDataIgnored)
         }
-        otherRequests.removeAll()
+        otherRequests.removeAll(rules.memory)
         state = .synReceived
         halves.toServer.isHeld = false
         halves.toClient.sync(packet.tcpSequence &+ 1, rules.memory)
@@ -88,6 +89,14 @@ extension TCPSession {
         guard let request, request.payloadCount > 0, earlyAcknowledgement == nil else { return false }
         halves.toServer.discard(rules.memory)
         return true
+    }
+
+    /// The data of a SYN that was seen before waits, as the first one's does.
+    func bringData(of request: ConnectionRequest) {
+        request.payload.withUnsafeBytes { bytes in
+            guard !bytes.isEmpty else { return }
+            _ = halves.toServer.accept(bytes, lost: 0, at: 0, rules.limits)
+        }
     }
 
     /// RFC 7323 2.2: scaling holds where both SYNs have it.
@@ -166,6 +175,7 @@ extension TCPSession {
         if flags.contains(.syn) { return judgeRequest(packet, direction) }
         guard flags.contains(.ack) else { return .refused(.withoutAck) }
         if direction == .toServer {
+            if agreed.isStrange(SegmentMarks(packet.tcpOptions)) { return .refused(.timestampOld) }
             if let other = otherAnswer, packet.tcpAcknowledgement == other {
                 halves.toClient.sync(other, rules.memory)
             }
@@ -192,6 +202,7 @@ extension TCPSession {
             return .refused(.synAckDifferentSequence)
         }
         guard answered >= 0, answered <= halves.toServer.seen else { return .refused(.synAckDifferentAck) }
+        agreed.answerAgain(SegmentMarks(packet.tcpOptions))
         take(acknowledgementOf: packet, .toClient)
         var judgement = SegmentJudgement()
         judgement.takesPayload = true
@@ -211,7 +222,7 @@ extension TCPSession {
         }
         guard direction == .toServer else { return .refused(.establishedSYNToClient) }
         guard packet.tcpSequence &+ 1 != halves.toServer.base else { return .refused(.establishedSYN) }
-        otherRequests.note(ConnectionRequest(packet))
+        otherRequests.note(packet, rules.memory)
         return .refused(.establishedSYNDiffers)
     }
 
@@ -229,7 +240,6 @@ extension TCPSession {
         guard isAnsweredUnseen, isSame else {
             return .refused(isSame ? .establishedSYNACK : .establishedSYNACKDiffers)
         }
-        isAnsweredUnseen = false
         agreed.answer(SegmentMarks(packet.tcpOptions))
         agreeOnScale(request?.windowScale, packet.tcpWindowScale)
         return SegmentJudgement()

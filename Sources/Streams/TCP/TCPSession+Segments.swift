@@ -8,7 +8,12 @@ extension TCPSession {
         guard packet.tcpFlags.contains(.ack) else { return .refused(.withoutAck) }
         let (half, other) = (halves[direction], halves[direction.reversed])
         if !half.isSynced { half.sync(packet.tcpSequence, rules.memory) }
-        guard other.mayAcknowledge(packet.tcpAcknowledgement) else { return .refused(.invalidAck) }
+        let brings = !packet.payload.isEmpty || packet.missingPayload > 0 || packet.tcpFlags.contains(.fin)
+        // Of a connection in its middle one side may be all that there is.
+        let isOtherSeen = !isOneSided && (!isMidstream || other.seen > 0)
+        guard other.mayAcknowledge(packet.tcpAcknowledgement, isExact: brings && isOtherSeen) else {
+            return .refused(.invalidAck)
+        }
         let offset = half.offset(of: packet.tcpSequence)
         if let refusal = windowRefusal(packet, at: offset, half) { return refusal }
         take(acknowledgementOf: packet, direction)
@@ -24,7 +29,8 @@ extension TCPSession {
             if half.isFinAcked { judgement.takesPayload = false }
         }
         if packet.tcpFlags.contains(.fin) { takeFIN(at: end, direction, &judgement) }
-        if half.fin != nil || other.fin != nil || state == .synReceived { moveOn() }
+        // A FIN that was passed is none any more.
+        if half.fin != nil || other.fin != nil || state != .established { moveOn() }
         return judgement
     }
 
@@ -63,6 +69,8 @@ extension TCPSession {
     }
 
     private func takeFIN(at offset: Int64, _ direction: Direction, _ judgement: inout SegmentJudgement) {
+        // The receiver has what was there: it takes the segment for one that was sent again.
+        guard offset >= halves[direction].next else { return }
         if let fin = halves[direction].fin, fin != offset {
             judgement.anomalies.insert(.finOutOfWindow)
             guard !halves[direction].isFinAcked else { return }

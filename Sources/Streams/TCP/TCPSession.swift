@@ -51,7 +51,7 @@ final class TCPSession {
     private static let mostUnconfirmed = 4
     /// What the client acknowledged before any SYN+ACK was seen.
     var earlyAcknowledgement: UInt32?
-    /// No answer was seen, and the client says that it has one: it goes another way. Until one is seen.
+    /// No answer was seen, and the client says that it has one: it goes another way.
     var isAnsweredUnseen = false
     /// The other side is not seen.
     var isOneSided: Bool { rules.isOneSided || isAnsweredUnseen }
@@ -74,6 +74,14 @@ final class TCPSession {
         halves.toServer.isHeld = true
         halves.toServer.windowShift = request.windowScale ?? 0
         agreed.begin(request.marks)
+        bringData(of: request)
+    }
+
+    /// Gives back what it holds, of both directions.
+    func discard() {
+        halves.toServer.discard(rules.memory)
+        halves.toClient.discard(rules.memory)
+        otherRequests.removeAll(rules.memory)
     }
 
     /// A connection whose client has taken the answer.
