@@ -29,7 +29,7 @@ enum ProtocolReader {
     var isFinished: Bool {
         switch self {
         case .stream(let parser): parser.isFinished
-        case .datagrams(let parser): parser.isFinished
+        case .datagrams: false
         }
     }
 

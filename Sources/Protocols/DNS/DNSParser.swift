@@ -90,10 +90,29 @@ extension DNSParser {
         return .match
     }
 
-    /// Whether the first bytes of a TCP direction are a DNS message with its length in front.
+    /// Whether the first bytes of a TCP direction are DNS messages with their lengths in front. Servers
+    /// answer a header without a question, or what is no message, with an error and read on: such messages
+    /// may stand before the first that is one.
     public static func probe(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) -> ProtocolMatch {
-        guard bytes.count >= 2 else { return .needMore }
-        let length = Int(bytes[0]) << 8 | Int(bytes[1])
+        var rest = bytes
+        var passed = 0
+        while rest.count >= 2 {
+            let length = Int(rest[0]) << 8 | Int(rest[1])
+            let answer = probe(rest, length, direction)
+            guard answer == .no else { return answer }
+            // No more than is held of a direction; other protocols have longer ones here as a rule.
+            passed &+= 2 &+ length
+            guard passed <= ProtocolLimits().probe else { return .no }
+            guard rest.count >= 2 &+ length else { return .needMore }
+            rest = UnsafeRawBufferPointer(rebasing: rest[(2 &+ length)...])
+        }
+        return .needMore
+    }
+
+    /// Whether the first message, which has this length, is one.
+    private static func probe(
+        _ bytes: UnsafeRawBufferPointer, _ length: Int, _ direction: FlowDirection
+    ) -> ProtocolMatch {
         guard length >= 17 else { return .no }
         guard bytes.count >= 14 else { return .needMore }
         let message = UnsafeRawBufferPointer(rebasing: bytes[2...].prefix(length))

@@ -5,6 +5,12 @@ import NetworkTypes
 extension TLSParser {
     /// A handshake record with a hello of that side, or SSL 2.0's hello.
     public static func probe(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) -> ProtocolMatch {
+        var bytes = bytes
+        // Endpoints pass over empty records in front of a hello, OpenSSL over 32 of them. What may be held of
+        // a direction bounds them here.
+        while bytes.count >= 5, bytes[0] == 22, bytes[1] == 3, bytes[3] == 0, bytes[4] == 0 {
+            bytes = UnsafeRawBufferPointer(rebasing: bytes[5...])
+        }
         guard let first = bytes.first else { return .needMore }
         if first & 0x80 != 0, direction == .toServer { return probeVersion2(bytes) }
         // A handshake record, or an alert as a server's whole answer.
@@ -14,7 +20,7 @@ extension TLSParser {
         let length = Int(bytes[3]) << 8 | Int(bytes[4])
         if first == 21 { return length == 2 && (1...2).contains(bytes[5]) ? .match : .no }
         // A hello may come in records of any length, and servers do not look at their version (RFC 8446 5.1).
-        guard length >= 1, length <= 18_432 else { return .no }
+        guard length <= 18_432 else { return .no }
         // A server may greet with a hello request (0).
         return bytes[5] == (direction == .toServer ? 1 : 2) || (bytes[5] == 0 && direction == .toClient)
             ? .match : .no
