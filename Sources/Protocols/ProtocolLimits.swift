@@ -34,10 +34,15 @@ public struct ProtocolLimits: Sendable {
     /// A certificate whose DER bytes are kept.
     public var tlsCertificate = 16_384
 
-    /// CRYPTO stream bytes of one side that are kept.
+    /// CRYPTO stream bytes of one side of a QUIC connection that are read.
     public var quicCrypto = 16_384
-    /// Initial packets of one side that are decrypted.
-    public var quicPackets = 32
+    /// Connections of a flow that are remembered, and hellos.
+    public var quicConnections = 32
+    /// Memory that the CRYPTO streams of a flow take; two bytes for each place.
+    public var quicHeld = 131_072
+    /// For how many ids keys are made in one datagram, and how often its packets are tried with those of
+    /// connections that their ids only might mean. More ids than fit into 1,500 bytes.
+    public var quicGuesses = 64
 
     /// Questions and records of one message.
     public var dnsRecords = 256

@@ -122,15 +122,6 @@ func `a client's hello is read in each version`(version: UInt32) throws {
     #expect(read(packet).anomalies == ["decrypt_failed"])
 }
 
-@Test func `packets beyond the limit are not opened`() {
-    let builder = QUICBuilder()
-    let packets = (0..<40).map { builder.packet(QUICBuilder.crypto(2 * Int($0), [1]), number: $0) }
-    var conversation = Conversation()
-    conversation.isDatagrams = true
-    for packet in packets { conversation.client(packet) }
-    #expect(Reading(conversation).anomalies == ["initial_packets_over_limit"])
-}
-
 @Test func `Google's hello is read without keys`() throws {
     func tag(_ name: String, _ end: UInt8) -> [UInt8] {
         Array((name.utf8 + [0, 0, 0, 0]).prefix(4)) + [end, 0, 0, 0]

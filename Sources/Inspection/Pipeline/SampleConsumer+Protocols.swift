@@ -112,7 +112,7 @@ extension SampleConsumer {
     private func take(_ hello: QUICHello, _ flow: Flow<InspectedFlow>) {
         let record = TransactionRecord.quic(hello)
         if wanted(flow) != nil {
-            let buffers = flow.attachment.transactions.handshake { HandshakeBuffers(.quic) }
+            let buffers = flow.attachment.transactions.quic(hello.connection)
             let side = buffers.update(hello)
             pending[side.direction].add(TransactionUnit(side: side, record: record))
         }

@@ -26,8 +26,10 @@ struct TransactionTable {
     private(set) var openHTTP: [OpenHTTP] = []
     /// The last ones that were closed, as many as a connection reads at a time.
     private var closed: [HTTPTransaction] = []
-    /// TLS, QUIC or SSH: one for each flow.
+    /// TLS or SSH: one for each flow.
     var handshake: HandshakeBuffers?
+    /// QUIC's, by the number of the connection, the newest last.
+    private var quic: [(connection: Int, buffers: HandshakeBuffers)] = []
     /// TLS's or SSH's record, for the event at the handshake's end.
     var record: TransactionRecord?
     /// The handshake's event was written.
@@ -44,6 +46,7 @@ struct TransactionTable {
     /// Transactions that are remembered; the parser has a bound of its own.
     private static let most = 64
     private static let mostClosed = 4
+    private static let mostQUIC = 32
 
     /// The buffers of a transaction that goes on, or begins.
     mutating func buffers(of transaction: HTTPTransaction, make: () -> HTTPBuffers?) -> HTTPBuffers? {
@@ -81,6 +84,16 @@ struct TransactionTable {
         if let handshake { return handshake }
         let made = make()
         handshake = made
+        return made
+    }
+
+    /// The buffers of a QUIC connection, made at first sight. Of more connections than the parser remembers
+    /// the oldest ones' are forgotten.
+    mutating func quic(_ connection: Int) -> HandshakeBuffers {
+        if let known = quic.last(where: { $0.connection == connection }) { return known.buffers }
+        if quic.count >= Self.mostQUIC { quic.removeFirst() }
+        let made = HandshakeBuffers(.quic)
+        quic.append((connection, made))
         return made
     }
 

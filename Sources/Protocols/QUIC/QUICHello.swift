@@ -29,6 +29,9 @@ public struct QUICHello: Sendable {
     public internal(set) var version: QUICVersion
     /// Whose hello it is: the client's is `toServer`.
     public internal(set) var direction: FlowDirection
+    /// Which of the flow's connections it is of, from 0 on: a flow may carry one after the other, or several
+    /// side by side.
+    public internal(set) var connection = 0
     /// The destination connection id of the client's first packet, at most 20 bytes.
     public internal(set) var destinationID: [UInt8] = []
     /// The source connection id of the packet, at most 20 bytes.

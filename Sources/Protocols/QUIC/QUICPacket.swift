@@ -56,53 +56,6 @@ extension ByteReader {
     }
 }
 
-/// The CRYPTO stream of one side: pieces at any place, in any order; the first bytes at a place win.
-struct QUICCryptoStream {
-    private var data: [UInt8] = []
-    /// What of `data` was received: half-open ranges, in order, not touching.
-    private var received: [Range<Int>] = []
-    /// Bytes came that a bound refused.
-    private(set) var isOverLimit = false
-
-    /// At most this many holes.
-    private static let mostRanges = 64
-
-    mutating func add(_ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int) {
-        guard !piece.isEmpty else { return }
-        guard offset <= limit, piece.count <= limit &- offset, received.count < Self.mostRanges else {
-            isOverLimit = true
-            return
-        }
-        let range = offset..<(offset &+ piece.count)
-        if data.count < range.upperBound {
-            data.append(contentsOf: repeatElement(0, count: range.upperBound &- data.count))
-        }
-        for place in range where !received.contains(where: { $0.contains(place) }) {
-            data[place] = piece[place &- offset]
-        }
-        merge(range)
-    }
-
-    private mutating func merge(_ range: Range<Int>) {
-        var merged = range
-        received.removeAll { old in
-            guard old.lowerBound <= merged.upperBound, merged.lowerBound <= old.upperBound else {
-                return false
-            }
-            merged = min(old.lowerBound, merged.lowerBound)..<max(old.upperBound, merged.upperBound)
-            return true
-        }
-        let place = received.firstIndex { $0.lowerBound > merged.lowerBound } ?? received.count
-        received.insert(merged, at: place)
-    }
-
-    /// The bytes from the start on without a hole.
-    var prefix: ArraySlice<UInt8> {
-        guard let first = received.first, first.lowerBound == 0 else { return [] }
-        return data[..<first.upperBound]
-    }
-}
-
 /// Steps through an Initial packet's frames.
 struct QUICFrames {
     /// Gives the CRYPTO frames, whose type is `number`, to `take`; false where a frame cannot be in such a

@@ -1,59 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
-// One QUIC connection's Initial packets. In: both directions' datagrams, in any order. Out: a record with
-// each side's hello, as soon as its bytes are whole.
+// The Initial packets of a flow, which may carry several QUIC connections. In: both directions' datagrams, in
+// any order. Out: a record with each side's hello, as soon as its bytes are whole.
 import NetworkTypes
 
-/// One QUIC connection, as far as onlookers can read it.
+/// The QUIC connections of one flow, as far as onlookers can read them.
+///
+/// Memory is bounded by the connections that are kept and by what they hold in all, the work of a datagram by
+/// its length. No number of packets ends the reading: whoever sends what cannot be opened, or opens and says
+/// nothing, hides nothing behind it.
 public final class QUICParser {
     private let limits: ProtocolLimits
     private var reporter: AnomalyReporter
-    private var sides = [Side(), Side()]
-    /// The id and version that keys come from: those of the client's first packet, or of the one behind a
-    /// retry.
-    private var origin: (version: QUICVersion, id: [UInt8])?
+    /// The one that was used last stands last.
+    private var connections: [QUICConnection] = []
+    /// Hellos that were handed on, newest last: one that is sent again says nothing new.
+    private var told: [Told] = []
+    private var numbers = 0
+    /// For how many ids keys may still be made in this datagram, and how often its packets may be tried with
+    /// those of connections that their ids only might mean. Both cost more than the packet's length says.
+    private var left = (ids: 0, guesses: 0)
+    /// Keys of the last id that is no connection's: junk in front of a packet has its id as a rule.
+    private var unused: QUICConnection?
 
-    private struct Side {
-        var stream = QUICCryptoStream()
-        var packets = 0
-        var isDone = false
+    private struct Told {
+        let version: QUICVersion
+        let digest: [UInt8]
+        let connection: Int
     }
 
-    /// A connection from its first datagram on.
+    /// A flow from any datagram on.
     public init(limits: ProtocolLimits = ProtocolLimits()) {
         self.limits = limits
         reporter = AnomalyReporter(limit: limits.anomalies)
     }
 
-    /// Both hellos were read, or no more packets will be.
-    public var isFinished: Bool { sides[0].isDone && sides[1].isDone }
-
     /// Anomalies that were not handed on because the flow had too many.
     public var suppressedAnomalies: Int { reporter.suppressed }
+
+    /// Connections that are kept.
+    var connectionCount: Int { connections.count }
+    /// Bytes that their streams hold.
+    var heldBytes: Int { connections.reduce(0) { $0 &+ $1.held } }
 
     /// One datagram's payload.
     public func feed(
         _ datagram: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void
     ) {
-        guard !sides[direction].isDone else { return }
+        // A short header, or Google's flags: the least that must be asked of the packets of a long flow.
+        guard let first = datagram.first, first & 0x80 != 0 || first & 0x09 == 0x09 else { return }
         if let version = GoogleHello.version(datagram), readGoogle(version, datagram, direction, sink) {
             return
         }
+        left = (limits.quicGuesses, limits.quicGuesses)
         var reader = ByteReader(datagram)
-        // A datagram rarely coalesces more than three packets; padding ends the search.
-        for _ in 0..<8 where !sides[direction].isDone {
-            guard let packet = QUICPacket(&reader) else { return }
-            read(packet, direction, sink)
-        }
+        // Receivers read all packets of a datagram, so junk in front must not hide the last one.
+        while let packet = QUICPacket(&reader) { read(packet, direction, sink) }
     }
 
     private func read(_ packet: QUICPacket, _ direction: FlowDirection, _ sink: RecordSink) {
         guard let bytes = packet.initial else { return }
-        sides[direction].packets &+= 1
-        guard sides[direction].packets <= limits.quicPackets else {
-            sides[direction].isDone = true
-            return report("initial_packets_over_limit", direction, sink)
-        }
-        guard let frames = open(packet, bytes, direction) else {
+        guard let frames = open(packet, bytes, direction, sink) else {
             // Without the client's first packet the server's cannot be opened; that says nothing bad.
             if direction == .toServer { report("decrypt_failed", direction, sink) }
             return
@@ -61,62 +67,181 @@ public final class QUICParser {
         var hello = QUICHello(version: packet.version, direction: direction)
         hello.destinationID = packet.destinationID
         hello.sourceID = packet.sourceID
-        take(frames, hello, sink)
+        takeNewest(frames, hello, sink)
     }
 
     /// A decrypted packet's frames; `hello` has the packet's version, direction and ids.
     package func take(_ frames: [UInt8], _ hello: QUICHello, _ sink: (ProtocolRecord) -> Void) {
+        let known = connections.firstIndex {
+            $0.version == hello.version && $0.originalID == hello.destinationID
+        }
+        if let known {
+            use(known)
+        } else {
+            let made = QUICConnection(
+                hello.version, originalID: hello.destinationID, clientID: hello.sourceID)
+            guard let made else { return }
+            add(made, sink)
+        }
+        takeNewest(frames, hello, sink)
+    }
+
+    /// Frames of the connection that was used last.
+    private func takeNewest(_ frames: [UInt8], _ hello: QUICHello, _ sink: RecordSink) {
+        guard let newest = connections.indices.last else { return }
         let direction = hello.direction
-        let limit = limits.quicCrypto
+        // By number: the subscript for directions copies.
+        let side = Int(direction.rawValue)
+        var isWithinLimit = true
         let isRead = frames.withUnsafeBytes { frames in
             QUICFrames.crypto(hello.version.cryptoFrame, frames) {
-                sides[direction].stream.add($0, at: $1, limit: limit)
+                let fits = connections[newest].streams[side].add($0, at: $1, limit: limits.quicCrypto)
+                if !fits { isWithinLimit = false }
             }
         }
         if !isRead { report("invalid_frame", direction, sink) }
-        if sides[direction].stream.isOverLimit {
-            sides[direction].isDone = true
-            return report("crypto_over_limit", direction, sink)
-        }
+        // Servers differ in what they hold, and some pass over what they do not: so does this.
+        if !isWithinLimit { report("crypto_over_limit", direction, sink) }
         handOn(hello, sink)
+        while heldBytes > limits.quicHeld, connections.count > 1 { forgetOne(sink) }
     }
 
-    /// Opens a packet with the connection's keys, or, for a client behind a retry, with those of its own id.
-    private func open(_ packet: QUICPacket, _ bytes: [UInt8], _ direction: FlowDirection) -> [UInt8]? {
-        if let origin, let keys = QUICKeys(origin.version, destinationID: origin.id, direction),
-            let frames = keys.open(bytes, numberPlace: packet.numberPlace)
-        {
+    private func report(_ name: StaticString, _ direction: FlowDirection, _ sink: RecordSink) {
+        if reporter.admits() { sink(.anomaly(ProtocolAnomaly(.quic, direction, name))) }
+    }
+}
+
+// MARK: - Connections
+
+extension QUICParser {
+    /// Opens a packet with the keys of the connection that its ids mean, with those of its own id (a new
+    /// connection, or one behind a retry), or with those of connections that it may be of. The connection is
+    /// then the last one.
+    private func open(
+        _ packet: QUICPacket, _ bytes: [UInt8], _ direction: FlowDirection, _ sink: RecordSink
+    ) -> [UInt8]? {
+        let fits = connections.map { $0.fit(packet, direction) }
+        let original = fits.firstIndex(of: .original)
+        for place in [original, fits.lastIndex(of: .both)].compactMap(\.self) {
+            if let frames = tryKeys(place, packet, bytes, direction) { return frames }
+        }
+        if direction == .toServer, original == nil, let frames = openFirst(packet, bytes, sink) {
             return frames
         }
-        guard direction == .toServer,
-            let keys = QUICKeys(packet.version, destinationID: packet.destinationID, direction),
-            let frames = keys.open(bytes, numberPlace: packet.numberPlace)
-        else { return nil }
-        origin = (packet.version, packet.destinationID)
+        for place in connections.indices.reversed() where fits[place] == .client && left.guesses > 0 {
+            left.guesses &-= 1
+            if let frames = tryKeys(place, packet, bytes, direction) { return frames }
+        }
+        return nil
+    }
+
+    /// Opens a packet that begins a connection.
+    private func openFirst(_ packet: QUICPacket, _ bytes: [UInt8], _ sink: RecordSink) -> [UInt8]? {
+        if unused?.fit(packet, .toServer) != .original {
+            guard left.ids > 0 else { return nil }
+            left.ids &-= 1
+            unused = QUICConnection(
+                packet.version, originalID: packet.destinationID, clientID: packet.sourceID)
+        }
+        guard var connection = unused, let frames = connection.open(packet, bytes, .toServer) else {
+            return nil
+        }
+        connection.clientID = packet.sourceID
+        unused = nil
+        add(connection, sink)
         return frames
     }
 
+    private func tryKeys(
+        _ place: Int, _ packet: QUICPacket, _ bytes: [UInt8], _ direction: FlowDirection
+    ) -> [UInt8]? {
+        guard let frames = connections[place].open(packet, bytes, direction) else { return nil }
+        if direction == .toClient { connections[place].serverID = packet.sourceID }
+        use(place)
+        return frames
+    }
+
+    private func use(_ place: Int) {
+        if place != connections.indices.last { connections.append(connections.remove(at: place)) }
+    }
+
+    private func add(_ connection: QUICConnection, _ sink: RecordSink) {
+        if connections.count >= max(1, limits.quicConnections) { forgetOne(sink) }
+        connections.append(connection)
+        connections[connections.count &- 1].number = numbers
+        numbers &+= 1
+    }
+
+    /// Forgets the oldest connection whose client's hello was read, else the oldest: not the one in use.
+    private func forgetOne(_ sink: RecordSink) {
+        if let place = connections.dropLast().firstIndex(where: \.isTold) {
+            connections.remove(at: place)
+        } else {
+            connections.removeFirst()
+            report("connections_over_limit", .toServer, sink)
+        }
+    }
+}
+
+// MARK: - Hellos
+
+extension QUICParser {
+    /// Hands on the hello of the connection that was used last, where it is whole. Its stream then begins
+    /// anew: a client may use an id again for another connection.
     private func handOn(_ known: QUICHello, _ sink: RecordSink) {
+        let newest = connections.count &- 1
+        let stream = connections[newest].streams[known.direction]
+        guard stream.count > 0 else { return }
         var hello = known
-        let direction = known.direction
-        let stream = sides[direction].stream.prefix
-        let isRead = stream.withUnsafeBytes { stream -> Bool? in
-            if known.version.isGoogle { return hello.readGoogle(stream) }
-            var reader = ByteReader(stream)
-            guard let type = reader.u8(), let length = reader.u24() else { return nil }
-            guard type == (direction == .toServer ? 1 : 2) else { return false }
-            guard let body = reader.take(length) else { return length > limits.quicCrypto ? false : nil }
-            if direction == .toServer {
+        guard let digest = read(&hello, stream) else { return }
+        connections[newest].streams[known.direction] = QUICCryptoStream()
+        guard !digest.isEmpty else { return report("invalid_handshake_message", known.direction, sink) }
+        let former = told.first { $0.digest == digest && $0.version == hello.version }
+        if let former {
+            connections[newest].number = former.connection
+        } else if hello.direction == .toServer, connections[newest].isTold {
+            connections[newest].number = numbers
+            numbers &+= 1
+        }
+        if hello.direction == .toServer { connections[newest].isTold = true }
+        hello.connection = connections[newest].number
+        if former == nil { tell(hello, digest, sink) }
+    }
+
+    /// Reads a stream's hello and says what tells it from others: nothing where it is none, nil where it is
+    /// not whole yet.
+    private func read(_ hello: inout QUICHello, _ stream: QUICCryptoStream) -> [UInt8]? {
+        if hello.version.isGoogle {
+            let isRead = stream.prefix(limits.quicCrypto).withUnsafeBytes { hello.readGoogle($0) }
+            return isRead.map { $0 ? digest(ofGoogle: hello) : [] }
+        }
+        let head = stream.prefix(4)
+        guard let type = head.first else { return nil }
+        guard type == (hello.direction == .toServer ? 1 : 2) else { return [] }
+        guard head.count == 4 else { return nil }
+        let length = Int(head[1]) << 16 | Int(head[2]) << 8 | Int(head[3])
+        guard length &+ 4 <= limits.quicCrypto else { return [] }
+        guard stream.count >= length &+ 4 else { return nil }
+        let message = stream.prefix(length &+ 4)
+        message.withUnsafeBytes {
+            let body = UnsafeRawBufferPointer(rebasing: $0[4...])
+            if hello.direction == .toServer {
                 hello.clientHello = TLSClientHello(body, transport: "q")
                 hello.serverName = hello.clientHello?.serverName
             } else {
                 hello.serverHello = TLSServerHello(body)
             }
-            return hello.clientHello != nil || hello.serverHello != nil
         }
-        guard let isRead else { return }
-        sides[direction].isDone = true
-        guard isRead else { return report("invalid_handshake_message", direction, sink) }
+        return hello.clientHello != nil || hello.serverHello != nil ? Hashing.sha256(message) : []
+    }
+
+    private func digest(ofGoogle hello: QUICHello) -> [UInt8] {
+        Hashing.sha256((hello.serverName ?? []) + [0] + (hello.userAgent ?? []))
+    }
+
+    private func tell(_ hello: QUICHello, _ digest: [UInt8], _ sink: RecordSink) {
+        if told.count >= max(1, limits.quicConnections) { told.removeFirst() }
+        told.append(Told(version: hello.version, digest: digest, connection: hello.connection))
         sink(.quic(hello))
     }
 
@@ -129,12 +254,11 @@ public final class QUICParser {
         guard direction == .toServer else { return true }
         var hello = QUICHello(version: version, direction: direction)
         guard hello.readGoogle(datagram) == true else { return true }
-        sides[direction].isDone = true
-        sink(.quic(hello))
+        let digest = digest(ofGoogle: hello)
+        guard !told.contains(where: { $0.digest == digest && $0.version == version }) else { return true }
+        hello.connection = numbers
+        numbers &+= 1
+        tell(hello, digest, sink)
         return true
-    }
-
-    private func report(_ name: StaticString, _ direction: FlowDirection, _ sink: RecordSink) {
-        if reporter.admits() { sink(.anomaly(ProtocolAnomaly(.quic, direction, name))) }
     }
 }

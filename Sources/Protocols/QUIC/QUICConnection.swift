@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// One of the connections that a flow carries: whose packets its keys open, and the CRYPTO streams of both
+// sides. In: packets and pieces. Out: frames; whole bytes from a stream's start on.
+import NetworkTypes
+
+/// One connection, by the id of its client's first packet, or of the one behind a retry.
+struct QUICConnection {
+    let version: QUICVersion
+    /// The id that keys come from.
+    let originalID: [UInt8]
+    /// The id that the client calls itself.
+    var clientID: [UInt8]
+    /// The id that the server calls itself, once a packet of it was opened.
+    var serverID: [UInt8]?
+    /// Its number in records.
+    var number = 0
+    /// A hello of the client was read.
+    var isTold = false
+    var streams = [QUICCryptoStream(), QUICCryptoStream()]
+    private let keys: QUICKeys
+    private var serverKeys: QUICKeys?
+
+    /// Nil for versions whose keys are not known here.
+    init?(_ version: QUICVersion, originalID: [UInt8], clientID: [UInt8]) {
+        guard let keys = QUICKeys(version, destinationID: originalID, .toServer) else { return nil }
+        self.version = version
+        self.originalID = originalID
+        self.clientID = clientID
+        self.keys = keys
+    }
+
+    /// A packet's frames; nil where it is none of that side of this connection.
+    mutating func open(_ packet: QUICPacket, _ bytes: [UInt8], _ direction: FlowDirection) -> [UInt8]? {
+        if direction == .toServer { return keys.open(bytes, numberPlace: packet.numberPlace) }
+        serverKeys = serverKeys ?? QUICKeys(version, destinationID: originalID, .toClient)
+        return serverKeys?.open(bytes, numberPlace: packet.numberPlace)
+    }
+
+    /// What a packet's ids say of whether it is of this connection.
+    func fit(_ packet: QUICPacket, _ direction: FlowDirection) -> QUICFit {
+        guard version == packet.version else { return .none }
+        let (client, server) =
+            direction == .toServer
+            ? (packet.sourceID, packet.destinationID) : (packet.destinationID, packet.sourceID)
+        if direction == .toServer, server == originalID { return .original }
+        guard client == clientID else { return .none }
+        return server == serverID ? .both : .client
+    }
+
+    /// What its streams hold, in bytes.
+    var held: Int { streams[0].held &+ streams[1].held }
+}
+
+/// What of a packet's ids is a connection's: nothing, the client's own id, both own ids, or the one that keys
+/// come from.
+enum QUICFit {
+    case none
+    case client
+    case both
+    case original
+}
+
+/// The CRYPTO stream of one side: pieces at any place, in any order; the first bytes at a place win. There
+/// may be any number of holes: each place says whether its byte came, and pages without bytes are not there.
+struct QUICCryptoStream {
+    /// Places by pages: 0 where no byte came, else the byte with 256 added.
+    private var pages: [[UInt16]] = []
+    /// Bytes from the start on without a hole.
+    private(set) var count = 0
+    /// Bytes of memory that the pages take.
+    private(set) var held = 0
+
+    private static let page = 512
+
+    /// False where the piece goes beyond `limit`; then nothing of it is kept.
+    mutating func add(_ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int) -> Bool {
+        guard offset <= limit, piece.count <= limit &- offset else { return false }
+        var done = 0
+        while done < piece.count {
+            let place = offset &+ done
+            let part = piece[done..<min(piece.count, done &+ Self.page &- place % Self.page)]
+            put(part, page: place / Self.page, at: place % Self.page)
+            done &+= part.count
+        }
+        while let here = byte(count), here != 0 { count &+= 1 }
+        return true
+    }
+
+    private mutating func put(_ part: Slice<UnsafeRawBufferPointer>, page: Int, at start: Int) {
+        while pages.count <= page { pages.append([]) }
+        if pages[page].isEmpty {
+            pages[page] = [UInt16](repeating: 0, count: Self.page)
+            held &+= 2 &* Self.page
+        }
+        var place = start
+        for byte in part {
+            if pages[page][place] == 0 { pages[page][place] = 256 | UInt16(byte) }
+            place &+= 1
+        }
+    }
+
+    private func byte(_ place: Int) -> UInt16? {
+        let page = place / Self.page
+        guard page < pages.count, !pages[page].isEmpty else { return nil }
+        return pages[page][place % Self.page]
+    }
+
+    /// The first bytes, at most those without a hole.
+    func prefix(_ most: Int) -> [UInt8] {
+        (0..<max(0, min(most, count))).map { UInt8(truncatingIfNeeded: byte($0) ?? 0) }
+    }
+}
