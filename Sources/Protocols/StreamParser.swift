@@ -32,6 +32,16 @@ public final class StreamParser {
         var candidates = StreamParser.all
         /// More bytes came than are held: the direction cannot be read from its start.
         var isOverLimit = false
+
+        /// DNS messages that are none were let go: nothing but DNS can be read of the direction.
+        var isCut = false
+
+        /// Lets go of DNS messages that are none: servers read on behind any number of them.
+        mutating func passOver(_ direction: FlowDirection) {
+            let count = held.withUnsafeBytes { DNSParser.passOver($0, direction).count }
+            held.removeFirst(count)
+            if count > 0 { isCut = true }
+        }
     }
 
     /// A flow from its first byte on.
@@ -139,7 +149,10 @@ extension StreamParser {
         // What comes in one piece is looked at whole; only what must wait is bounded.
         directions[direction].held.append(contentsOf: bytes)
         if let found = candidates(direction) { return start(found, sink) }
-        if directions[direction].held.count > http.limits.probe { giveUp(direction) }
+        if directions[direction].held.count > http.limits.probe {
+            if directions[direction].candidates == [.dns] { directions[direction].passOver(direction) }
+            if directions[direction].held.count > http.limits.probe { giveUp(direction) }
+        }
         if directions.allSatisfy({ $0.candidates.isEmpty }) {
             state = .unknown
             directions = [Probed(), Probed()]
@@ -198,10 +211,16 @@ extension StreamParser {
         case .ssh: state = .ssh(SSHParser(limits: http.limits))
         case .quic: state = .unknown
         }
+        // However the bytes came, the same of them is let go.
+        if found == .dns {
+            for direction in FlowDirection.allCases { directions[direction].passOver(direction) }
+        }
         let held = directions
         directions = [Probed(), Probed()]
         for direction in FlowDirection.allCases {
-            if held[direction].isOverLimit { skip(1, direction, sink) }
+            let isCut = held[direction].isCut && found != .dns
+            if held[direction].isOverLimit || isCut { skip(1, direction, sink) }
+            if isCut { continue }
             held[direction].held.withUnsafeBytes { feed($0, direction, sink) }
         }
     }

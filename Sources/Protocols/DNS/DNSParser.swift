@@ -94,19 +94,25 @@ extension DNSParser {
     /// answer a header without a question, or what is no message, with an error and read on: such messages
     /// may stand before the first that is one.
     public static func probe(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection) -> ProtocolMatch {
-        var rest = bytes
-        var passed = 0
-        while rest.count >= 2 {
+        passOver(bytes, direction).answer
+    }
+
+    /// How many of the first bytes are whole messages that are none, and what those behind them are.
+    static func passOver(
+        _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection
+    ) -> (count: Int, answer: ProtocolMatch) {
+        var count = 0
+        while bytes.count >= count &+ 2 {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[count...])
             let length = Int(rest[0]) << 8 | Int(rest[1])
             let answer = probe(rest, length, direction)
-            guard answer == .no else { return answer }
-            // No more than is held of a direction; other protocols have longer ones here as a rule.
-            passed &+= 2 &+ length
-            guard passed <= ProtocolLimits().probe else { return .no }
-            guard rest.count >= 2 &+ length else { return .needMore }
-            rest = UnsafeRawBufferPointer(rebasing: rest[(2 &+ length)...])
+            guard answer == .no else { return (count, answer) }
+            // No longer than may be held of a direction; other protocols have longer ones here as a rule.
+            guard 2 &+ length <= ProtocolLimits().probe else { return (count, .no) }
+            guard rest.count >= 2 &+ length else { return (count, .needMore) }
+            count &+= 2 &+ length
         }
-        return .needMore
+        return (count, .needMore)
     }
 
     /// Whether the first message, which has this length, is one.
