@@ -16,10 +16,11 @@ public enum Anomaly: UInt8, CaseIterable, Sendable {
     case ipv4OptionEndRequired
     case ipv4OptionDuplicate
     case ipv4OptionUnknown
+    case ipv4OptionDiscarded  // ours: options for which a host discards the packet, a source route's too
     case ipv4WithICMPv6
     case ipv4WrongChecksum  // ours
     case ipv4FragmentTooLarge  // ping of death: ends behind byte 65,535
-    case ipv4FragmentOverlap
+    case ipv4FragmentOverlap  // the datagram is discarded, as under IPv6
     case ipv4FragmentDiffers  // ours
     case ipv4FragmentInside  // ours: teardrop: lies within another, or ends before one that it overlaps
     case ipv4FragmentEndDiffers  // ours: two last fragments, or bytes behind the last one (nestea, bonk)
@@ -38,6 +39,7 @@ public enum Anomaly: UInt8, CaseIterable, Sendable {
     case ipv6RoutingTypeZero
     case ipv6FragmentReserved
     case ipv6DataAfterNone
+    case ipv6ExtensionDiscarded  // ours: a header, or an option in it, for which a host discards the packet
     case ipv6UnknownNextHeader
     case ipv6WithICMPv4
     case ipv6FragmentTooLarge
@@ -119,6 +121,7 @@ extension Anomaly {
         "ipv4.opt_eol_required",
         "ipv4.opt_duplicate",
         "ipv4.opt_unknown",
+        "ipv4.opt_discarded",
         "ipv4.icmpv6",
         "ipv4.invalid_checksum",
         "ipv4.frag_pkt_too_large",
@@ -141,6 +144,7 @@ extension Anomaly {
         "ipv6.rh_type_0",
         "ipv6.fh_non_zero_reserved_field",
         "ipv6.data_after_none_header",
+        "ipv6.exthdr_discarded",
         "ipv6.unknown_next_header",
         "ipv6.icmpv4",
         "ipv6.frag_pkt_too_large",

@@ -38,9 +38,10 @@ public struct DecodedPacket {
     /// The options or extension headers could be read and the L4 header, where this protocol has one that
     /// is read, is whole: ports, flags and types below are valid. Not so on later fragments.
     public internal(set) var isComplete = false
-    /// False where checksums are verified and one is wrong. Such a packet counts for its flow, but its
-    /// segment is in no stream: the host does not take it either.
-    public internal(set) var hasValidChecksum = true
+    /// Why the host that it is for discards it unread, where it does: a checksum that is verified and wrong,
+    /// IP options or extension headers. Such a packet counts for its flow, but moves nothing, and its
+    /// segment is in no stream.
+    public internal(set) var discardReason: DiscardReason?
 
     /// Ports of TCP, UDP and SCTP; 0 for other protocols.
     public internal(set) var sourcePort: UInt16 = 0

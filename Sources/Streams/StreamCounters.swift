@@ -7,10 +7,12 @@ public struct StreamCounters: Equatable, Sendable {
     /// Packets whose headers could not be read.
     public internal(set) var unreadable: UInt64 = 0
     public internal(set) var wrongChecksums: UInt64 = 0
+    /// Packets that their host discards for their IP options or extension headers.
+    public internal(set) var discardedHeaders: UInt64 = 0
 
     public internal(set) var fragments: UInt64 = 0
     public internal(set) var datagrams: UInt64 = 0
-    /// Fragments that are in no datagram: no room, an overlap under IPv6, a length that cannot be.
+    /// Fragments that are in no datagram: no room, a length that cannot be.
     public internal(set) var fragmentsRefused: UInt64 = 0
     /// Datagrams given up: too old, pushed out, discarded for what their fragments were like.
     public internal(set) var datagramsTimedOut: UInt64 = 0

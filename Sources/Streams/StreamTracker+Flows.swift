@@ -7,7 +7,7 @@ extension StreamTracker {
 
     /// A packet that is no fragment.
     func handle(_ packet: DecodedPacket) {
-        if !packet.hasValidChecksum { counters.wrongChecksums &+= 1 }
+        countDiscard(packet)
         guard packet.isComplete else {
             counters.unreadable &+= 1
             for anomaly in packet.anomalies { consumer.anomaly(anomaly, of: nil, packet) }
@@ -21,6 +21,15 @@ extension StreamTracker {
         if slot == FlowTable.none { slot = open(packet, place, Self.firstDirection(packet)) }
         guard packet.proto == .tcp else { return handleDatagram(packet, slot, place) }
         handleSegment(packet, slot, place)
+    }
+
+    /// Counts a packet that its host discards.
+    func countDiscard(_ packet: DecodedPacket) {
+        switch packet.discardReason {
+        case .wrongChecksum: counters.wrongChecksums &+= 1
+        case .ipOptions: counters.discardedHeaders &+= 1
+        case nil: break
+        }
     }
 
     /// The flow of a slot that has one.
@@ -68,7 +77,9 @@ extension StreamTracker {
         guard let flow = flow(slot) else { return }
         let direction = place.direction(in: flow)
         if flow.counts[direction].packets == 0 { flow.icmpCodes[direction] = packet.icmpCode }
-        if flow.counts[direction.reversed].packets > 0 { flow.state = .established }
+        if flow.counts[direction.reversed].packets > 0, packet.discardReason == nil {
+            flow.state = .established
+        }
         count(packet, direction, flow)
         table.touch(slot, flow.state == .new ? .otherNew : .otherEstablished)
         consumer.finished(packet, direction, as: .none, of: flow)

@@ -8,7 +8,7 @@ extension StreamTracker {
         guard var flow = flow(slot) else { return }
         var (slot, direction) = (slot, place.direction(in: flow))
         var isAgreed = flow.session?.isAgreed ?? false
-        var judgement = packet.hasValidChecksum ? judge(packet, direction, flow) : .refused()
+        var judgement = packet.discardReason == nil ? judge(packet, direction, flow) : .refused()
         if judgement.isReplaced {
             counters.flowsReplaced &+= 1
             close(slot, .replaced)
@@ -105,7 +105,7 @@ extension StreamTracker {
 
     /// What a receiver discards differs from kernel to kernel: what it acknowledges tells.
     private func doubt(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf) {
-        guard packet.hasValidChecksum, let session = flow.session, session.isAgreed,
+        guard packet.discardReason != .wrongChecksum, let session = flow.session, session.isAgreed,
             packet.tcpFlags.contains(.ack), packet.tcpFlags.isDisjoint(with: [.syn, .rst]),
             session.halves[direction].isSynced, !flow.ignored[direction]
         else { return }

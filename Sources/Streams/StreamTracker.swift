@@ -70,10 +70,10 @@ public final class StreamTracker<Consumer: StreamConsumer> {
     private func followFragment(_ fragment: DecodedPacket) {
         var anomalies = fragment.anomalies
         var isWhole = false
-        if fragment.hasValidChecksum {
+        if fragment.discardReason == nil {
             isWhole = defragmenter.take(fragment, &anomalies, &counters)
         } else {
-            counters.wrongChecksums &+= 1
+            countDiscard(fragment)
         }
         for anomaly in anomalies { consumer.anomaly(anomaly, of: nil, fragment) }
         consumer.strayed(fragment)
@@ -81,7 +81,8 @@ public final class StreamTracker<Consumer: StreamConsumer> {
         // A copy of the reference: the consumer's calls may not meet a buffer that is being written.
         let datagram = defragmenter.datagram
         datagram.withUnsafeBytes {
-            var reader = PacketReader(fragment, bytes: $0, options)
+            var reader = PacketReader(
+                fragment, bytes: $0, headerLength: defragmenter.headerLength, options)
             reader.read()
             handle(reader.packet)
         }

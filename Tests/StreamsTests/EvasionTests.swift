@@ -110,10 +110,23 @@ private let evasions: [Evasion] = [
         wrong.payload[5] = 0x58
         return [wrong.packet, talk.request(bytes, at: 0).packet]
     },
-    Evasion("fragments that overlap with other bytes", else: .ipv4FragmentDiffers) { talk, bytes in
-        let packet = talk.request(bytes, at: 0).packet
-        let pieces = fragments(of: packet, at: [0, 24, 48])
-        return [fragment(of: packet, 24, [UInt8](repeating: 0x58, count: 24), hasMore: true)] + pieces
+    // Whichever came first: the host discards what overlaps, and takes what is sent anew.
+    Evasion("fragments that overlap with other bytes, then the datagram") { talk, bytes in
+        var decoy = talk.request(bytes, at: 0)
+        decoy.payload = bytes.map { _ in 0x58 }
+        let wrong = fragments(of: decoy.packet, at: [0, 24, 48])
+        let overlap = fragment(of: decoy.packet, 16, [UInt8](repeating: 0x58, count: 16), hasMore: true)
+        return [wrong[0], overlap, wrong[1], wrong[2]]
+            + fragments(of: talk.request(bytes, at: 0).packet, at: [0, 24, 48], identification: 2)
+    },
+    Evasion("decoys by a source route") { talk, bytes in
+        cut(talk, bytes, 4).flatMap { segment -> [[UInt8]] in
+            var wrong = segment
+            wrong.payload = segment.payload.map { _ in 0x58 }
+            let l4 = Array(wrong.packet[20...])
+            let route: [UInt8] = [131, 7, 4, 192, 0, 2, 9, 0]
+            return [ipPacket(wrong.from, wrong.to, proto: 6, options: route, l4), segment.packet]
+        }
     },
 ]
 

@@ -70,52 +70,6 @@ struct FragmentTests {
         #expect(wire.recorder.payloads == [text])
     }
 
-    struct Overlap: Sendable {
-        var offset: Int
-        var content: [UInt8]
-        var anomalies: [Anomaly]
-    }
-
-    @Test(arguments: [
-        // As the bytes that are there, from the middle of one to the middle of the next.
-        Overlap(offset: 8, content: Array(text[0..<16]), anomalies: [.ipv4FragmentOverlap]),
-        Overlap(
-            offset: 8, content: [UInt8](repeating: 0x58, count: 16),
-            anomalies: [.ipv4FragmentOverlap, .ipv4FragmentDiffers]),
-        // Teardrop: within the first.
-        Overlap(
-            offset: 8, content: [UInt8](repeating: 0x58, count: 4) + [0, 0, 0, 0],
-            anomalies: [.ipv4FragmentOverlap, .ipv4FragmentDiffers, .ipv4FragmentInside]),
-    ])
-    func `under IPv4 the bytes that came first stay`(overlap: Overlap) {
-        let wire = Wire()
-        let packet = datagram(true)
-        let pieces = fragments(of: packet, at: [0, 16, 32])
-        wire.send(pieces[0])
-        wire.send(fragment(of: packet, overlap.offset, overlap.content, hasMore: true))
-        wire.send(pieces[1])
-        wire.send(pieces[2])
-        let isDifferent = overlap.anomalies.contains(.ipv4FragmentDiffers)
-        #expect(Array(wire.recorder.strayAnomalies.prefix(overlap.anomalies.count)) == overlap.anomalies)
-        // Bytes 16 to 24 came first in the fragment that overlaps, where it reaches that far.
-        let isReaching = overlap.content.count > 8
-        #expect((wire.recorder.payloads.first == text) == !(isDifferent && isReaching))
-        #expect(wire.recorder.payloads.first?.prefix(8) == text.prefix(8)[...])
-    }
-
-    @Test func `under IPv6 an overlap discards the datagram`() {
-        let wire = Wire()
-        let packet = datagram(false)
-        let pieces = fragments(of: packet, at: [0, 16, 32])
-        wire.send(pieces[0])
-        wire.send(fragment(of: packet, 8, Array(text[0..<16]), hasMore: true))
-        wire.send(pieces[1])
-        wire.send(pieces[2])
-        #expect(wire.recorder.strayAnomalies == [.ipv6FragmentOverlap])
-        #expect(wire.recorder.payloads.isEmpty)
-        #expect(wire.counters.datagramsDiscarded == 1)
-    }
-
     @Test(arguments: [true, false])
     func `ends that differ discard the datagram`(isV4: Bool) {
         let anomaly: Anomaly = isV4 ? .ipv4FragmentEndDiffers : .ipv6FragmentEndDiffers
@@ -145,15 +99,6 @@ struct FragmentTests {
         }
     }
 
-    @Test(arguments: [true, false])
-    func `a ping of death is refused`(isV4: Bool) {
-        let wire = Wire()
-        let packet = datagram(isV4)
-        wire.send(fragment(of: packet, 65_520, [UInt8](repeating: 1, count: 64), hasMore: false))
-        #expect(wire.recorder.strayAnomalies == [isV4 ? .ipv4FragmentTooLarge : .ipv6FragmentTooLarge])
-        #expect(wire.counters.fragmentsRefused == 1)
-    }
-
     @Test func `under IPv6 a length that is no multiple of 8 is refused, under IPv4 it is cut to one`() {
         for isV4 in [true, false] {
             let wire = Wire()
@@ -164,27 +109,6 @@ struct FragmentTests {
             #expect(wire.recorder.payloads == (isV4 ? [text] : []))
             #expect(wire.recorder.strayAnomalies == (isV4 ? [] : [.ipv6FragmentInvalidLength]))
         }
-    }
-
-    @Test(arguments: [true, false])
-    func `a first fragment without the L4 header is named, and the datagram is read`(isV4: Bool) {
-        let wire = Wire()
-        let talk = Talk(client: isV4 ? .client : .client6, server: isV4 ? .server : .server6)
-        let tiny: Anomaly = isV4 ? .ipv4FragmentTiny : .ipv6FragmentTiny
-        for piece in fragments(of: talk.request(text, at: 0).packet, at: [0, 8, 16]) { wire.send(piece) }
-        #expect(wire.recorder.strayAnomalies == [tiny, tiny])
-        #expect(wire.notes.bytes.toServer == text)
-    }
-
-    @Test(arguments: [true, false])
-    func `fragments without content, and cut ones, are refused`(isV4: Bool) {
-        let wire = Wire()
-        let packet = datagram(isV4)
-        let ignored: Anomaly = isV4 ? .ipv4FragmentIgnored : .ipv6FragmentIgnored
-        wire.send(fragment(of: packet, 16, [], hasMore: true))
-        wire.send(Array(fragments(of: packet, at: [0, 16])[1].dropLast(3))) { $0.isCutShort = true }
-        #expect(wire.recorder.strayAnomalies == [ignored, ignored])
-        #expect(wire.counters.fragmentsRefused == 2)
     }
 
     @Test func `a datagram waits 30 seconds from its first fragment on`() {
@@ -220,21 +144,6 @@ struct FragmentTests {
         #expect(wire.counters.datagrams == 3000)
         #expect(wire.tracker.defragmenter.count == 1)
         #expect(wire.tracker.defragmenter.orderCount <= 4 * 256 + 1)
-    }
-
-    @Test func `fragments that overlap without end are refused in the end`() {
-        let wire = Wire()
-        let packet = udpPacket(.client, .server, [UInt8](repeating: 7, count: 4000))
-        let content = [UInt8](repeating: 7, count: 4000)
-        wire.send(fragment(of: packet, 0, content, hasMore: true))
-        for start in 0..<100 {
-            for length in 1...100 {
-                let part = Array(content[..<(8 * length)])
-                wire.tracker.follow(fragment(of: packet, 8 * start, part, hasMore: true), at: 1)
-            }
-        }
-        #expect(wire.recorder.strayAnomalies.contains(.ipv4FragmentIgnored))
-        #expect(wire.counters.fragmentsRefused > 1000)
     }
 
     @Test func `no more bytes of fragments wait than may`() {

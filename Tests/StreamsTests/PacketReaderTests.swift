@@ -51,7 +51,7 @@ struct PacketReaderTests {
             sequence: 0x0102_0304, acknowledgement: 0xfffe_fdfc, flags: [.ack, .psh, .urg], window: 4321,
             urgentPointer: 2, options: options, payload: [9, 8, 7], ttl: 33, identification: 0xbeef)
         read(segment.packet + [0, 0, 0]) { packet in
-            #expect(packet.anomalies.isEmpty && packet.isComplete && packet.hasValidChecksum)
+            #expect(packet.anomalies.isEmpty && packet.isComplete && packet.discardReason == nil)
             #expect(packet.source == IPAddress("192.0.2.7"))
             #expect(packet.destination == IPAddress("198.51.100.1"))
             #expect(packet.family == .ipv4 && packet.proto == .tcp)
@@ -75,7 +75,7 @@ struct PacketReaderTests {
         packet[0] = 0x6a
         packet[1] = 0xb0
         read(packet) { packet in
-            #expect(packet.anomalies.isEmpty && packet.isComplete && packet.hasValidChecksum)
+            #expect(packet.anomalies.isEmpty && packet.isComplete && packet.discardReason == nil)
             #expect(packet.source == IPAddress("2001:db8::7"))
             #expect((packet.sourcePort, packet.destinationPort) == (40_000, 80))
             #expect(packet.trafficClass == 0xab && packet.ttl == 9 && packet.proto == .udp)
@@ -197,12 +197,12 @@ struct PacketReaderTests {
     @Test(
         arguments: [
             ([7, 3, 4, 0], [Anomaly.ipv4OptionPaddingRequired]), ([7, 7, 4, 0, 0, 0, 0, 0], []),
-            ([68, 2, 1, 1, 1, 1, 1, 1], [.ipv4OptionInvalidLength]),
-            ([7, 9, 4, 0, 0, 0, 0, 0], [.ipv4OptionInvalidLength]),
-            ([7, 1, 1, 1, 1, 1, 1, 1], [.ipv4OptionInvalidLength]),
+            ([68, 2, 1, 1, 1, 1, 1, 1], [.ipv4OptionInvalidLength, .ipv4OptionDiscarded]),
+            ([7, 9, 4, 0, 0, 0, 0, 0], [.ipv4OptionInvalidLength, .ipv4OptionDiscarded]),
+            ([7, 1, 1, 1, 1, 1, 1, 1], [.ipv4OptionInvalidLength, .ipv4OptionDiscarded]),
             ([148, 4, 0, 0, 148, 4, 0, 0], [.ipv4OptionDuplicate]),
             ([99, 4, 0, 0, 0, 0, 0, 0], [.ipv4OptionUnknown]),
-            ([1, 1, 1, 1, 1, 1, 1, 7], [.ipv4OptionEndRequired]),
+            ([1, 1, 1, 1, 1, 1, 1, 7], [.ipv4OptionEndRequired, .ipv4OptionDiscarded]),
         ] as [([UInt8], [Anomaly])])
     func `what is wrong with IPv4's options is named`(options: [UInt8], expected: [Anomaly]) {
         #expect(anomalies(of: ipPacket(.client, .server, proto: 99, options: options, [])) == expected)
@@ -221,8 +221,10 @@ struct PacketReaderTests {
 
     @Test(
         arguments: [
-            ([(0, 1), (60, 1), (43, 2), (60, 1)], []), ([(0, 1), (0, 1)], [Anomaly.ipv6HopByHopTwice]),
-            ([(43, 0)], [.ipv6RoutingTypeZero]), ([(43, 2), (43, 2)], [.ipv6RoutingTwice]),
+            ([(0, 1), (60, 1), (43, 5), (60, 1)], [Anomaly.ipv6ExtensionDiscarded]),
+            ([(0, 1), (0, 1)], [.ipv6HopByHopTwice, .ipv6ExtensionDiscarded]),
+            ([(43, 0)], [.ipv6RoutingTypeZero, .ipv6ExtensionDiscarded]),
+            ([(43, 2), (43, 2)], [.ipv6RoutingTwice, .ipv6ExtensionDiscarded]),
             ([(60, 1), (60, 1)], [.ipv6DestinationTwice]),
             (
                 [(60, 1), (60, 1), (60, 1), (60, 1), (60, 1), (60, 1), (60, 1), (60, 1)],
@@ -230,7 +232,7 @@ struct PacketReaderTests {
             ),
             (
                 [(0, 1), (139, 1), (139, 1), (139, 1), (139, 1), (139, 1), (139, 1), (139, 1), (139, 1)],
-                [.tooManyLayers]
+                [.ipv6ExtensionDiscarded, .tooManyLayers]
             ),
         ] as [([(UInt8, UInt8)], [Anomaly])])
     func `what is wrong with a chain of headers is named`(headers: [(UInt8, UInt8)], expected: [Anomaly]) {

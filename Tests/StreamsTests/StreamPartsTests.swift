@@ -27,7 +27,6 @@ struct SegmentQueueTests {
         #expect(pieces(queue) == ["abcd@10", "ef@14"])
         #expect(queue.byteCount == 6)
         #expect(memory.used == 6 + 2 * StreamMemory.pieceCost)
-        #expect(queue.overlaps(9..<11) && !queue.overlaps(0..<10) && !queue.overlaps(16..<20))
     }
 
     @Test func `what is there stays, and what is missing is put between`() {

@@ -53,7 +53,9 @@ private struct Delivery {
         guard random.chance(30), count > 8 else { return [packet] }
         var offsets = [0]
         while let last = offsets.last, last + 8 < count, random.chance(80) {
-            let next = last + 8 * (random.below(4) + 1)
+            // Under IPv6 the first one has the whole TCP header.
+            let least = last == 0 && !segment.from.isV4 ? 3 : 1
+            let next = last + 8 * (random.below(4) + least)
             if next < count { offsets.append(next) } else { break }
         }
         guard offsets.count > 1 else { return [packet] }

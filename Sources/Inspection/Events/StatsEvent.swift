@@ -33,6 +33,7 @@ struct InspectionStatistics {
                 ("pkts", inspection.samples), ("bytes", inspection.sampledBytes),
                 ("non_ip", inspection.notIP), ("invalid", streams.unreadable),
                 ("invalid_checksum", streams.wrongChecksums),
+                ("discarded_header", streams.discardedHeaders),
             ])
     }
 

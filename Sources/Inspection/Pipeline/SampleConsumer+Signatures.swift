@@ -14,7 +14,7 @@ extension SampleConsumer {
         guard let signatures = signatures(of: flow.attachment) else { return pending[way].removeAll() }
         let header = header(flow, way, packet.time, signatures)
         if packet.payload.isEmpty, pending[way].isEmpty, let state = flow.attachment.matchState,
-            signatures.matcher.passesOver(header, isTaken: packet.hasValidChecksum, flow: state)
+            signatures.matcher.passesOver(header, isTaken: packet.discardReason == nil, flow: state)
         {
             return
         }
@@ -26,7 +26,7 @@ extension SampleConsumer {
         if packet.isComplete, !packet.l4Header.isEmpty { unit.transportHeader = packet.l4Header }
         // With a wrong checksum too, as Suricata does: only streams are made of what a host takes.
         unit.payload = packet.payload
-        unit.isTaken = packet.hasValidChecksum && use != .refused
+        unit.isTaken = packet.discardReason == nil && use != .refused
         isRepeated = use == .repeated
         // What a SYN carries may never be taken by the other side: it is looked at by itself.
         unit.isInStream =
@@ -73,7 +73,7 @@ extension SampleConsumer {
         unit.header.timeNanoseconds = packet.time
         unit.networkHeader = packet.ipHeader
         unit.payload = packet.payload
-        unit.isTaken = packet.hasValidChecksum
+        unit.isTaken = packet.discardReason == nil
         var context = MatchContext(flow: nil, packet: packet)
         context.isTaken = unit.isTaken
         answer(signatures.matcher.inspect(unit, flow: nil), signatures, context)

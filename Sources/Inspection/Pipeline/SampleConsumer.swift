@@ -104,7 +104,7 @@ extension SampleConsumer: StreamConsumer {
         guard !state.isDropped else { return }
         takeWaiting(state)
         // A packet that its host drops carries nothing.
-        if let kind = TunnelKind(packet), packet.hasValidChecksum {
+        if let kind = TunnelKind(packet), packet.discardReason == nil {
             inner = InnerPacket(packet, depth: (tunnel?.depth ?? 0) + 1)
             inner?.carrier = carrier
             if carrier == nil, !plan.opens(kind) { inner?.carrier = Carrier(flow.start, packet) }
@@ -124,7 +124,7 @@ extension SampleConsumer: StreamConsumer {
             writeDrop(
                 MatchContext(flow: flow, packet: packet, way: way), DropNote(reason: "flow drop"))
         } else {
-            let isTaken = packet.hasValidChecksum && use != .refused
+            let isTaken = packet.discardReason == nil && use != .refused
             // What its host drops says nothing of what is spoken on the flow.
             if isTaken { detect(packet, way, flow) }
             inspect(packet, way, flow, use)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets -> flows: what is wrong with IPv4's options. Nothing depends on them but their anomalies: a stack
-// skips what it does not know.
+// Packets -> flows: what is wrong with IPv4's options, as Suricata names it; and whether the host discards
+// the packet for them, which is another question: it skips what it does not know, and looks into others.
 
 extension PacketReader {
     /// RFC 791 and the lengths that RFC 1108, 2113, 4782 and the CIPSO draft give their options.
     mutating func readIPv4Options() {
         let options = packet.ipOptions
+        if Self.hostDiscards(options) { discardForOptions(.ipv4OptionDiscarded) }
         if options.count % 8 != 0 { note(.ipv4OptionPaddingRequired) }
         var seen: UInt64 = 0
         var index = 0

@@ -81,11 +81,18 @@ extension PacketReader {
         default: length = (second + 1) * 8
         }
         guard length >= 8, place.offset + length <= bytes.count else { return nil }
+        let isFragmentHeaderSeen = place.seen.contains(.ipv6FragmentHeaderTwice)
+        if hostDiscardsExtension(
+            place.next, at: place.offset..<place.offset + length, isFragmentHeaderSeen: isFragmentHeaderSeen)
+        {
+            discardForOptions(.ipv6ExtensionDiscarded)
+        }
         switch place.next {
         case 0: noteTwice(.ipv6HopByHopTwice, &place.seen)
         case 43:
             noteTwice(.ipv6RoutingTwice, &place.seen)
             if bytes[place.offset + 2] == 0 { note(.ipv6RoutingTypeZero) }
+            if bytes[place.offset + 3] != 0 { hasSegmentsLeft = true }
         case 44: readFragmentHeader(&place)
         case 51: noteTwice(.ipv6AuthenticationTwice, &place.seen)
         case 60:

@@ -103,8 +103,8 @@ extension PacketReader {
     }
 
     private mutating func judgeChecksum(_ anomaly: Anomaly) {
-        // Behind a routing header the checksum is over another destination (RFC 8200 8.1).
-        guard verifies, !hasRoutingHeader else { return }
+        // With segments left in a routing header it is over another destination (RFC 8200 8.1).
+        guard verifies, !hasSegmentsLeft else { return }
         let end = packet.proto == .udp ? packet.payloadEnd : packet.bytes.count
         let segment = UnsafeRawBufferPointer(rebasing: packet.bytes[packet.l4Start..<end])
         var sum = UInt64(segment.onesSum())
@@ -117,21 +117,6 @@ extension PacketReader {
         }
         guard foldedOnesSum(sum) != 0xffff else { return }
         note(anomaly)
-        packet.hasValidChecksum = false
-    }
-
-    private var hasRoutingHeader: Bool {
-        guard packet.family == .ipv6, packet.optionsEnd > 40 else { return false }
-        var next = packet.bytes[6]
-        var offset = 40
-        // The chain was read before: every header of it is whole.
-        while offset + 8 <= packet.l4Start {
-            if next == 43 { return true }
-            let second = Int(packet.bytes[offset + 1])
-            let length = next == 44 ? 8 : next == 51 ? (second + 2) * 4 : (second + 1) * 8
-            next = packet.bytes[offset]
-            offset += length
-        }
-        return false
+        discard(.wrongChecksum)
     }
 }

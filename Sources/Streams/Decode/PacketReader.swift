@@ -8,6 +8,10 @@ struct PacketReader {
     var packet: DecodedPacket
     /// Whether checksums of this packet can be judged.
     let verifies: Bool
+    /// Of an IPv6 datagram that was put together: where what was in fragments begins. Else behind all.
+    let fragmentedStart: Int
+    /// A routing header names who comes before its destination: the one in the IP header is another.
+    var hasSegmentsLeft = false
 
     /// - Parameter time: the packet's, or the last one's where that is later.
     init(_ input: InputPacket, time: Int64, _ options: StreamOptions) {
@@ -17,16 +21,21 @@ struct PacketReader {
             tunnel: input.tunnel,
             isSentByHost: input.isSentByHost, isCutShort: input.isCutShort)
         verifies = options.verifiesChecksums && !input.isSentByHost && !input.isCutShort
+        fragmentedStart = .max
     }
 
-    /// A datagram that was put together: `bytes` for the first fragment's.
-    init(_ fragment: DecodedPacket, bytes: UnsafeRawBufferPointer, _ options: StreamOptions) {
+    /// A datagram that was put together: `bytes` for the first fragment's, of which `headerLength` stood in
+    /// each fragment.
+    init(
+        _ fragment: DecodedPacket, bytes: UnsafeRawBufferPointer, headerLength: Int, _ options: StreamOptions
+    ) {
         packet = DecodedPacket(
             bytes: bytes, time: fragment.time, number: fragment.number, ruleTag: fragment.ruleTag,
             frameLength: fragment.frameLength, vlan: fragment.vlan, innerVLAN: fragment.innerVLAN,
             tunnel: fragment.tunnel,
             isSentByHost: fragment.isSentByHost, isCutShort: false, isReassembled: true)
         verifies = options.verifiesChecksums && !fragment.isSentByHost
+        fragmentedStart = headerLength
     }
 
     /// Reads all that can be read.
@@ -60,13 +69,13 @@ struct PacketReader {
         guard endPacket(.ipv4Truncated), headerLength <= packet.bytes.count else { return }
         readFragmentFields(bytes.big16(6))
         place(options: 20..<headerLength)
-        if headerLength > 20 { readIPv4Options() }
         if verifies, !packet.isReassembled,
             UnsafeRawBufferPointer(rebasing: bytes[..<headerLength]).onesSum() != 0xffff
         {
             note(.ipv4WrongChecksum)
-            packet.hasValidChecksum = false
+            discard(.wrongChecksum)
         }
+        if headerLength > 20 { readIPv4Options() }
         readL4()
     }
 

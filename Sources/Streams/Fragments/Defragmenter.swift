@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packets -> datagrams: all datagrams that wait for fragments, bounded in number, bytes and time. In:
-// fragments. Out: datagrams as packets. Of overlapping bytes under IPv4 the first stay; under IPv6 the
-// datagram goes (RFC 5722).
+// fragments. Out: datagrams as packets. Where fragments overlap the datagram goes, as Linux lets it go (RFC
+// 5722; under IPv4 too); one that lies inside of what is here already goes alone.
 import NetworkTypes
 
 /// The datagrams that wait.
@@ -15,6 +15,8 @@ struct Defragmenter {
     private let options: StreamOptions
     /// The last datagram that was completed.
     private(set) var datagram: [UInt8] = []
+    /// The length of what stands in it before what was fragmented.
+    private(set) var headerLength = 0
 
     init(_ options: StreamOptions) {
         self.options = options
@@ -51,6 +53,7 @@ struct Defragmenter {
             return false
         case .completes:
             let isWhole = train.write(to: &datagram)
+            headerLength = train.headerLength
             if isWhole {
                 counters.datagrams &+= 1
             } else {
@@ -73,7 +76,7 @@ struct Defragmenter {
     private func isPossible(_ fragment: DecodedPacket, _ anomalies: inout AnomalySet) -> Bool {
         let isV4 = fragment.family == .ipv4
         let count = fragment.payload.count
-        guard fragment.missingPayload == 0, count > 0 else {
+        guard fragment.missingPayload == 0 else {
             anomalies.insert(isV4 ? .ipv4FragmentIgnored : .ipv6FragmentIgnored)
             return false
         }
@@ -82,11 +85,38 @@ struct Defragmenter {
             return false
         }
         let headerLength = isV4 ? fragment.ipHeader.count : 0
-        guard fragment.fragment.offset + count + headerLength <= FragmentTrain.maximumLength else {
+        if fragment.fragment.offset + count + headerLength > FragmentTrain.maximumLength {
             anomalies.insert(isV4 ? .ipv4FragmentTooLarge : .ipv6FragmentTooLarge)
+            // Under IPv4 Linux keeps it: no datagram that ends elsewhere comes of this one.
+            return isV4
+        }
+        if !isV4, fragment.fragment.offset == 0, isChainCut(fragment) {
+            anomalies.insert(.ipv6FragmentTiny)
             return false
         }
         return true
+    }
+
+    /// Whether a first fragment under IPv6 lacks some of the headers up to TCP's, UDP's or ICMPv6's (RFC 8200
+    /// 4.5): such a one is discarded, and it alone. Of other protocols one byte is enough for Linux.
+    private func isChainCut(_ fragment: DecodedPacket) -> Bool {
+        let bytes = fragment.payload
+        var next = fragment.proto.rawValue
+        var offset = 0
+        while [0, 43, 44, 51, 60].contains(next) {
+            // Linux does not look further, and takes it; what comes of it is read like any other.
+            guard offset + 2 <= bytes.count else { return false }
+            let second = Int(bytes[offset + 1])
+            let length = next == 44 ? 8 : next == 51 ? (second + 2) * 4 : (second + 1) * 8
+            next = bytes[offset]
+            offset += length
+        }
+        switch next {
+        case 6: return bytes.count < offset + 20
+        case 17, 58: return bytes.count < offset + 8
+        case 59: return false
+        default: return bytes.count < offset + 1
+        }
     }
 
     /// A first fragment must hold the L4 header, so that filters can judge it; TCP's flags stand in bytes

@@ -41,7 +41,9 @@ final class FragmentTrain {
     /// Tells it from an earlier train of the same key.
     let serial: UInt64
     private var queue = SegmentQueue()
-    /// Offset and length of each fragment, to tell one that is repeated from one that overlaps.
+    /// Fragments in order, none of which overlap: those that came one behind the other at the end are one.
+    private var runs: [Range<Int>] = []
+    /// Offset and length of each fragment, so that nothing is told of one that is repeated.
     private var ranges: Set<UInt32> = []
     /// Bytes of what was fragmented, once the last fragment said so.
     private var end: Int?
@@ -49,7 +51,10 @@ final class FragmentTrain {
     /// The first fragment's headers before the fragmented part, as an unfragmented packet has them.
     private var header: [UInt8] = []
 
-    /// The largest datagram, and the most fragments that it can be cut into: more overlap, without end.
+    /// Of the datagram: what stood before the fragmented part.
+    var headerLength: Int { header.count }
+
+    /// The largest datagram, and the most fragments that it can be cut into.
     static let maximumLength = 65_535
     static let maximumFragments = 8192
 
@@ -66,29 +71,76 @@ final class FragmentTrain {
         let payload = wholePayload(fragment)
         let start = fragment.fragment.offset
         let stop = start + payload.count
-        let isRepeated = !ranges.insert(UInt32(start) << 16 | UInt32(payload.count)).inserted
-        guard ranges.count <= Self.maximumFragments else { return .refused }
-        if !key.isV4, !isRepeated, queue.overlaps(Int64(start)..<Int64(stop)) {
-            return discard(.ipv6FragmentOverlap, &anomalies)
+        let isRepeated = isRepeated(start, payload.count)
+        let relation = relation(of: start..<stop)
+        let isLast = !fragment.fragment.hasMore
+        if let end, stop > end || isLast && stop != end {
+            return discardForEnd(relation, isRepeated, &anomalies)
         }
-        if let end, stop > end || !fragment.fragment.hasMore && stop != end {
-            return discard(endsDiffer, &anomalies)
-        }
-        if !fragment.fragment.hasMore {
-            guard stop >= highest else { return discard(endsDiffer, &anomalies) }
+        if isLast {
+            guard stop >= highest else { return discardForEnd(relation, isRepeated, &anomalies) }
             end = stop
         }
-        let insertion = queue.insert(payload, at: Int64(start), memory)
-        guard !insertion.isRefused else { return .refused }
-        if start == 0, header.isEmpty { header = Self.header(of: fragment) }
-        let isOverlapping = insertion.stored < payload.count && (!isRepeated || insertion.differs)
-        if isOverlapping {
-            // Under IPv6 it is one that was repeated with other bytes.
-            guard key.isV4 else { return discard(.ipv6FragmentOverlap, &anomalies) }
-            noteOverlap(insertion, stop, &anomalies)
-        }
+        let reach = highest
         highest = max(highest, stop)
+        guard stop > start else {
+            return discard(key.isV4 ? .ipv4FragmentIgnored : .ipv6FragmentIgnored, &anomalies)
+        }
+        let insertion = queue.insert(payload, at: Int64(start), memory)
+        if relation != .apart, !isRepeated || insertion.differs {
+            noteOverlap(insertion, stop <= reach, &anomalies)
+        }
+        switch relation {
+        case .overlapping: return .discards
+        // It completes nothing either, if it says to be the last.
+        case .inside: return .kept
+        case .apart: break
+        }
+        guard !insertion.isRefused else { return .refused }
+        keep(start..<stop)
+        if start == 0, header.isEmpty { header = Self.header(of: fragment) }
         return queue.byteCount == end && !header.isEmpty ? .completes : .kept
+    }
+
+    /// How a fragment lies to those that are here.
+    private enum Relation {
+        case apart, inside, overlapping
+    }
+
+    /// As Linux sees it (inet_frag_queue_insert): inside of a run it is taken for one that was repeated,
+    /// whatever its bytes; whatever else overlaps discards the datagram.
+    private func relation(of range: Range<Int>) -> Relation {
+        let index = firstRun(endingBehind: range.lowerBound)
+        guard index < runs.count, runs[index].lowerBound < range.upperBound else { return .apart }
+        let isInside =
+            runs[index].lowerBound <= range.lowerBound && range.upperBound <= runs[index].upperBound
+        return isInside ? .inside : .overlapping
+    }
+
+    /// Only what follows the last run becomes part of it.
+    private func keep(_ range: Range<Int>) {
+        if let last = runs.last, last.upperBound == range.lowerBound {
+            runs[runs.count - 1] = last.lowerBound..<range.upperBound
+        } else {
+            runs.insert(range, at: firstRun(endingBehind: range.lowerBound))
+        }
+    }
+
+    private func firstRun(endingBehind position: Int) -> Int {
+        var (low, high) = (0, runs.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if runs[middle].upperBound <= position { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Whether one of the same place and length was here. Beyond the most that there can be without overlaps
+    /// none is remembered.
+    private func isRepeated(_ start: Int, _ count: Int) -> Bool {
+        let range = UInt32(start) << 16 | UInt32(count)
+        guard ranges.count < Self.maximumFragments else { return ranges.contains(range) }
+        return !ranges.insert(range).inserted
     }
 
     /// Writes the datagram: the first fragment's headers with lengths, fragment fields and checksum set
@@ -121,20 +173,27 @@ final class FragmentTrain {
 
     func release(_ memory: StreamMemory) { queue.removeAll(memory) }
 
-    private var endsDiffer: Anomaly { key.isV4 ? .ipv4FragmentEndDiffers : .ipv6FragmentEndDiffers }
+    /// Under IPv6 an overlap is what is named where it is both, as Suricata names it.
+    private func discardForEnd(
+        _ relation: Relation, _ isRepeated: Bool, _ anomalies: inout AnomalySet
+    ) -> FragmentUse {
+        if key.isV4 { return discard(.ipv4FragmentEndDiffers, &anomalies) }
+        let isOverlap = relation != .apart && !isRepeated
+        return discard(isOverlap ? .ipv6FragmentOverlap : .ipv6FragmentEndDiffers, &anomalies)
+    }
 
     private func discard(_ anomaly: Anomaly, _ anomalies: inout AnomalySet) -> FragmentUse {
         anomalies.insert(anomaly)
         return .discards
     }
 
-    /// IPv4: bytes that came first stay.
     private func noteOverlap(
-        _ insertion: SegmentQueue.Insertion, _ stop: Int, _ anomalies: inout AnomalySet
+        _ insertion: SegmentQueue.Insertion, _ isInside: Bool, _ anomalies: inout AnomalySet
     ) {
+        guard key.isV4 else { return anomalies.insert(.ipv6FragmentOverlap) }
         anomalies.insert(.ipv4FragmentOverlap)
         if insertion.differs { anomalies.insert(.ipv4FragmentDiffers) }
-        if insertion.stored == 0 || stop <= highest { anomalies.insert(.ipv4FragmentInside) }
+        if isInside { anomalies.insert(.ipv4FragmentInside) }
     }
 
     /// Linux cuts what is not the last fragment to whole units of 8 bytes.

@@ -67,12 +67,6 @@ struct SegmentQueue {
         pieces.insert(StreamPiece(offset: offset, bytes: [], lost: end - offset), at: index)
     }
 
-    /// Whether some piece has bytes within a range that is not empty.
-    func overlaps(_ range: Range<Int64>) -> Bool {
-        let index = firstIndex(endingBehind: range.lowerBound)
-        return index < pieces.count && pieces[index].offset < range.upperBound
-    }
-
     /// Takes out the first piece, or the part of it that stands before `end`.
     mutating func popFirst(upTo end: Int64 = .max, _ memory: StreamMemory) -> StreamPiece? {
         guard let first = pieces.first else { return nil }

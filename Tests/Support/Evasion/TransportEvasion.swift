@@ -102,9 +102,10 @@ extension TransportEvasion {
     ]
 
     private static let fragmentations: [TransportEvasion] = [
-        TransportEvasion("fragments of 8 bytes") { wire, bytes in
-            // A first fragment without the whole TCP header is told, and read all the same.
-            wire.fragments(of: wire.segment(WireSegment(bytes)), size: 8, id: 7)
+        TransportEvasion("the smallest fragments") { wire, bytes in
+            // A first fragment without the whole TCP header is told, and under IPv4 read all the same; under
+            // IPv6 no host takes it.
+            wire.fragments(of: wire.segment(WireSegment(bytes)), size: wire.isV6 ? 24 : 8, id: 7)
         },
         TransportEvasion("fragments of 24 bytes, in any order") { wire, bytes in
             wire.fragments(of: wire.segment(WireSegment(bytes)), size: 24, id: 7)
