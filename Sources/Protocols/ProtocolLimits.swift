@@ -20,6 +20,14 @@ public struct ProtocolLimits: Sendable {
     public var httpResponseBody = 102_400
     /// Requests that wait for their response; the oldest is given up for a further one.
     public var httpOpenTransactions = 64
+    /// What the transactions of one connection may cost in memory, beside those that are being read: enough
+    /// for 30 requests as browsers send them. The oldest is given up.
+    public var httpHeld = 512 << 10
+    /// The same of all connections. Beyond it each keeps only what is being read, and of that
+    /// `httpHeldShare`.
+    public var httpHeldByAll = 512 << 20
+    /// What a message may cost where all connections together have no room.
+    public var httpHeldShare = 16 << 10
     /// Transactions of one connection.
     public var httpTransactions = 65_536
     /// Bytes held back until the other side of a CONNECT answers.

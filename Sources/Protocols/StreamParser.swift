@@ -6,6 +6,7 @@ import NetworkTypes
 /// A TCP flow's application protocol.
 public final class StreamParser {
     private let http: HTTPConfiguration
+    private let memory: ParserMemory
     private var state = State.probing
     private var directions = [Probed(), Probed()]
     /// What the side that spoke later speaks, where it is another protocol than the flow's.
@@ -45,10 +46,14 @@ public final class StreamParser {
     }
 
     /// A flow from its first byte on.
-    public convenience init(http: HTTPConfiguration) { self.init(http: http, depth: 0) }
+    /// - Parameter memory: the account that it shares with other flows.
+    public convenience init(http: HTTPConfiguration, memory: ParserMemory = ParserMemory()) {
+        self.init(http: http, memory: memory, depth: 0)
+    }
 
-    private init(http: HTTPConfiguration, depth: Int) {
+    private init(http: HTTPConfiguration, memory: ParserMemory, depth: Int) {
         self.http = http
+        self.memory = memory
         self.depth = depth
     }
 
@@ -205,7 +210,7 @@ extension StreamParser {
     /// Hands what was held to the protocol's parser, requests first.
     private func start(_ found: ApplicationProtocol, _ sink: RecordSink) {
         switch found {
-        case .http: state = .http(HTTPParser(configuration: http))
+        case .http: state = .http(HTTPParser(configuration: http, memory: memory))
         case .tls: state = .tls(TLSParser(limits: http.limits))
         case .dns: state = .dns(DNSParser(limits: http.limits))
         case .ssh: state = .ssh(SSHParser(limits: http.limits))
@@ -231,7 +236,7 @@ extension StreamParser {
             state = .unknown
             return
         }
-        let inner = StreamParser(http: http, depth: depth + 1)
+        let inner = StreamParser(http: http, memory: memory, depth: depth + 1)
         state = .tunnel(inner)
         for direction in FlowDirection.allCases {
             parser.takeHeldBack(direction).withUnsafeBytes { inner.feed($0, direction, sink) }

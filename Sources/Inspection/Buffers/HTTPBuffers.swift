@@ -49,6 +49,7 @@ final class HTTPBuffers {
         case .responseHeaders: fillResponseHeaders(transaction.response)
         case .responseBody: fillResponseBody(transaction, isComplete: false)
         case .responseComplete: completeResponse(transaction)
+        case .givenUp: return nil
         }
         return stage.isOfRequest ? request : response
     }
@@ -205,7 +206,7 @@ extension HTTPStage {
     var isOfRequest: Bool {
         switch self {
         case .requestLine, .requestHeaders, .requestBody, .requestComplete: true
-        case .responseLine, .responseHeaders, .responseBody, .responseComplete: false
+        case .responseLine, .responseHeaders, .responseBody, .responseComplete, .givenUp: false
         }
     }
 }

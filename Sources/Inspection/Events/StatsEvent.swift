@@ -16,11 +16,14 @@ struct InspectionStatistics {
     var ratesForgotten: UInt64
     /// Flows that are followed now.
     var openFlows: Int
+    /// What HTTP messages cost in memory now, and transactions that were given up for it.
+    var http: (held: UInt64, givenUp: UInt64)
 
     func event(at timeNanoseconds: Int64) -> InspectionEvent {
         let stats = JSONValue.object([
             ("decoder", decoder), ("flow", flow), ("defrag", defrag), ("tcp", tcp), ("ndpi", ndpi),
-            ("detect", detect), ("events", events),
+            ("http", .counters([("memuse", http.held), ("given_up", http.givenUp)])), ("detect", detect),
+            ("events", events),
         ])
         let summary = "\(inspection.samples) packets, \(inspection.flows) flows, \(inspection.alerts) alerts"
         return InspectionEvent(

@@ -116,7 +116,8 @@ public final class PayloadInspector {
             inspection: consumer.counters, streams: tracker.counters, detection: consumer.detector.counters,
             matching: consumer.signatures.compactMap { $0?.matcher.counters },
             ratesForgotten: consumer.signatures.reduce(0) { $0 &+ ($1?.forgotten ?? 0) },
-            openFlows: tracker.flowCount
+            openFlows: tracker.flowCount,
+            http: (UInt64(clamping: consumer.parserMemory.used), consumer.parserMemory.givenUp)
         ).event(at: timeNanoseconds)
     }
 

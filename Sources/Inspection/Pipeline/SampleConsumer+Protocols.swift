@@ -18,7 +18,7 @@ extension SampleConsumer {
 
     func readStream(_ bytes: UnsafeRawBufferPointer, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
         let state = flow.attachment
-        let reader = state.reader ?? .stream(StreamParser(http: httpConfiguration))
+        let reader = state.reader ?? .stream(StreamParser(http: httpConfiguration, memory: parserMemory))
         state.reader = reader
         state.speaks[way] = true
         guard !reader.isFinished else { return }
@@ -27,7 +27,7 @@ extension SampleConsumer {
 
     func skipStream(_ count: Int, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
         let state = flow.attachment
-        let reader = state.reader ?? .stream(StreamParser(http: httpConfiguration))
+        let reader = state.reader ?? .stream(StreamParser(http: httpConfiguration, memory: parserMemory))
         state.reader = reader
         guard !reader.isFinished else { return }
         reader.skip(count, way) { take($0, way, flow) }
@@ -36,10 +36,12 @@ extension SampleConsumer {
     func endStream(_ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
         flow.attachment.reader?.end(way) { take($0, way, flow) }
         // Bodies that end before their end.
-        for open in flow.attachment.transactions.openHTTP {
-            guard let side = open.buffers?.rest(of: open.transaction, way) else { continue }
-            pending[way].add(TransactionUnit(side: side, record: .http(open.transaction)))
-        }
+        for open in flow.attachment.transactions.openHTTP { takeRest(of: open, way) }
+    }
+
+    private func takeRest(of open: TransactionTable.OpenHTTP, _ way: FlowDirection) {
+        guard let side = open.buffers?.rest(of: open.transaction, way) else { return }
+        pending[way].add(TransactionUnit(side: side, record: .http(open.transaction)))
     }
 
     /// What the flow was recognised as, by the bytes of each way; a protocol that is not read here by the
@@ -69,8 +71,11 @@ extension SampleConsumer {
     }
 
     private func take(_ transaction: HTTPTransaction, _ stage: HTTPStage, _ flow: Flow<InspectedFlow>) {
-        guard !flow.attachment.transactions.isClosed(transaction) else { return }
+        // A response without its request may end twice.
+        guard !transaction.isTold else { return }
+        if stage == .givenUp { return tellGivenUp(transaction, flow) }
         let wanted = wanted(flow)
+        if let oldest = flow.attachment.transactions.surplus(transaction) { tellGivenUp(oldest, flow) }
         let buffers = flow.attachment.transactions.buffers(of: transaction) { wanted.map(HTTPBuffers.init) }
         if let wanted { buffers?.wanted = wanted }
         if let side = buffers?.update(transaction, stage) {
@@ -80,6 +85,16 @@ extension SampleConsumer {
         let isAllThereIs =
             stage == .requestComplete && transaction.isOneSided && !transaction.requestIsMissing
         guard stage == .responseComplete || isAllThereIs else { return }
+        flow.attachment.transactions.close(transaction)
+        guard !transaction.isContinuation else { return }
+        writeRecord(.http(transaction), .http, flow)
+    }
+
+    /// A transaction that a bound ends: its bodies may end before their end.
+    private func tellGivenUp(_ transaction: HTTPTransaction, _ flow: Flow<InspectedFlow>) {
+        if let open = flow.attachment.transactions.openHTTP.first(where: { $0.transaction === transaction }) {
+            for way in FlowDirection.allCases { takeRest(of: open, way) }
+        }
         flow.attachment.transactions.close(transaction)
         guard !transaction.isContinuation else { return }
         writeRecord(.http(transaction), .http, flow)

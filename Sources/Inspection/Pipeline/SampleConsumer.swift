@@ -15,6 +15,8 @@ final class SampleConsumer {
     private(set) var signatures: [InspectorSignatures?]
     let detector: ProtocolDetector
     let httpConfiguration: HTTPConfiguration
+    /// What the parsers of all flows hold together.
+    let parserMemory: ParserMemory
     /// The signatures' words for what the detector finds.
     let applications: [ProtocolID: Signatures.ApplicationProtocol]
     var outcome = InspectionOutcome()
@@ -51,6 +53,7 @@ final class SampleConsumer {
         }
         applications = detector.names.signatureApplications
         httpConfiguration = HTTPConfiguration()
+        parserMemory = ParserMemory(limit: httpConfiguration.limits.httpHeldByAll)
         signatures = try Self.load(plan, after: [])
     }
 

@@ -24,8 +24,6 @@ struct TransactionUnit {
 struct TransactionTable {
     /// HTTP requests whose response is not whole, by their number on the connection, oldest first.
     private(set) var openHTTP: [OpenHTTP] = []
-    /// The last ones that were closed, as many as a connection reads at a time.
-    private var closed: [HTTPTransaction] = []
     /// TLS or SSH: one for each flow.
     var handshake: HandshakeBuffers?
     /// QUIC's, by the number of the connection, the newest last.
@@ -45,8 +43,15 @@ struct TransactionTable {
 
     /// Transactions that are remembered; the parser has a bound of its own.
     private static let most = 64
-    private static let mostClosed = 4
     private static let mostQUIC = 32
+
+    /// The one that gives way to a transaction that is not here yet; nil where there is room.
+    func surplus(_ transaction: HTTPTransaction) -> HTTPTransaction? {
+        guard openHTTP.count >= Self.most, !openHTTP.contains(where: { $0.transaction === transaction }),
+            let oldest = openHTTP.first
+        else { return nil }
+        return (openHTTP.first { $0.transaction.isGivenUp } ?? oldest).transaction
+    }
 
     /// The buffers of a transaction that goes on, or begins.
     mutating func buffers(of transaction: HTTPTransaction, make: () -> HTTPBuffers?) -> HTTPBuffers? {
@@ -54,26 +59,16 @@ struct TransactionTable {
         let former = transaction.continues.flatMap { index in
             openHTTP.last { $0.transaction.index == index }?.buffers
         }
-        if openHTTP.count >= Self.most {
-            let useless = openHTTP.firstIndex { $0.transaction.isGivenUp } ?? 0
-            openHTTP.remove(at: useless)
-        }
         let buffers = make()
         if let former { buffers?.goOn(from: former) }
         openHTTP.append(OpenHTTP(transaction: transaction, buffers: buffers))
         return buffers
     }
 
-    /// Forgets a transaction that is whole.
+    /// Forgets a transaction that is whole, or given up.
     mutating func close(_ transaction: HTTPTransaction) {
         openHTTP.removeAll { $0.transaction === transaction }
-        if closed.count == Self.mostClosed { closed.removeFirst() }
-        closed.append(transaction)
-    }
-
-    /// Whether its end was told already: a response without its request may end twice.
-    func isClosed(_ transaction: HTTPTransaction) -> Bool {
-        closed.contains { $0 === transaction }
+        transaction.isTold = true
     }
 
     /// Forgets all of them.

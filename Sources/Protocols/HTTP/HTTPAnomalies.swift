@@ -23,7 +23,10 @@ enum HTTPAnomalies {
         }
     }
 
-    private static let stopped: [StaticString] = ["Inbound parser is in", "Outbound parser is in"]
+    private static let stopped: [StaticString] = [
+        "Inbound parser is in", "Outbound parser is in", "Missing inbound transaction data",
+        "Missing outbound transaction data",
+    ]
 
     private static let names: [(StaticString, StaticString)] = [
         ("GZip decompressor:", "gzip_decompression_failed"),

@@ -18,7 +18,7 @@ extension HTTPParser {
         fillRequestLine(&transaction.request, handle.pointee)
         transaction.requestProgress = .line
         sink?(.http(transaction, .requestLine))
-        return HTP_OK
+        return isTooDear(transaction.request.line) && isShortOfMemory(handle, transaction) ? HTP_STOP : HTP_OK
     }
 
     private func fillRequestLine(_ request: inout HTTPRequest, _ source: htp_tx_t) {
@@ -121,7 +121,7 @@ extension HTTPParser {
             overlong = transaction.index
             return HTP_STOP
         }
-        return HTP_OK
+        return isShortOfMemory(handle, transaction) ? HTP_STOP : HTP_OK
     }
 
     /// A piece of a body, without chunk headers and decompressed; none at the body's end.
@@ -134,10 +134,12 @@ extension HTTPParser {
         let isNew: Bool
         if direction == .toServer {
             transaction.requestProgress = .body
-            isNew = transaction.request.body.append(piece, limit: configuration.limits.httpRequestBody)
+            let most = mostBody(transaction.request.body, configuration.limits.httpRequestBody)
+            isNew = transaction.request.body.append(piece, limit: most)
         } else {
             transaction.responseProgress = .body
-            isNew = transaction.response.body.append(piece, limit: configuration.limits.httpResponseBody)
+            let most = mostBody(transaction.response.body, configuration.limits.httpResponseBody)
+            isNew = transaction.response.body.append(piece, limit: most)
         }
         if isNew {
             sink?(.http(transaction, direction == .toServer ? .requestBody : .responseBody))

@@ -38,7 +38,8 @@ extension HTTPParser {
         transaction.response = response
         transaction.responseProgress = .line
         sink?(.http(transaction, .responseLine))
-        return HTP_OK
+        let isShort = isTooDear(transaction.response.line) && isShortOfMemory(handle, transaction)
+        return isShort ? HTP_STOP : HTP_OK
     }
 
     private static func firstLine(_ text: [UInt8]) -> [UInt8] {

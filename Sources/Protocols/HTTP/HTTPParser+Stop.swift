@@ -13,6 +13,7 @@ extension HTTPParser {
         let restart = HTTPRestart(self, direction)
         restarts[direction] = restart
         restart.goOn(stop, bytes, sink)
+        if let index = stop.index, index == shortOfMemory { dropStopped(index) }
     }
 
     /// Where libhtp stopped in the piece that it has, and how to go on.
@@ -25,20 +26,28 @@ extension HTTPParser {
         guard let handle else { return stop }
         let transaction = transaction(handle)
         let progress = transaction.progress(direction)
-        let seen = recent[direction] + piece[..<stop.rest].suffix(Self.recentSize)
+        let isShort = shortOfMemory == transaction.index
+        let raw = isRequest ? transaction.request.headers.raw : transaction.response.headers.raw
+        let seen =
+            isShort ? raw : recent[direction] + piece[..<stop.rest].suffix(Self.recentSize)
         // The framing is refused once all headers were read.
         let isWhole =
-            isRequest
+            isRequest && !isShort
             ? handle.pointee.flags & (HTP_REQUEST_INVALID_T_E | HTP_REQUEST_INVALID_C_L) != 0
             : Self.endsWithEmptyLine(seen)
         guard progress < .headers || progress == .headers && isWhole else { return stop }
         stop.isWithinLine = stop.rest == 0 || piece[stop.rest &- 1] != 0x0a
         guard progress > .notStarted else { return stop }
+        stop.index = transaction.index
         if progress == .line { tellUnfinished(transaction, handle.pointee, direction) }
         let headers = isRequest ? transaction.request.headers : transaction.response.headers
+        let line = isRequest ? transaction.request.line : transaction.response.line
+        // A line that is itself too dear would be so again.
+        if isShort, isTooDear(line) { return stop }
+        // All that came of the headers is known: the line goes on where it stopped.
+        if isShort { stop.isWithinLine = false }
         stop.head = headers.headOfRest(
-            behind: isRequest ? transaction.request.line : transaction.response.line, isWhole: isWhole)
-        stop.index = transaction.index
+            behind: line, isWhole: isWhole, most: isShort ? Self.mostOfValue : .max)
         if !isWhole, !stop.isWithinLine { stop.head += lastLines(seen, behind: headers.fields.last) }
         return stop
     }
@@ -82,4 +91,6 @@ extension HTTPParser {
     }
 
     private static let recentSize = 512
+    /// What the head of a rest keeps of a header's value where memory is short.
+    private static let mostOfValue = 512
 }

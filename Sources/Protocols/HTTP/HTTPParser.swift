@@ -16,9 +16,9 @@ public final class HTTPParser {
     /// Its first message is one that another parser gave up, with that transaction.
     var continues: Int?
     /// Transactions whose request or response is not whole, oldest first.
-    private(set) var open: [(handle: LibraryTransaction, transaction: HTTPTransaction)] = []
+    var open: [(handle: LibraryTransaction, transaction: HTTPTransaction)] = []
     /// Transactions that libhtp is done with, to be freed once it has returned.
-    private var done: [LibraryTransaction] = []
+    var done: [LibraryTransaction] = []
     /// Bytes that wait for the other side, which a CONNECT does.
     private var heldBack: [[UInt8]] = [[], []]
     /// The direction of the bytes that libhtp has now.
@@ -35,14 +35,24 @@ public final class HTTPParser {
     var overlong: Int?
     /// Where libhtp gave up; of a parser that was restarted.
     var stop: HTTPStop?
+    /// What its transactions cost, as the account has it.
+    var held = 0
+    /// What they cost when its first message's head had been read, which a former parser gave it.
+    var headCost = 0
+    var isReadingHead = false
+    /// The transaction for which memory was last said to be short.
+    var shortOfMemory: Int?
+    /// That memory was short was said of a request without its answer.
+    var isShortSaid = false
     /// A CONNECT was answered and what follows is not HTTP: the rest belongs to another protocol.
     public internal(set) var isTunnel = false
     /// Requests that were given up because too many waited for their response.
-    public private(set) var abandonedTransactions = 0
+    public internal(set) var abandonedTransactions = 0
 
     /// A connection from its first byte on, or from any request's first byte.
-    public convenience init(configuration: HTTPConfiguration) {
-        self.init(configuration: configuration, HTTPTally(configuration.limits), isRestarted: false)
+    /// - Parameter memory: the account that it shares with other connections.
+    public convenience init(configuration: HTTPConfiguration, memory: ParserMemory = ParserMemory()) {
+        self.init(configuration: configuration, HTTPTally(configuration.limits, memory), isRestarted: false)
     }
 
     init(configuration: HTTPConfiguration, _ tally: HTTPTally, isRestarted: Bool = true) {
@@ -56,6 +66,7 @@ public final class HTTPParser {
     }
 
     deinit {
+        tally.change(by: -held)
         if let connection { htp_connp_destroy_all(connection) }
     }
 
@@ -69,6 +80,7 @@ public final class HTTPParser {
         withSink(sink) {
             push(bytes, direction)
             resume()
+            if tally.memory.isFull() { settle() }
         }
     }
 
@@ -136,9 +148,12 @@ public final class HTTPParser {
         while start < bytes.count {
             let piece = UnsafeRawBufferPointer(rebasing: bytes[start...].prefix(Self.pieceSize))
             let state = send(connection, piece.baseAddress, piece.count, direction)
-            var stop = hasStopped(state) ? placeOfStop(direction, piece) : nil
+            // At a piece's end libhtp does not look at what we say of its headers.
+            let isStopped = hasStopped(state) || isStoppedForMemory(direction)
+            var stop = isStopped ? placeOfStop(direction, piece) : nil
             tidy()
-            guard took(direction, state) else {
+            settle()
+            guard took(direction, isStopped ? HTP_STREAM_STOP : state) else {
                 stop?.rest &+= start
                 if let stop { readOn(direction, stop, UnsafeRawBufferPointer(rebasing: bytes[stop.rest...])) }
                 return
@@ -240,25 +255,6 @@ extension HTTPParser {
     /// Whether a message of that direction is within its body.
     func isWithinBody(_ direction: FlowDirection) -> Bool {
         open.contains { (.headers..<HTTPProgress.complete).contains($0.transaction.progress(direction)) }
-    }
-
-    /// Nothing is fed any more.
-    func giveUp() { for entry in open { entry.transaction.isGivenUp = true } }
-
-    /// Room for a further transaction: the oldest that is not being read is given up.
-    func makeRoom(for handle: LibraryTransaction) {
-        guard open.count > configuration.limits.httpOpenTransactions, let connection else { return }
-        let answered = htp_connp_get_out_tx(connection)
-        guard let index = open.firstIndex(where: { $0.handle != handle && $0.handle != answered }) else {
-            return
-        }
-        let oldest = open.remove(at: index).handle
-        // libhtp frees only what is whole.
-        oldest.pointee.request_progress = HTP_REQUEST_COMPLETE
-        oldest.pointee.response_progress = HTP_RESPONSE_COMPLETE
-        htp_tx_destroy(oldest)
-        abandonedTransactions &+= 1
-        if abandonedTransactions == 1 { report("too_many_open_transactions", .toServer) }
     }
 
     /// Whether the connection may have that transaction; its first line is where libhtp takes a no.

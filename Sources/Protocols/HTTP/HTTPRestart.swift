@@ -40,7 +40,15 @@ final class HTTPRestart {
         dropsLine = false
         for parser in bodies { parser.skip(count, direction, sink) }
         parser?.skip(count, direction, sink)
-        bodies.removeAll { !$0.isWithinBody(direction) }
+        dropBodies(sink)
+    }
+
+    private func dropBodies(_ sink: RecordSink) {
+        bodies.removeAll { parser in
+            guard !parser.isWithinBody(direction) else { return false }
+            parser.giveUp(sink)
+            return true
+        }
     }
 
     func end(_ sink: RecordSink) {
@@ -59,30 +67,31 @@ final class HTTPRestart {
     private func begin(_ stop: HTTPStop, _ sink: RecordSink) {
         // What looks like a message may be what a body says: which of them it is is the server's.
         if let last = parser {
-            if last.isWithinBody(direction) { bodies.append(last) } else { last.giveUp() }
+            if last.isWithinBody(direction) { bodies.append(last) } else { last.giveUp(sink) }
             parser = nil
         }
         // The first of them is the one of which most is known.
-        if bodies.count > Self.mostBodies { bodies.remove(at: 1).giveUp() }
+        if bodies.count > Self.mostBodies { bodies.remove(at: 1).giveUp(sink) }
         guard tally.nextIndex < configuration.limits.httpTransactions else { return }
         parser = HTTPParser(configuration: configuration, tally)
         parser?.continues = stop.index
-        stop.head.withUnsafeBytes { parser?.feed($0, direction, sink) }
+        stop.head.withUnsafeBytes { parser?.feedHead($0, direction, sink) }
     }
 
     private func give(_ bytes: UnsafeRawBufferPointer, isStart: Bool, _ sink: RecordSink) {
         if isStart { begin(HTTPStop(), sink) }
         if !bodies.isEmpty {
             for parser in bodies { parser.feed(bytes, direction, sink) }
-            bodies.removeAll { !$0.isWithinBody(direction) }
+            dropBodies(sink)
         }
         parser?.feed(bytes, direction, sink)
         var bytes = bytes
         // Each round takes a thousand headers in, or is the last.
         var rounds = 1 + bytes.count / Self.leastRound
         while let stopped = parser, let stop = stopped.stop {
-            stopped.giveUp()
             parser = nil
+            // What goes on with it looks for what the signatures know of it.
+            defer { stopped.giveUp(sink) }
             guard !stop.head.isEmpty, rounds > 0 else { return }
             rounds &-= 1
             bytes = UnsafeRawBufferPointer(rebasing: bytes[min(stop.rest, bytes.count)...])
@@ -104,8 +113,19 @@ final class HTTPTally {
     /// The number of the next transaction.
     var nextIndex = 0
     var reporter: AnomalyReporter
+    /// What its parsers hold, estimated.
+    private(set) var held = 0
+    let memory: ParserMemory
 
-    init(_ limits: ProtocolLimits) { reporter = AnomalyReporter(limit: limits.anomalies) }
+    init(_ limits: ProtocolLimits, _ memory: ParserMemory) {
+        reporter = AnomalyReporter(limit: limits.anomalies)
+        self.memory = memory
+    }
+
+    func change(by count: Int) {
+        held &+= count
+        memory.change(by: count)
+    }
 }
 
 /// Where and in what libhtp gave up.
@@ -113,7 +133,7 @@ struct HTTPStop {
     /// The bytes that begin the same message again, without what libhtp did not take; empty where its rest
     /// can mean nothing.
     var head: [UInt8] = []
-    /// The transaction whose message `head` begins again; nil where it is empty.
+    /// The transaction whose message `head` begins again, or would; nil where it is not one that stopped.
     var index: Int?
     /// Where in the newest bytes reading goes on.
     var rest = 0
@@ -129,12 +149,13 @@ extension HTTPTransaction {
 
 extension HTTPHeaders {
     /// A message's first line, and those of its headers that say how its rest is to be read.
-    func headOfRest(behind line: [UInt8], isWhole: Bool) -> [UInt8] {
+    /// - Parameter most: bytes of each that are kept.
+    func headOfRest(behind line: [UInt8], isWhole: Bool, most: Int) -> [UInt8] {
         let lineEnd: [UInt8] = [0x0d, 0x0a]
         var head = line + lineEnd
         for (name, text) in Self.kept {
             guard let value = value(of: name) else { continue }
-            head += text.withUTF8Buffer { Array($0) } + value + lineEnd
+            head += text.withUTF8Buffer { Array($0) } + value.prefix(most) + lineEnd
         }
         let coding = value(of: "transfer-encoding")?.map(\.asciiLowercase) ?? []
         if coding.indices.contains(where: { coding[$0...].starts(with: "chunked".utf8) }) {
@@ -142,7 +163,7 @@ extension HTTPHeaders {
         } else if let length = value(of: "content-length")?.prefix(while: { (0x30...0x39).contains($0) }),
             !length.isEmpty
         {
-            head += Array("Content-Length: ".utf8) + length + lineEnd
+            head += Array("Content-Length: ".utf8) + length.prefix(most) + lineEnd
         }
         return isWhole ? head + lineEnd : head
     }

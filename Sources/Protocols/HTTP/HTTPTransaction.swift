@@ -29,6 +29,8 @@ public enum HTTPStage: UInt8, Hashable, Sendable, CaseIterable {
     case responseBody
     /// The response is whole.
     case responseComplete
+    /// A bound gave it up: it stays as it is.
+    case givenUp
 }
 
 /// A request and its response. Lives as long as someone holds it; the parser forgets it once both are whole.
@@ -53,6 +55,8 @@ public final class HTTPTransaction {
     public var isContinuation: Bool { continues != nil }
     /// Nothing more comes of it.
     public internal(set) var isGivenUp = false
+    /// For who reads the records: its end was told.
+    public var isTold = false
 
     init(index: Int) { self.index = index }
 

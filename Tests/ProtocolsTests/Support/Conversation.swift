@@ -73,18 +73,23 @@ final class Reading {
         if conversation.isDatagrams {
             readDatagrams(conversation, limits)
         } else {
-            readStream(conversation, HTTPConfiguration(limits: limits))
+            readStream(conversation, StreamParser(http: HTTPConfiguration(limits: limits)))
         }
     }
 
-    private func readStream(_ conversation: Conversation, _ configuration: HTTPConfiguration) {
-        let parser = StreamParser(http: configuration)
+    /// A flow of a parser that shares its memory; `each` is called behind each piece.
+    init(_ conversation: Conversation, _ parser: StreamParser, each: () -> Void = {}) {
+        readStream(conversation, parser, each: each)
+    }
+
+    private func readStream(_ conversation: Conversation, _ parser: StreamParser, each: () -> Void = {}) {
         for piece in conversation.pieces {
             switch piece {
             case .bytes(let direction, let bytes): bytes.withUnsafeBytes { parser.feed($0, direction, take) }
             case .gap(let direction, let count): parser.skip(count, direction, take)
             case .end(let direction): parser.end(direction, take)
             }
+            each()
         }
         parser.end(.toServer, take)
         parser.end(.toClient, take)
