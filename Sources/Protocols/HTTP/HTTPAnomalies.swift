@@ -16,6 +16,11 @@ enum HTTPAnomalies {
         starts(message, with: "Unable to match response to request")
     }
 
+    /// A message that says that behind a request something else than a request begins.
+    static func isOfSurplus(_ message: UnsafePointer<CChar>) -> Bool {
+        starts(message, with: "Unexpected request body")
+    }
+
     private static func starts(_ message: UnsafePointer<CChar>, with start: StaticString) -> Bool {
         start.withUTF8Buffer { bytes in
             guard let first = bytes.baseAddress else { return false }
@@ -25,7 +30,7 @@ enum HTTPAnomalies {
 
     private static let stopped: [StaticString] = [
         "Inbound parser is in", "Outbound parser is in", "Missing inbound transaction data",
-        "Missing outbound transaction data",
+        "Missing outbound transaction data", "Request body data callback returned error",
     ]
 
     private static let names: [(StaticString, StaticString)] = [

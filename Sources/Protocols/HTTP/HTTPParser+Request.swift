@@ -131,6 +131,7 @@ extension HTTPParser {
         guard let start = data.data, data.len > 0 else { return HTP_OK }
         let transaction = transaction(handle)
         let piece = UnsafeRawBufferPointer(start: start, count: data.len)
+        if direction == .toServer, transaction.index == surplusOf, takeSurplus(piece) { return HTP_STOP }
         let isNew: Bool
         if direction == .toServer {
             transaction.requestProgress = .body

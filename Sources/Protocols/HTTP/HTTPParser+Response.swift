@@ -76,7 +76,8 @@ extension HTTPParser {
     func logged(_ log: UnsafeMutablePointer<htp_log_t>) -> CInt {
         guard let message = log.pointee.msg, let name = HTTPAnomalies.name(of: message) else { return HTP_OK }
         // Of a parser that reads one direction alone that says nothing.
-        if isRestarted, HTTPAnomalies.isOfOtherSide(message) { return HTP_OK }
+        if isRestarted || restarts[.toServer] != nil, HTTPAnomalies.isOfOtherSide(message) { return HTP_OK }
+        if HTTPAnomalies.isOfSurplus(message) { surplusBegins() }
         report(name, current)
         return HTP_OK
     }

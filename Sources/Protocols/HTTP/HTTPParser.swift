@@ -26,7 +26,7 @@ public final class HTTPParser {
     /// Decompressed bytes that no body had room for.
     var wasted = 0
     /// Which direction's parser has given up.
-    private var hasEnded = [false, false]
+    var hasEnded = [false, false]
     /// What reads a direction on that libhtp gave up.
     var restarts: [HTTPRestart?] = [nil, nil]
     /// The last bytes of each direction, as long as its headers are not whole.
@@ -44,6 +44,10 @@ public final class HTTPParser {
     var shortOfMemory: Int?
     /// That memory was short was said of a request without its answer.
     var isShortSaid = false
+    /// The request behind which libhtp found what begins with no method that it knows.
+    var surplusOf: Int?
+    /// A request line among that; libhtp stopped behind it.
+    var surplusLine: [UInt8]?
     /// A CONNECT was answered and what follows is not HTTP: the rest belongs to another protocol.
     public internal(set) var isTunnel = false
     /// Requests that were given up because too many waited for their response.
@@ -110,6 +114,7 @@ public final class HTTPParser {
             if direction == .toClient { readUnanswered(sink) }
             guard let connection, !hasEnded[direction] else { return }
             current = direction
+            surplusOf = nil
             if direction == .toServer {
                 htp_connp_req_close(connection, nil)
             } else {
@@ -148,6 +153,7 @@ public final class HTTPParser {
         while start < bytes.count {
             let piece = UnsafeRawBufferPointer(rebasing: bytes[start...].prefix(Self.pieceSize))
             let state = send(connection, piece.baseAddress, piece.count, direction)
+            if surplusLine != nil { return readSurplus(bytes, start, piece.count) }
             // At a piece's end libhtp does not look at what we say of its headers.
             let isStopped = hasStopped(state) || isStoppedForMemory(direction)
             var stop = isStopped ? placeOfStop(direction, piece) : nil
@@ -273,7 +279,7 @@ extension HTTPParser {
     }
 
     /// Frees what libhtp keeps until it is told.
-    private func tidy() {
+    func tidy() {
         guard let connection else { return }
         if !done.isEmpty {
             // One that libhtp still points at, as behind a refused CONNECT, stays until it points elsewhere.

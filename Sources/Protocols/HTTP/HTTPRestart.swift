@@ -80,11 +80,23 @@ final class HTTPRestart {
 
     private func give(_ bytes: UnsafeRawBufferPointer, isStart: Bool, _ sink: RecordSink) {
         if isStart { begin(HTTPStop(), sink) }
+        var ends: [HTTPStop] = []
         if !bodies.isEmpty {
             for parser in bodies { parser.feed(bytes, direction, sink) }
+            // A request behind one of them, within the line.
+            ends = bodies.compactMap(\.stop).filter { !$0.head.isEmpty && $0.index == nil }
             dropBodies(sink)
         }
         parser?.feed(bytes, direction, sink)
+        goOn(bytes, sink)
+        for stop in ends {
+            begin(stop, sink)
+            parser?.feed(UnsafeRawBufferPointer(rebasing: bytes[stop.rest...]), direction, sink)
+        }
+    }
+
+    /// Goes on where the parser stopped in the newest bytes, if it did.
+    private func goOn(_ bytes: UnsafeRawBufferPointer, _ sink: RecordSink) {
         var bytes = bytes
         // Each round takes a thousand headers in, or is the last.
         var rounds = 1 + bytes.count / Self.leastRound
