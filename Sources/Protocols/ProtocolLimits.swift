@@ -5,6 +5,10 @@
 public struct ProtocolLimits: Sendable {
     /// Bytes of one direction that are held until a protocol is recognised.
     public var probe = 1024
+    /// Bytes of one direction behind a hole that are searched for a message's first line.
+    public var searchedBehindHole = 1 << 20
+    /// The end of a line that is held there.
+    public var lineBehindHole = 8192
     /// Anomaly records of one flow; later ones are only counted.
     public var anomalies = 64
 
@@ -20,8 +24,8 @@ public struct ProtocolLimits: Sendable {
     public var httpResponseBody = 102_400
     /// Requests that wait for their response; the oldest is given up for a further one.
     public var httpOpenTransactions = 64
-    /// What the transactions of one connection may cost in memory, beside those that are being read: enough
-    /// for 30 requests as browsers send them. The oldest is given up.
+    /// What the transactions of one connection may cost in memory, enough for 30 requests as browsers send
+    /// them: beyond it the oldest of those that are not being read is given up.
     public var httpHeld = 512 << 10
     /// The same of all connections. Beyond it each keeps only what is being read, and of that
     /// `httpHeldShare`.

@@ -26,25 +26,6 @@ public final class StreamParser {
         case tunnel(StreamParser)
     }
 
-    /// One direction while the protocol is not known.
-    private struct Probed {
-        var held: [UInt8] = []
-        /// Protocols that the held bytes can still be.
-        var candidates = StreamParser.all
-        /// More bytes came than are held: the direction cannot be read from its start.
-        var isOverLimit = false
-
-        /// DNS messages that are none were let go: nothing but DNS can be read of the direction.
-        var isCut = false
-
-        /// Lets go of DNS messages that are none: servers read on behind any number of them.
-        mutating func passOver(_ direction: FlowDirection) {
-            let count = held.withUnsafeBytes { DNSParser.passOver($0, direction).count }
-            held.removeFirst(count)
-            if count > 0 { isCut = true }
-        }
-    }
-
     /// A flow from its first byte on.
     /// - Parameter memory: the account that it shares with other flows.
     public convenience init(http: HTTPConfiguration, memory: ParserMemory = ParserMemory()) {
@@ -124,7 +105,7 @@ public final class StreamParser {
         guard count > 0 else { return }
         switch state {
         case .unknown: return
-        case .probing: giveUp(direction)
+        case .probing: enterHole(direction)
         case .http(let parser): parser.skip(count, direction, sink)
         case .tls(let parser): parser.skip(count, direction, sink)
         case .dns(let parser): parser.skip(count, direction)
@@ -151,6 +132,7 @@ extension StreamParser {
         _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: RecordSink
     ) {
         guard !directions[direction].isOverLimit else { return }
+        if directions[direction].isBehindHole { return search(bytes, direction, sink) }
         // What comes in one piece is looked at whole; only what must wait is bounded.
         directions[direction].held.append(contentsOf: bytes)
         if let found = candidates(direction) { return start(found, sink) }
@@ -158,10 +140,45 @@ extension StreamParser {
             if directions[direction].candidates == [.dns] { directions[direction].passOver(direction) }
             if directions[direction].held.count > http.limits.probe { giveUp(direction) }
         }
-        if directions.allSatisfy({ $0.candidates.isEmpty }) {
-            state = .unknown
-            directions = [Probed(), Probed()]
+        endIfUnknown()
+    }
+
+    private func endIfUnknown() {
+        guard directions.allSatisfy({ $0.candidates.isEmpty }) else { return }
+        state = .unknown
+        directions = [Probed(), Probed()]
+    }
+
+    /// Of what is read here only HTTP can be recognised behind a hole: by a message's first line.
+    private func enterHole(_ direction: FlowDirection) {
+        guard !directions[direction].isOverLimit else { return }
+        let searched = directions[direction].searched
+        directions[direction] = Probed()
+        directions[direction].candidates = [.http]
+        directions[direction].isBehindHole = true
+        directions[direction].searched = searched
+    }
+
+    /// Looks for a line that begins a message.
+    private func search(_ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: RecordSink) {
+        var start = 0
+        while start < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+            let end = rest.firstIndex(of: 0x0a)
+            let count = end.map { $0 &+ 1 } ?? rest.count
+            if directions[direction].takes(
+                UnsafeRawBufferPointer(rebasing: rest[..<count]), direction, http.limits)
+            {
+                self.start(.http, sink)
+                let behind = UnsafeRawBufferPointer(rebasing: rest[count...])
+                return feed(behind, direction, sink)
+            }
+            start &+= count
         }
+        directions[direction].searched &+= bytes.count
+        guard directions[direction].searched > http.limits.searchedBehindHole else { return }
+        giveUp(direction)
+        endIfUnknown()
     }
 
     /// Asks each candidate about the held bytes: the protocol that they are, if one is.
@@ -224,7 +241,9 @@ extension StreamParser {
         directions = [Probed(), Probed()]
         for direction in FlowDirection.allCases {
             let isCut = held[direction].isCut && found != .dns
-            if held[direction].isOverLimit || isCut { skip(1, direction, sink) }
+            if held[direction].isOverLimit || held[direction].isBehindHole || isCut {
+                skip(1, direction, sink)
+            }
             if isCut { continue }
             held[direction].held.withUnsafeBytes { feed($0, direction, sink) }
         }

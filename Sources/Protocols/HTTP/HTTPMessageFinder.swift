@@ -65,6 +65,9 @@ struct HTTPMessageFinder {
 }
 
 extension HTTPMessageFinder {
+    /// Whether a message may begin in a whole line.
+    func hasStart(_ line: UnsafeRawBufferPointer) -> Bool { !starts(line).isEmpty }
+
     /// The first place from `from` on where a message may begin, or the count of the bytes.
     private func candidate(_ line: UnsafeRawBufferPointer, from: Int) -> Int {
         if from == 0, isAtLineStart, direction == .toServer {
