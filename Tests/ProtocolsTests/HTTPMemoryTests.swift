@@ -111,3 +111,41 @@ private func names(_ reading: Reading) -> Set<String> {
         #expect(most < 80 << 10, "\(most)")
     }
 }
+
+/// Transactions are freed while libhtp goes on: at any place of either side.
+@Test func `whatever comes without memory, all that was held is given back`() {
+    let seed: UInt64 = 0x6672_6565
+    var random = SeededGenerator(seed: seed)
+    let requests = [
+        "GET / HTTP/1.1\r\nHost: h\r\n\r\n", "HEAD / HTTP/1.1\r\n", "N: v\r\n", "\r\n", Stopper.headers,
+        "POST /p HTTP/1.1\r\nContent-Length: 9\r\n\r\nbody", "CONNECT a:1 HTTP/1.1\r\n\r\n",
+        "FOO /f HTTP/1.1\r\n",
+        "POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "0\r\n\r\n",
+        "GET /" + String(repeating: "l", count: 4000) + " HTTP/1.1\r\n",
+    ]
+    let responses = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 100 Continue\r\n\r\n", "N: v\r\n",
+        "\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", Stopper.headers,
+        "HTTP/1.1 404 \(String(repeating: "l", count: 4000))\r\n", "HTTP/1.1 200 OK\r\n",
+    ]
+    for round in 0..<40 {
+        var conversation = Conversation()
+        for _ in 0..<(1 + random.below(24)) {
+            switch random.below(12) {
+            case 0: conversation.pieces.append(.gap(random.pick(FlowDirection.allCases), 5))
+            case 1: conversation.pieces.append(.end(random.pick(FlowDirection.allCases)))
+            case 2..<7: conversation.server(random.pick(responses))
+            default: conversation.client(random.pick(requests))
+            }
+        }
+        var limits = ProtocolLimits()
+        limits.httpHeld = random.pick([1, 4096, 512 << 10])
+        let memory = ParserMemory(limit: random.pick([0, 8192, 512 << 20]))
+        for parts in [conversation, conversation.split(&random)] {
+            let parser = StreamParser(http: HTTPConfiguration(limits: limits), memory: memory)
+            _ = Reading(parts, parser)
+        }
+        #expect(memory.used == 0, "seed \(seed), round \(round)")
+    }
+}
