@@ -12,6 +12,8 @@ struct Probed {
     var isOverLimit = false
     /// DNS messages that are none were let go: nothing but DNS can be read of the direction.
     var isCut = false
+    /// Bytes were missed in front of the first: what came may be a beginning all the same.
+    var isBehindGap = false
     /// Bytes were missed: what is held is a line, as far as it has come.
     var isBehindHole = false
     /// Bytes behind a hole that were looked at.

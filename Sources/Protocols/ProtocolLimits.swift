@@ -52,9 +52,15 @@ public struct ProtocolLimits: Sendable {
     public var quicConnections = 32
     /// Memory that the CRYPTO streams of a flow take; two bytes for each place.
     public var quicHeld = 131_072
-    /// For how many ids keys are made in one datagram, and how often its packets are tried with those of
-    /// connections that their ids only might mean. More ids than fit into 1,500 bytes.
+    /// How long a client's datagram with an Initial packet is at least: servers discard shorter ones.
+    public var quicDatagram = 1200
+    /// For how many ids keys are made in one datagram: all its packets are to have one (RFC 9000 section
+    /// 12.2), and receivers pass over those with another.
+    public var quicIDs = 8
+    /// How often a datagram's packets are tried with keys of connections that their ids only might mean.
     public var quicGuesses = 64
+    /// Numbers of packets of a connection's side that are remembered: one that comes again is discarded.
+    public var quicNumbers = 1024
 
     /// Questions and records of one message.
     public var dnsRecords = 256

@@ -135,7 +135,13 @@ extension StreamParser {
         if directions[direction].isBehindHole { return search(bytes, direction, sink) }
         // What comes in one piece is looked at whole; only what must wait is bounded.
         directions[direction].held.append(contentsOf: bytes)
-        if let found = candidates(direction) { return start(found, sink) }
+        if let found = candidates(direction) { return start(found, direction, sink) }
+        let isNone = directions[direction].candidates.isEmpty
+        if directions[direction].isBehindGap, isNone || directions[direction].held.count > http.limits.probe {
+            let held = directions[direction].held
+            searchLines(direction)
+            return held.withUnsafeBytes { search($0, direction, sink) }
+        }
         if directions[direction].held.count > http.limits.probe {
             if directions[direction].candidates == [.dns] { directions[direction].passOver(direction) }
             if directions[direction].held.count > http.limits.probe { giveUp(direction) }
@@ -149,9 +155,21 @@ extension StreamParser {
         directions = [Probed(), Probed()]
     }
 
-    /// Of what is read here only HTTP can be recognised behind a hole: by a message's first line.
+    /// Behind a hole in front of all that was seen the first bytes may be a beginning of what has no lines;
+    /// else, and behind other holes, lines are searched.
     private func enterHole(_ direction: FlowDirection) {
-        guard !directions[direction].isOverLimit else { return }
+        let probed = directions[direction]
+        guard !probed.isOverLimit else { return }
+        if probed.held.isEmpty, !probed.isBehindHole, !probed.isCut {
+            directions[direction].isBehindGap = true
+            directions[direction].candidates.removeAll { $0 == .http }
+        } else {
+            searchLines(direction)
+        }
+    }
+
+    /// Of what is read here only HTTP can be recognised in its middle: by a message's first line.
+    private func searchLines(_ direction: FlowDirection) {
         let searched = directions[direction].searched
         directions[direction] = Probed()
         directions[direction].candidates = [.http]
@@ -169,7 +187,7 @@ extension StreamParser {
             if directions[direction].takes(
                 UnsafeRawBufferPointer(rebasing: rest[..<count]), direction, http.limits)
             {
-                self.start(.http, sink)
+                self.start(.http, direction, sink)
                 let behind = UnsafeRawBufferPointer(rebasing: rest[count...])
                 return feed(behind, direction, sink)
             }
@@ -225,7 +243,8 @@ extension StreamParser {
     }
 
     /// Hands what was held to the protocol's parser, requests first.
-    private func start(_ found: ApplicationProtocol, _ sink: RecordSink) {
+    /// - Parameter from: the direction that shows it.
+    private func start(_ found: ApplicationProtocol, _ from: FlowDirection, _ sink: RecordSink) {
         switch found {
         case .http: state = .http(HTTPParser(configuration: http, memory: memory))
         case .tls: state = .tls(TLSParser(limits: http.limits))
@@ -241,7 +260,8 @@ extension StreamParser {
         directions = [Probed(), Probed()]
         for direction in FlowDirection.allCases {
             let isCut = held[direction].isCut && found != .dns
-            if held[direction].isOverLimit || held[direction].isBehindHole || isCut {
+            let isBehindGap = held[direction].isBehindGap && direction != from
+            if held[direction].isOverLimit || held[direction].isBehindHole || isBehindGap || isCut {
                 skip(1, direction, sink)
             }
             if isCut { continue }

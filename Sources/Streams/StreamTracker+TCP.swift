@@ -92,7 +92,7 @@ extension StreamTracker {
         if hasPayload { counters.segments &+= 1 }
         guard let session = flow.session, judgement.takesPayload else {
             if hasPayload { counters.segmentsRefused &+= 1 }
-            if hasPayload, judgement.isRefused { doubt(packet, direction, flow) }
+            if hasPayload, judgement.isRefused || judgement.isDoubted { doubt(packet, direction, flow) }
             return .none
         }
         let half = session.halves[direction]
@@ -110,7 +110,9 @@ extension StreamTracker {
             session.halves[direction].isSynced, !flow.ignored[direction]
         else { return }
         let half = session.halves[direction]
-        half.doubt(packet.payload, at: half.offset(of: packet.tcpSequence), limits)
+        if half.doubt(packet.payload, at: half.offset(of: packet.tcpSequence), limits) {
+            consumer.anomaly(.overlapDiffers, of: flow, packet)
+        }
     }
 
     private func put(

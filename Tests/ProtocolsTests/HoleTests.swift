@@ -32,6 +32,17 @@ import Testing
     }
 }
 
+@Test func `a hello behind a hole in front of it is read`() {
+    var conversation = Conversation()
+    conversation.pieces.append(.gap(.toServer, 100))
+    conversation.client(TLSBuilder.record(22, TLSBuilder.message(1, TLSBuilder.usual)))
+    var random = SeededGenerator(seed: 0x686f_6c66)
+    for _ in 0..<8 {
+        #expect(Reading(conversation).tls?.clientHello?.serverName?.text == "www.example.org")
+        conversation = conversation.split(&random)
+    }
+}
+
 @Test func `responses behind a hole before recognition are read`() {
     var conversation = Conversation()
     conversation.pieces.append(.gap(.toClient, 3))

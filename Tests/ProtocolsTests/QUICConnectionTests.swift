@@ -67,13 +67,40 @@ private let junk =
     #expect(names(read([parts[0]] + own + [parts[1]])) == ["evil.example"])
 }
 
-/// As many as 1,500 bytes have, each with an id of its own.
+/// Receivers pass over packets with another id than the first one's, so that few are looked at.
 @Test func `packets of other ids in a datagram hide nothing`() {
     let own = builder(1).packet(QUICBuilder.crypto(0, evil))
-    let others = (0..<(1_500 - own.count) / 31).flatMap { number -> [UInt8] in
+    let others = (0..<ProtocolLimits().quicIDs - 1).flatMap { number -> [UInt8] in
         [0xc1, 0, 0, 0, 1, 1, UInt8(number), 0, 0, 21] + [UInt8](repeating: 0x78, count: 21)
     }
     #expect(names(read([others + own])) == ["evil.example"])
+}
+
+/// RFC 9000 section 14.1: a server discards an Initial packet in less than 1,200 bytes.
+@Test func `a datagram that servers discard says nothing`() {
+    func padded(_ packet: [UInt8], _ count: Int) -> [UInt8] {
+        packet + [UInt8](repeating: 0, count: count - packet.count)
+    }
+    func packet(_ name: String, _ number: UInt8) -> [UInt8] {
+        builder(1).packet(QUICBuilder.crypto(0, hello(name)), number: number)
+    }
+    var conversation = Conversation()
+    conversation.isDatagrams = true
+    conversation.client(padded(packet("good.example", 0), 1199))
+    conversation.client(padded(packet("evil.example", 1), 1200))
+    #expect(names(Reading(conversation, limits: ProtocolLimits())) == ["evil.example"])
+}
+
+/// Section 12.3: of two packets with one number the second is discarded.
+@Test func `a packet whose number came before says nothing`() {
+    let parts = [0..<20, 20..<evil.count].map { QUICBuilder.crypto($0.lowerBound, Array(evil[$0])) }
+    let decoy = hello("good.example")
+    let reading = read([
+        builder(1).packet(parts[0], number: 7),
+        builder(1).packet(QUICBuilder.crypto(20, Array(decoy[20...])), number: 7),
+        builder(1).packet(parts[1], number: 8),
+    ])
+    #expect(names(reading) == ["evil.example"])
 }
 
 @Test func `packets that say nothing hide nothing`() {
@@ -124,7 +151,7 @@ private let junk =
 }
 
 @Test func `what is kept of connections is bounded`() {
-    let limits = ProtocolLimits()
+    let limits = ProtocolLimits.ofShortDatagrams
     let parser = QUICParser(limits: limits)
     var anomalies: Set<String> = []
     for number in 0..<200 {

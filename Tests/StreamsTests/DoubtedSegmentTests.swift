@@ -99,6 +99,42 @@ struct DoubtedSegmentTests {
         #expect(wire.notes.gaps.toServer == [2, 2])
     }
 
+    /// tcp_check_req: a reset or SYN within the window makes the server forget its request.
+    @Test(arguments: [TCPFlags.rst, .syn]) func `a server that forgot its request answers another`(
+        _ flag: TCPFlags
+    ) {
+        let wire = Wire()
+        let first = talk.syn.with { ($0.sequence, $0.payload) = (900, [UInt8](repeating: 0x58, count: 1000)) }
+        wire.send(first, talk.synAck.with { $0.acknowledgement = 901 })
+        wire.send(talk.syn.with { ($0.sequence, $0.flags) = (950, flag == .syn ? [.syn] : [.rst]) })
+        let next = talk.synAck.with { $0.sequence = 70_000 }
+        let decoy = talk.request("GET /none").with { $0.acknowledgement = 170_001 }
+        let real = talk.request("GET /evil").with { $0.acknowledgement = 70_001 }
+        wire.send(talk.syn, next, decoy, real)
+        wire.send(talk.response("", acknowledging: 9).with { $0.sequence = 70_001 })
+        #expect(wire.request == "GET /evil")
+    }
+
+    @Test func `decoys that fill the room do not keep the nearest out`() {
+        let wire = Wire { ($0.maximumQueuedBytes, $0.maximumQueuedPieces) = (10_000, 20) }
+        wire.shakeHands(talk)
+        for number in 0..<50 {
+            wire.send(talk.request("x", at: 100 + 3 * number).with { $0.acknowledgement &+= 100 })
+        }
+        wire.send(talk.request("GET /evil").with { $0.acknowledgement &+= 100 })
+        wire.send(talk.response("", acknowledging: 9))
+        #expect(wire.request == "GET /evil")
+    }
+
+    @Test func `refused data that differs is told`() {
+        let wire = Wire()
+        wire.shakeHands(talk)
+        for text in ["GET /none", "GET /evil"] {
+            wire.send(talk.request(text).with { $0.acknowledgement &+= 100 })
+        }
+        #expect(wire.anomalies == [.invalidAck, .invalidAck, .overlapDiffers])
+    }
+
     @Test func `refused data costs no more than may wait`() {
         let wire = Wire { ($0.maximumQueuedBytes, $0.maximumQueuedPieces) = (10_000, 20) }
         wire.shakeHands(talk)

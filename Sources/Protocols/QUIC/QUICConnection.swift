@@ -19,6 +19,8 @@ struct QUICConnection {
     var streams = [QUICCryptoStream(), QUICCryptoStream()]
     private let keys: QUICKeys
     private var serverKeys: QUICKeys?
+    /// Of each side the numbers of packets that were opened, the newest last.
+    private var numbers: [[UInt32]] = [[], []]
 
     /// Nil for versions whose keys are not known here.
     init?(_ version: QUICVersion, originalID: [UInt8], clientID: [UInt8]) {
@@ -29,11 +31,30 @@ struct QUICConnection {
         self.keys = keys
     }
 
-    /// A packet's frames; nil where it is none of that side of this connection.
-    mutating func open(_ packet: QUICPacket, _ bytes: [UInt8], _ direction: FlowDirection) -> [UInt8]? {
-        if direction == .toServer { return keys.open(bytes, numberPlace: packet.numberPlace) }
-        serverKeys = serverKeys ?? QUICKeys(version, destinationID: originalID, .toClient)
-        return serverKeys?.open(bytes, numberPlace: packet.numberPlace)
+    /// A packet's frames; nil where it is none of that side of this connection. Of a number that came before
+    /// there are none: its receiver discards it (RFC 9000 section 12.3).
+    /// - Parameter most: numbers that are remembered.
+    mutating func open(
+        _ packet: QUICPacket, _ bytes: [UInt8], _ direction: FlowDirection, most: Int
+    ) -> [UInt8]? {
+        var keys: QUICKeys? = keys
+        if direction == .toClient {
+            serverKeys = serverKeys ?? QUICKeys(version, destinationID: originalID, .toClient)
+            keys = serverKeys
+        }
+        guard let (number, frames) = keys?.open(bytes, numberPlace: packet.numberPlace) else { return nil }
+        let side = Int(direction.rawValue)
+        if numbers[side].contains(number) { return [] }
+        if numbers[side].count >= max(1, most) { numbers[side].removeFirst() }
+        numbers[side].append(number)
+        return frames
+    }
+
+    /// A side's hello was read: what comes is another connection's.
+    mutating func beginAnew(_ direction: FlowDirection) {
+        let side = Int(direction.rawValue)
+        streams[side] = QUICCryptoStream()
+        numbers[side] = []
     }
 
     /// What a packet's ids say of whether it is of this connection.

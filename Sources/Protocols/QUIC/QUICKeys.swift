@@ -28,8 +28,9 @@ struct QUICKeys {
         return Array(Hashing.hmac(key: secret, info).prefix(Int(count)))
     }
 
-    /// The frames of a packet whose header protection ends at `numberPlace`; nil where the tag does not fit.
-    func open(_ packet: [UInt8], numberPlace: Int) -> [UInt8]? {
+    /// The frames of a packet whose header protection ends at `numberPlace`, and its number, as much of it as
+    /// it has; nil where the tag does not fit.
+    func open(_ packet: [UInt8], numberPlace: Int) -> (number: UInt32, frames: [UInt8])? {
         guard numberPlace > 0, packet.count >= numberPlace &+ 20 else { return nil }
         let sample = Array(packet[(numberPlace &+ 4)..<(numberPlace &+ 20)])
         guard let mask = encryptBlock(sample) else { return nil }
@@ -37,15 +38,17 @@ struct QUICKeys {
         packet[0] ^= mask[0] & 0x0f
         let size = Int(packet[0] & 3) &+ 1
         var nonce = iv
+        var number: UInt32 = 0
         for index in 0..<size {
             packet[numberPlace &+ index] ^= mask[1 &+ index]
             nonce[nonce.count &- size &+ index] ^= packet[numberPlace &+ index]
+            number = number << 8 | UInt32(packet[numberPlace &+ index])
         }
         let start = numberPlace &+ size
         guard packet.count >= start &+ 16 else { return nil }
         let sealed = Sealed(
             header: packet[..<start], body: packet[start..<(packet.count &- 16)], tag: packet.suffix(16))
-        return decrypt(sealed, nonce)
+        return decrypt(sealed, nonce).map { (number, $0) }
     }
 
     private struct Sealed {

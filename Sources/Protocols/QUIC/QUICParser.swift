@@ -51,8 +51,10 @@ public final class QUICParser {
         if let version = GoogleHello.version(datagram), readGoogle(version, datagram, direction, sink) {
             return
         }
-        left = (limits.quicGuesses, limits.quicGuesses)
+        left = (limits.quicIDs, limits.quicGuesses)
         var reader = ByteReader(datagram)
+        // Servers discard Initial packets in less (RFC 9000 section 14.1).
+        guard direction == .toClient || datagram.count >= limits.quicDatagram else { return }
         // Receivers read all packets of a datagram, so junk in front must not hide the last one.
         while let packet = QUICPacket(&reader) { read(packet, direction, sink) }
     }
@@ -143,7 +145,9 @@ extension QUICParser {
             unused = QUICConnection(
                 packet.version, originalID: packet.destinationID, clientID: packet.sourceID)
         }
-        guard var connection = unused, let frames = connection.open(packet, bytes, .toServer) else {
+        guard var connection = unused,
+            let frames = connection.open(packet, bytes, .toServer, most: limits.quicNumbers)
+        else {
             return nil
         }
         connection.clientID = packet.sourceID
@@ -155,7 +159,8 @@ extension QUICParser {
     private func tryKeys(
         _ place: Int, _ packet: QUICPacket, _ bytes: [UInt8], _ direction: FlowDirection
     ) -> [UInt8]? {
-        guard let frames = connections[place].open(packet, bytes, direction) else { return nil }
+        guard let frames = connections[place].open(packet, bytes, direction, most: limits.quicNumbers)
+        else { return nil }
         if direction == .toClient { connections[place].serverID = packet.sourceID }
         use(place)
         return frames
@@ -194,7 +199,7 @@ extension QUICParser {
         guard stream.count > 0 else { return }
         var hello = known
         guard let digest = read(&hello, stream) else { return }
-        connections[newest].streams[known.direction] = QUICCryptoStream()
+        connections[newest].beginAnew(known.direction)
         guard !digest.isEmpty else { return report("invalid_handshake_message", known.direction, sink) }
         let former = told.first { $0.digest == digest && $0.version == hello.version }
         if let former {

@@ -26,16 +26,20 @@ struct ConnectionRequest {
         marks = SegmentMarks(answer.tcpOptions)
     }
 
-    /// Whether an acknowledgement answers it: of the SYN alone, or of its data too.
+    /// Whether an acknowledgement answers it: of the SYN alone, or of all its data too (RFC 7413).
     func isAnswered(by acknowledgement: UInt32) -> Bool {
-        Int(acknowledgement &- sequence &- 1) <= payloadCount
+        let count = Int(acknowledgement &- sequence &- 1)
+        return count == 0 || count == payloadCount
     }
+
+    /// Its data was handed on.
+    mutating func dropPayload() { payload = [] }
 }
 
 /// A SYN+ACK of another connection than the one that is known. Whoever sends it, only the client's next
 /// segment says that there is such a connection: a server may have sent it to be rid of its reader.
 struct UnconfirmedAnswer {
-    let request: ConnectionRequest
+    private(set) var request: ConnectionRequest
     let sequence: UInt32
     let acknowledgement: UInt32
     let window: Int64
@@ -50,6 +54,7 @@ struct UnconfirmedAnswer {
         window = Int64(answer.tcpWindow)
         windowScale = answer.tcpWindowScale
         marks = SegmentMarks(answer.tcpOptions)
+        if acknowledgement == self.request.sequence &+ 1 { self.request.dropPayload() }
     }
 
     /// Whether a client's segment is the first one behind it.
@@ -66,13 +71,18 @@ struct OtherRequests {
     private static let mostPayload = 4096
 
     mutating func note(_ packet: DecodedPacket, _ memory: StreamMemory) {
-        guard !requests.contains(where: { $0.sequence == packet.tcpSequence }) else { return }
+        let isSigned = SegmentMarks(packet.tcpOptions).isSigned
+        if let known = requests.firstIndex(where: { $0.sequence == packet.tcpSequence }) {
+            // A server without a key has dropped the one with a signature.
+            guard requests[known].marks.isSigned, !isSigned else { return }
+            memory.giveBack(requests.remove(at: known).payload.count)
+        }
         if requests.count == Self.most {
             memory.giveBack(requests.remove(at: Self.most / 2).payload.count)
         }
         var request = ConnectionRequest(packet)
         let count = packet.payload.count
-        if count > 0, count <= Self.mostPayload {
+        if count > 0, count <= Self.mostPayload, !isSigned {
             makeRoom(for: count, memory)
             if memory.take(count) { request.payload = Array(packet.payload) }
         }
@@ -88,8 +98,9 @@ struct OtherRequests {
         }
     }
 
+    /// Rather the one that it answers without data: whoever says so much data makes others.
     func answered(by acknowledgement: UInt32) -> ConnectionRequest? {
-        requests.first { $0.isAnswered(by: acknowledgement) }
+        beginning(at: acknowledgement) ?? requests.last { $0.isAnswered(by: acknowledgement) }
     }
 
     /// The one whose first byte of data has that number.

@@ -29,6 +29,8 @@ final class HalfStream {
     /// Bytes of segments that were refused. Where the receiver acknowledges what no other segment brought, it
     /// took these.
     private var doubted = SegmentQueue()
+    /// The offset behind them: what their receiver may acknowledge.
+    private var doubtedSeen: Int64 = 0
     private var history = StreamHistory()
 
     /// How far from what is expected a segment may be as long as the receiver's room is not known.
@@ -61,15 +63,21 @@ final class HalfStream {
     }
 
     /// Whether an acknowledgement can be right (RFC 5961 5.2): not beyond what the receiver offered room for,
-    /// one more for a FIN, nor older than the largest window, or than the first byte.
-    /// - Parameter isExact: of what brings something: not beyond what was seen. Otherwise that a byte was not
-    ///   seen does not count, for samples get lost.
-    func mayAcknowledge(_ sequence: UInt32, isExact: Bool) -> Bool {
+    /// one more for a FIN, nor older than the largest window, or than the first byte. That a byte was not
+    /// seen does not count: samples get lost.
+    /// - Parameter isWhole: offset 0 is the first byte of the connection.
+    func mayAcknowledge(_ sequence: UInt32, isWhole: Bool) -> Bool {
         guard isSynced else { return true }
         let offset = offset(of: sequence)
         guard let edge else { return abs(offset - next) <= Self.blindWindow }
-        guard offset >= acked - min(largestWindow, acked) else { return false }
-        return offset <= (isExact ? seen : max(edge + 1, seen))
+        let oldest = acked - (isWhole ? min(largestWindow, acked) : largestWindow)
+        return offset >= oldest && offset <= max(edge + 1, seen, doubtedSeen)
+    }
+
+    /// Whether an acknowledgement is of bytes that were seen.
+    func wasSeen(_ sequence: UInt32) -> Bool {
+        guard isSynced, edge != nil else { return true }
+        return offset(of: sequence) <= max(seen, doubtedSeen)
     }
 
     /// Whether a reset has the number that the receiver expects: behind what came in order, what it
@@ -166,17 +174,23 @@ final class HalfStream {
         if let fin, offset > fin { (self.fin, isFinAcked) = (nil, false) }
     }
 
-    /// Keeps a payload that was refused, as far as there is room.
-    func doubt(_ payload: UnsafeRawBufferPointer, at offset: Int64, _ limits: HalfLimits) {
+    /// Keeps a payload that was refused. Where there is no room for all of them the nearest are kept.
+    /// - Returns: whether another was refused before with other bytes for the same place.
+    func doubt(_ payload: UnsafeRawBufferPointer, at offset: Int64, _ limits: HalfLimits) -> Bool {
         let start = max(offset, next)
         let end = offset + Int64(payload.count)
-        guard start < end, start - next <= Self.blindWindow, doubted.pieces.count < limits.queuedPieces,
-            doubted.byteCount + payload.count <= limits.queuedBytes
-        else { return }
-        // So that its receiver may acknowledge it.
-        seen = max(seen, end)
+        guard start < end, start - next <= Self.blindWindow, payload.count <= limits.queuedBytes else {
+            return false
+        }
+        while doubted.pieces.count >= limits.queuedPieces
+            || doubted.byteCount + payload.count > limits.queuedBytes
+        {
+            guard let last = doubted.pieces.last, last.offset > start else { return false }
+            doubted.dropLast(limits.memory)
+        }
+        doubtedSeen = max(doubtedSeen, end)
         let rest = UnsafeRawBufferPointer(rebasing: payload[Int(start - offset)...])
-        _ = doubted.insert(rest, at: start, limits.memory)
+        return doubted.insert(rest, at: start, limits.memory).differs
     }
 
     /// What follows from what is there.

@@ -80,6 +80,13 @@ struct SegmentQueue {
         return piece
     }
 
+    /// Forgets the last piece.
+    mutating func dropLast(_ memory: StreamMemory) {
+        guard let last = pieces.popLast() else { return }
+        byteCount -= last.bytes.count
+        memory.giveBack(last.bytes.count + StreamMemory.pieceCost)
+    }
+
     private mutating func split(_ first: StreamPiece, at count: Int, _ memory: StreamMemory) -> StreamPiece {
         let rest = Array(first.bytes[count...])
         pieces[0] = StreamPiece(offset: first.offset + Int64(count), bytes: rest, lost: first.lost)

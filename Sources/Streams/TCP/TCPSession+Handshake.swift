@@ -55,7 +55,11 @@ extension TCPSession {
 
     private func judgeAnswer(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         guard direction == .toClient else { return .refused(.synAckWrongDirection) }
-        if request?.isAnswered(by: packet.tcpAcknowledgement) != true {
+        let acknowledged = packet.tcpAcknowledgement
+        let isOthers =
+            request.map { $0.sequence &+ 1 != acknowledged } ?? true
+            && otherRequests.beginning(at: acknowledged) != nil
+        if isOthers || request?.isAnswered(by: acknowledged) != true {
             guard let other = otherRequests.answered(by: packet.tcpAcknowledgement) else {
                 note(packet, to: nil)
                 return .refused(.synAckWrongAck)
@@ -97,6 +101,7 @@ extension TCPSession {
             guard !bytes.isEmpty else { return }
             _ = halves.toServer.accept(bytes, lost: 0, at: 0, rules.limits)
         }
+        self.request?.dropPayload()
     }
 
     /// RFC 7323 2.2: scaling holds where both SYNs have it.
@@ -193,11 +198,14 @@ extension TCPSession {
     private func judgeAnswerAgain(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         guard direction == .toClient else { return .refused(.synAckWrongDirection) }
         let answered = halves.toServer.offset(of: packet.tcpAcknowledgement)
-        // A server that keeps nothing of SYNs answers each: the client says which connection it takes.
-        if answered < 0 || answered > halves.toServer.seen {
-            note(packet, to: otherRequests.answered(by: packet.tcpAcknowledgement))
+        let other = otherRequests.answered(by: packet.tcpAcknowledgement)
+        let isSame = packet.tcpSequence &+ 1 == halves.toClient.base
+        // A server that keeps nothing of SYNs answers each, and one that forgot its request (for a SYN or RST
+        // in its window, tcp_check_req) the next: the client says which connection it takes.
+        if answered != 0, other != nil || !isSame || answered < 0 || answered > halves.toServer.seen {
+            note(packet, to: other)
         }
-        guard packet.tcpSequence &+ 1 == halves.toClient.base else {
+        guard isSame else {
             otherAnswer = packet.tcpSequence &+ 1
             return .refused(.synAckDifferentSequence)
         }

@@ -8,15 +8,14 @@ extension TCPSession {
         guard packet.tcpFlags.contains(.ack) else { return .refused(.withoutAck) }
         let (half, other) = (halves[direction], halves[direction.reversed])
         if !half.isSynced { half.sync(packet.tcpSequence, rules.memory) }
-        let brings = !packet.payload.isEmpty || packet.missingPayload > 0 || packet.tcpFlags.contains(.fin)
-        // Of a connection in its middle one side may be all that there is.
-        let isOtherSeen = !isOneSided && (!isMidstream || other.seen > 0)
-        guard other.mayAcknowledge(packet.tcpAcknowledgement, isExact: brings && isOtherSeen) else {
+        guard other.mayAcknowledge(packet.tcpAcknowledgement, isWhole: !isMidstream) else {
             return .refused(.invalidAck)
         }
         let offset = half.offset(of: packet.tcpSequence)
         if let refusal = windowRefusal(packet, at: offset, half) { return refusal }
+        let isDoubted = isAheadOfTheOther(packet, other)
         take(acknowledgementOf: packet, direction)
+        if isDoubted { return .doubted }
         var judgement = payload(of: packet, at: offset)
         if isReset, !isResetDoubted, !packet.payload.isEmpty {
             isResetDoubted = true
@@ -32,6 +31,14 @@ extension TCPSession {
         // A FIN that was passed is none any more.
         if half.fin != nil || other.fin != nil || state != .established { moveOn() }
         return judgement
+    }
+
+    /// Whether a segment that brings something acknowledges what the other side was not seen to send: a
+    /// decoy, or samples were lost. Of a connection in its middle one side may be all that there is.
+    private func isAheadOfTheOther(_ packet: DecodedPacket, _ other: HalfStream) -> Bool {
+        let brings = !packet.payload.isEmpty || packet.missingPayload > 0 || packet.tcpFlags.contains(.fin)
+        guard brings, !isOneSided, !isMidstream || other.seen > 0 else { return false }
+        return !other.wasSeen(packet.tcpAcknowledgement)
     }
 
     /// A payload that is taken, with what is to be said of it.

@@ -11,6 +11,8 @@ struct SegmentJudgement {
     var takesPayload = false
     /// It would discard the segment, whatever it carries.
     var isRefused = false
+    /// Nobody can say yet whether it takes its payload: what it acknowledges will.
+    var isDoubted = false
     /// Where in the sender's stream its payload begins.
     var offset: Int64 = 0
     /// A new connection took the place of this one; of a request that was seen before, this is it.
@@ -23,6 +25,13 @@ struct SegmentJudgement {
         var judgement = SegmentJudgement()
         judgement.isRefused = true
         if let anomaly { judgement.anomalies.insert(anomaly) }
+        return judgement
+    }
+
+    static var doubted: SegmentJudgement {
+        var judgement = SegmentJudgement()
+        judgement.anomalies.insert(.invalidAck)
+        judgement.isDoubted = true
         return judgement
     }
 }
@@ -96,6 +105,11 @@ final class TCPSession {
         agreed.answer(answer.marks)
         agreeOnScale(answer.request.windowScale, answer.windowScale)
         let acknowledged = Int64(answer.acknowledgement &- answer.request.sequence &- 1)
+        if acknowledged > 0 {
+            halves.toServer.isHeld = true
+            bringData(of: answer.request)
+            halves.toServer.isHeld = false
+        }
         halves.toServer.acknowledge(acknowledged, window: answer.window, rules.memory)
     }
 
