@@ -195,8 +195,11 @@ extension LiveTests {
         }
 
         /// Ten connections while the flood is under way.
-        private func expectConnections(_ family: Int, through flood: SynFlood) throws {
+        private func expectConnections(_ family: Int, through begin: @autoclosure () throws -> SynFlood)
+            throws
+        {
             let server = EchoServer(try net.server.plainListener(at: Self.ends[family].1, 80))
+            let flood = try begin()
             #expect(eventually { flood.sent > 2000 })
             var good = 0
             for _ in 0..<10 where try connect(family, mss: nil)?.echoes(1000) == true { good += 1 }
@@ -225,6 +228,16 @@ extension LiveTests {
                 return bytes
             }
             try expectConnections(family, through: SynFlood(outOf: "peer0", of: net.client, frames))
+        }
+
+        @Test func `a listener that begins in a flood is soon open`() throws {
+            _ = try apply()
+            let flood = try flood(0)
+            #expect(eventually { flood.sent > 2000 })
+            let server = EchoServer(try net.server.plainListener(at: TwoHosts.serverV4, 80))
+            #expect(try eventually { try connect(0, mss: nil)?.echoes(1000) == true })
+            flood.stop()
+            server.stop()
         }
 
         /// Where two sockets have one address and port, a flood of the one is none of the other.

@@ -2,7 +2,7 @@
 /* The stack takes a cookie only on a listening socket that has itself sent one in the last two minutes
  * (net/ipv4/syncookies.c, tcp_synq_no_recent_overflow), and in a flood it need not get to see a SYN. The
  * kernel's helper that makes a cookie for a socket notes the time there, as if the stack had sent it. In: a
- * SYN that a cookie answers. Out: nothing but that note, once a second for each listener.
+ * SYN that a cookie answers. Out: nothing but that note, some times a second for each listener.
  */
 #ifndef GUARD_LISTENERS_BPF_H
 #define GUARD_LISTENERS_BPF_H
@@ -10,8 +10,9 @@
 #include "stages/answer_frame.bpf.h"
 
 #define LISTENER_PLACES 4096 /* those that share one are noted more often */
+#define LISTENER_TURN_SHIFT 26 /* ns: one that began to listen just now is noted 67 ms later at most */
 
-/* By the hash of a listener's interface, address and port: the rest of the hash, and the second of the last
+/* By the hash of a listener's interface, address and port: the rest of the hash, and the time of the last
  * note. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -20,7 +21,7 @@ struct {
 	__uint(max_entries, LISTENER_PLACES);
 } guard_listeners SEC(".maps");
 
-/* Whether the listener that a SYN is for was noted in this second; if not, it is now. On another interface
+/* Whether the listener that a SYN is for was noted in this turn; if not, it is now. On another interface
  * another socket may listen. */
 static __always_inline int is_open_listener(struct xdp_md *ctx, const struct packet *packet)
 {
@@ -31,7 +32,7 @@ static __always_inline int is_open_listener(struct xdp_md *ctx, const struct pac
 	hash = guard_mix(guard_mix(hash, packet->destination.high), packet->destination.low);
 	hash = guard_mix(hash, packet->key);
 	index = hash & (LISTENER_PLACES - 1);
-	note = (hash >> 32 << 32) | (__u32)(clock_ns() / 1000000000);
+	note = (hash >> 32 << 32) | (__u32)(clock_ns() >> LISTENER_TURN_SHIFT);
 	place = bpf_map_lookup_elem(&guard_listeners, &index);
 	if (!place || *(volatile __u64 *)place == note)
 		return 1;
