@@ -130,7 +130,8 @@ extension TCPSession {
         }
         let first = earlyAcknowledgement ?? packet.tcpAcknowledgement
         if isAnswering(packet.tcpAcknowledgement, behind: first) || halves.toServer.isOverfull(rules.limits) {
-            takeUnseenAnswer(first)
+            isAnsweredUnseen = true
+            goOn(from: first)
             return judgeSegment(packet, .toServer)
         }
         guard first == packet.tcpAcknowledgement else { return .refused(.handshakeWrongAck) }
@@ -144,11 +145,10 @@ extension TCPSession {
         return more > 0 && more <= HalfStream.blindWindow
     }
 
-    /// What the client says is read as where one direction alone is sampled. Where that was a decoy, the
-    /// server's SYN+ACK will show it.
-    private func takeUnseenAnswer(_ acknowledgement: UInt32) {
-        isAnsweredUnseen = true
-        halves.toClient.sync(acknowledgement, rules.memory)
+    /// Goes on without the SYN+ACK, whose server's first byte has the number `start`. Where what the client
+    /// said of it was a decoy, the SYN+ACK will show it.
+    private func goOn(from start: UInt32) {
+        halves.toClient.sync(start, rules.memory)
         halves.toServer.isHeld = false
         // How far the server's windows are to be shifted is not known: the most that RFC 7323 allows.
         halves.toServer.windowShift = request?.windowScale ?? 0
@@ -164,11 +164,7 @@ extension TCPSession {
         guard packet.tcpSequence &- start < UInt32(HalfStream.blindWindow) else {
             return .refused(.handshakeWrongDirection)
         }
-        halves.toClient.sync(start, rules.memory)
-        halves.toServer.isHeld = false
-        halves.toServer.windowShift = request?.windowScale ?? 0
-        halves.toClient.windowShift = 14
-        state = .established
+        goOn(from: start)
         return judgeSegment(packet, .toClient)
     }
 
