@@ -237,6 +237,8 @@ import Testing
         #expect(set.counts.unsupported == 1 && set.counts.errors == 0)
         #expect(set.counts.unsupportedKeywords == ["!$SMTP_SERVERS": 1])
         #expect(set.diagnostics.map(\.id) == ["empty-header"] && set.diagnostics[0].severity == .warning)
+        let help = "give the variable fewer addresses than all: in a policy, by a set of its name"
+        #expect(set.diagnostics.map(\.help) == [help])
     }
 
     @Test func `a finding is printed with file, line, column and a caret`() {

@@ -11,8 +11,9 @@ protocol HeaderSet {
     func subtracting(_ other: Self) -> Self
     /// One element, neither list nor variable; nil where the text is none.
     init?(element: Slice)
-    /// What is read, and an example of it.
+    /// What is read, one and several of them, and an example of it.
     static var noun: String { get }
+    static var nouns: String { get }
     static var example: String { get }
 }
 
@@ -40,7 +41,7 @@ struct HeaderSetReader<Values: HeaderSet> {
         guard text.contains(UInt8(ascii: "$")) else { return problem }
         problem.unsupported = String(text.text.prefix(48))
         problem.label = "the signature is left out"
-        problem.help = "give the variable fewer \(Values.noun)s than all: in a policy, by a set of its name"
+        problem.help = "give the variable fewer \(Values.nouns) than all: in a policy, by a set of its name"
         return problem
     }
 
@@ -128,6 +129,7 @@ struct HeaderSetReader<Values: HeaderSet> {
 
 extension AddressSet: HeaderSet {
     static var noun: String { "address" }
+    static var nouns: String { "addresses" }
     static var example: String { "an address as in '192.0.2.0/24', a '$variable', a '[list]' or 'any'" }
 
     init(unionOf sets: [AddressSet]) {
@@ -179,6 +181,7 @@ extension AddressSet: HeaderSet {
 
 extension IntervalSet<UInt16>: HeaderSet {
     static var noun: String { "port" }
+    static var nouns: String { "ports" }
     static var example: String { "a port as in '80' or '1024:', a '$variable', a '[list]' or 'any'" }
 
     init(unionOf sets: [IntervalSet]) {
