@@ -15,56 +15,93 @@ public enum JSONValue: Sendable {
 
     /// The value on one line, without blanks.
     public var text: String {
-        var text = ""
+        var text: [UInt8] = []
         write(to: &text)
-        return text
+        return String(decoding: text, as: UTF8.self)
     }
 
-    public func write(to text: inout String) {
+    /// Appends the value's text in UTF-8: most of what a capture's events cost is their text.
+    public func write(to text: inout [UInt8]) {
         switch self {
-        case .null: text += "null"
-        case .bool(let value): text += value ? "true" : "false"
-        case .integer(let value): text += String(value)
-        case .unsigned(let value): text += String(value)
-        case .number(let value): text += value.isFinite ? String(value) : "null"
+        case .null: text += "null".utf8
+        case .bool(let value): text += (value ? "true" : "false").utf8
+        case .integer(let value): text += String(value).utf8
+        case .unsigned(let value): text += String(value).utf8
+        case .number(let value): text += (value.isFinite ? String(value) : "null").utf8
         case .string(let value): Self.quote(value, to: &text)
         case .array(let values):
-            text += "["
+            text.append(UInt8(ascii: "["))
             for (index, value) in values.enumerated() {
-                if index > 0 { text += "," }
+                if index > 0 { text.append(UInt8(ascii: ",")) }
                 value.write(to: &text)
             }
-            text += "]"
+            text.append(UInt8(ascii: "]"))
         case .object(let members):
-            text += "{"
+            text.append(UInt8(ascii: "{"))
             for (index, member) in members.enumerated() {
-                if index > 0 { text += "," }
+                if index > 0 { text.append(UInt8(ascii: ",")) }
                 Self.quote(member.0, to: &text)
-                text += ":"
+                text.append(UInt8(ascii: ":"))
                 member.1.write(to: &text)
             }
-            text += "}"
+            text.append(UInt8(ascii: "}"))
         }
     }
 
-    /// RFC 8259 section 7: quotes, backslashes and control characters escaped; DEL and C1 controls too, as
-    /// terminals obey them.
-    private static func quote(_ value: String, to text: inout String) {
-        text += "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
-            case "\0"..."\u{1f}", "\u{7f}"..."\u{9f}", "\u{2028}", "\u{2029}":
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: text.unicodeScalars.append(scalar)
+    private static func quote(_ value: String, to text: inout [UInt8]) {
+        var value = value
+        text.append(UInt8(ascii: "\""))
+        value.withUTF8 { escape($0, to: &text) }
+        text.append(UInt8(ascii: "\""))
+    }
+
+    /// RFC 8259 section 7: quotes, backslashes and control characters escaped; DEL, C1 controls, line
+    /// separators and what turns the direction of text (UAX #9, 2) too, as terminals and readers obey them.
+    private static func escape(_ bytes: UnsafeBufferPointer<UInt8>, to text: inout [UInt8]) {
+        var written = 0
+        var place = 0
+        while place < bytes.count {
+            guard !isPlain(bytes[place]), let found = special(bytes[place...]) else {
+                place += 1
+                continue
             }
+            text += bytes[written..<place]
+            text += escaped(found.scalar)
+            place += found.count
+            written = place
         }
-        text += "\""
+        text += bytes[written...]
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte < 0x7f && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+    }
+
+    /// What must be escaped at the start of UTF-8, and its length there; nil where that is nothing.
+    private static func special(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> (scalar: UInt32, count: Int)? {
+        var rest = bytes.makeIterator()
+        return switch (rest.next(), rest.next(), rest.next()) {
+        case (let byte?, _, _) where byte < 0x80: (UInt32(byte), 1)
+        case (0xc2, let next?, _) where next < 0xa0: (UInt32(next), 2)
+        case (0xd8, 0x9c, _): (0x061c, 2)
+        case (0xe2, 0x80, let last?) where last & ~1 == 0x8e || (0xa8...0xae).contains(last):
+            (0x2000 | UInt32(last & 0x3f), 3)
+        case (0xe2, 0x81, let last?) where (0xa6...0xa9).contains(last): (0x2040 | UInt32(last & 0x3f), 3)
+        default: nil
+        }
+    }
+
+    private static func escaped(_ scalar: UInt32) -> String.UTF8View {
+        switch scalar {
+        case 0x22: return "\\\"".utf8
+        case 0x5c: return "\\\\".utf8
+        case 0x0a: return "\\n".utf8
+        case 0x0d: return "\\r".utf8
+        case 0x09: return "\\t".utf8
+        default:
+            let digits = String(scalar, radix: 16)
+            return ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
+        }
     }
 }
 
@@ -83,17 +120,29 @@ public func timestamp(nanoseconds: Int64) -> String {
     let days = floorDivide(seconds, 86400)
     let second = seconds - days * 86400
     let date = civil(days: days)
-    return "\(padded(date.year, 4))-\(padded(date.month, 2))-\(padded(date.day, 2))T"
-        + "\(padded(second / 3600, 2)):\(padded(second / 60 % 60, 2)):\(padded(second % 60, 2))"
-        + ".\(padded(fraction, 6))Z"
+    return String(unsafeUninitializedCapacity: 27) { text in
+        var place = 0
+        func put(_ value: Int64, _ width: Int, before mark: Unicode.Scalar) {
+            var rest = value
+            for digit in (place..<place + width).reversed() {
+                text[digit] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            }
+            text[place + width] = UInt8(ascii: mark)
+            place += width + 1
+        }
+        put(date.year, 4, before: "-")
+        put(date.month, 2, before: "-")
+        put(date.day, 2, before: "T")
+        put(second / 3600, 2, before: ":")
+        put(second / 60 % 60, 2, before: ":")
+        put(second % 60, 2, before: ".")
+        put(fraction, 6, before: "Z")
+        return place
+    }
 }
 
 private func floorDivide(_ a: Int64, _ b: Int64) -> Int64 { a % b < 0 ? a / b - 1 : a / b }
-
-private func padded(_ value: Int64, _ width: Int) -> String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, width - digits.count)) + digits
-}
 
 /// The proleptic Gregorian date of a day number since 1970-01-01 (Howard Hinnant, "chrono-compatible low-
 /// level date algorithms").

@@ -6,6 +6,7 @@
 import Dataplane
 import Glibc
 import Inspection
+import JSONOutput
 import InspectorProcess
 import MapCompiler
 import PolicyLanguage
@@ -224,7 +225,7 @@ private struct RingInspector: SampleInspector {
             if let reported = info.reported(finding) { report.findings.append(reported) }
         }
         for event in outcome.events {
-            report.lines += Array(event.line.utf8)
+            event.json.write(to: &report.lines)
             report.lines.append(UInt8(ascii: "\n"))
         }
         outcome.removeAll()

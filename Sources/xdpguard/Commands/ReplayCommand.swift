@@ -161,7 +161,7 @@ extension ReplayCommand {
         guard !quiet else { return }
         for event in events {
             switch format.output {
-            case .json: try output.line(event.line)
+            case .json: try output.json(event.json)
             case .text: try output.line(event.text)
             }
         }

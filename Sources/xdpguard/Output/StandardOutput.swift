@@ -9,12 +9,19 @@ struct StandardOutput {
     private var buffer: [UInt8] = []
 
     mutating func line(_ text: String) throws {
-        buffer.append(contentsOf: text.utf8)
+        buffer += text.utf8
+        try endLine()
+    }
+
+    mutating func json(_ value: JSONValue) throws {
+        value.write(to: &buffer)
+        try endLine()
+    }
+
+    private mutating func endLine() throws {
         buffer.append(UInt8(ascii: "\n"))
         if buffer.count > 1 << 16 { try flush() }
     }
-
-    mutating func json(_ value: JSONValue) throws { try line(value.text) }
 
     /// Writes what is buffered; on failure nothing is kept, so that the failure is told once.
     mutating func flush() throws {
