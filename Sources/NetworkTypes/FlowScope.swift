@@ -22,6 +22,8 @@ public struct FlowScope: Hashable, Sendable {
     public static let carriers: [UInt8] = [0, 4, 41, 43, 44, 47, 51, 60, 135, 139, 140]
     /// Likewise the destination ports of VXLAN and GENEVE, in UDP.
     public static let carrierPorts: [UInt16] = [4789, 6081]
+    /// And Teredo's port, of either end.
+    public static let teredoPort: UInt16 = 3544
 
     /// - Parameter addresses: of either end; more than `mostRanges` ranges of a family are made fewer.
     public init(

@@ -24,6 +24,7 @@ extension ReferenceFirewall {
         if proto == .udp, let port = packet.read.destinationPort, FlowScope.carrierPorts.contains(port) {
             return true
         }
+        if proto == .udp, ports.contains(FlowScope.teredoPort) { return true }
         guard scope.protocols.contains(proto.rawValue) else { return false }
         let wanted = proto == .tcp ? scope.tcpPorts : proto == .udp ? scope.udpPorts : .all
         if !ports.isEmpty, !ports.contains(where: wanted.contains) { return false }

@@ -44,6 +44,10 @@ struct SampleScopeTests {
         ScopedPacket("ip 192.0.2.1 > 203.0.113.1 proto 4", true),
         ScopedPacket("udp 192.0.2.1:1000 > 203.0.113.1:4789", true),
         ScopedPacket("udp 192.0.2.1:4789 > 203.0.113.1:1000", false),
+        ScopedPacket("udp 192.0.2.1:1000 > 203.0.113.1:6081", true),
+        ScopedPacket("udp 192.0.2.1:1000 > 203.0.113.1:3544", true),
+        ScopedPacket("udp 192.0.2.1:3544 > 203.0.113.1:1000", true),
+        ScopedPacket("tcp 192.0.2.1:1000 > 203.0.113.1:3544 syn", false),
         ScopedPacket("tcp 192.0.2.1:1000 > 203.0.113.1:22 syn frag first", true),
     ]
 

@@ -47,7 +47,7 @@ extension HeaderWriter {
         let start = count
         if tunnels > 0 {
             number(random.pick(World.ports))
-            number(random.pick([4789, 6081] as [UInt16]))
+            number(random.pick([4789, 6081, 4789, 6081, 3544] as [UInt16]))
         } else {
             ports()
         }

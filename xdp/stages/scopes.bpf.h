@@ -8,6 +8,9 @@
 #include "stages/flow_drops.bpf.h"
 #include "stages/tunnel.bpf.h"
 
+/* RFC 4380: of servers and relays, which send from it too. No rule looks into Teredo, but inspectors do. */
+#define TEREDO_PORT 3544
+
 static __always_inline int scope_bit(const __u64 *bits, __u32 number)
 {
 	return bits[number >> 6] >> (number & 63) & 1;
@@ -55,7 +58,8 @@ static __always_inline int scope_has(const struct guard_sample_scope *scope, con
 	    scope_bit(scope->carriers, packet->protocol))
 		return 1;
 	if (packet->protocol == IPPROTO_UDP && packet->read & PACKET_L4 &&
-	    (packet->key == VXLAN_PORT || packet->key == GENEVE_PORT))
+	    (packet->key == VXLAN_PORT || packet->key == GENEVE_PORT || packet->key == TEREDO_PORT ||
+	     packet->source_port == TEREDO_PORT))
 		return 1;
 	if (!scope_bit(scope->protocols, packet->protocol))
 		return 0;
