@@ -62,8 +62,8 @@ import Testing
             refusal: .strongerThanPolicy),
         JudgeCase(name: "a flow that the kernel does not know", sampling: nil, refusal: .unknownFlow),
         JudgeCase(
-            name: "a flow that is sampled for another inspector",
-            sampling: FlowSampling(ruleSlot: 7, inspector: 1), refusal: .unknownFlow),
+            name: "a flow whose latest packet another inspector was asked for",
+            sampling: FlowSampling(ruleSlot: 9, inspector: 1)),
         JudgeCase(
             name: "a flow whose latest packet another rule of the inspector asked for",
             sampling: FlowSampling(ruleSlot: 8, inspector: 0)),

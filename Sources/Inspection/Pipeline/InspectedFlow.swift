@@ -9,23 +9,21 @@ import Signatures
 
 /// One sampled flow. Small: most flows are short, and an attacker opens many.
 final class InspectedFlow {
-    /// Positions in the plan: of the first sampled packet.
-    let rule: UInt32
-    let inspector: Int
+    /// The inspector that its first sampled packet was for, and those that others were for.
+    var seat: FlowSeat
+    var others: [FlowSeat] = []
+    /// Any of them has signatures.
+    var hasSignatures: Bool
     /// Nil once it is final, or where the detector had no room.
     var detection: FlowDetection?
     /// The final answer.
     var detected: DetectedProtocol?
-    /// Whether the policy's `protocols` were compared with an answer that stands.
-    var isProtocolJudged = false
     /// The signatures' word for what the detector named, where no parser here reads it.
     var named: Signatures.ApplicationProtocol?
     /// Which directions had payload so far.
     var speaks = BothWays(false, false)
     /// What recognises and reads the application protocol; nil before the first payload, and where none is.
     var reader: ProtocolReader?
-    /// Bits, counters and reports of signatures; nil without signatures.
-    let matchState: FlowMatchState?
     /// The newest bytes of each direction's stream, that what stands across two packets is found.
     var tails = BothWays<[UInt8]>([], [])
     /// What waits for the next packet of its direction, where the inspector only watches.
@@ -47,11 +45,10 @@ final class InspectedFlow {
     /// Events of protocols and anomalies so far.
     var events = 0
 
-    init(rule: UInt32, inspector: Int, detection: FlowDetection?, matchState: FlowMatchState?) {
-        self.rule = rule
-        self.inspector = inspector
+    init(_ seat: FlowSeat, detection: FlowDetection?) {
+        self.seat = seat
         self.detection = detection
-        self.matchState = matchState
+        hasSignatures = seat.matchState != nil
     }
 
     /// Events of protocols and anomalies of one flow; more are counted and not written.

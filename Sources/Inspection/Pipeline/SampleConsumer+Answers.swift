@@ -97,7 +97,9 @@ extension SampleConsumer {
     }
 
     private func write(_ answer: PacketAnswer, _ context: MatchContext) {
-        if let state = context.flow?.attachment, answer.isPassed, state.matchState?.isPassed ?? false {
+        if let state = context.flow?.attachment, answer.isPassed,
+            context.seat?.matchState?.isPassed ?? false
+        {
             state.isPassed = true
         }
         let verdict = answer.verdict(context.flow?.start.proto ?? context.packet?.proto)
@@ -111,7 +113,7 @@ extension SampleConsumer {
     private func response(
         to asksForDrop: Bool, _ context: MatchContext, _ ends: PacketEnds
     ) -> Finding.Response {
-        let number = context.flow?.attachment.inspector ?? inspector
+        let number = context.seat?.inspector ?? inspector
         guard asksForDrop, plan.inspectors.indices.contains(number) else { return .alert }
         switch plan.inspectors[number].onMatch {
         case .alert: return .alert
@@ -141,8 +143,8 @@ extension SampleConsumer {
     ) {
         let state = context.flow?.attachment
         var finding = Finding(
-            response, cause: cause, rule: state?.rule ?? rule,
-            inspector: UInt32(clamping: state?.inspector ?? inspector), timeNanoseconds: context.time)
+            response, cause: cause, rule: context.seat?.rule ?? rule,
+            inspector: UInt32(clamping: context.seat?.inspector ?? inspector), timeNanoseconds: context.time)
         finding.flow = judgedFlow(context)
         outcome.findings.append(finding)
         // What goes on is inspected further.

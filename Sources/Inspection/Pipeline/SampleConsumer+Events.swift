@@ -204,7 +204,7 @@ extension SampleConsumer {
         header.latestPacket = context.flow?.attachment.latestPacket ?? packetNumber
         header.packetNumber = kind == .flow ? 0 : header.latestPacket
         header.tunnel = tunnel
-        header.rule = eventRule(context.flow?.attachment)
+        header.rule = eventRule(context.seat ?? context.flow?.attachment.seat)
         return header
     }
 
@@ -214,9 +214,9 @@ extension SampleConsumer {
         return tunnel.map { "\($0.source.family.rawValue) tunnel" } ?? "wire/pcap"
     }
 
-    private func eventRule(_ state: InspectedFlow?) -> EventRule? {
-        let number = state?.inspector ?? inspector
-        guard let name = plan.ruleName(state?.rule ?? rule), plan.inspectors.indices.contains(number) else {
+    private func eventRule(_ seat: FlowSeat?) -> EventRule? {
+        let number = seat?.inspector ?? inspector
+        guard let name = plan.ruleName(seat?.rule ?? rule), plan.inspectors.indices.contains(number) else {
             return nil
         }
         return EventRule(rule: name, inspector: plan.inspectors[number].name)

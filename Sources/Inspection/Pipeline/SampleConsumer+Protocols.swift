@@ -177,9 +177,14 @@ extension SampleConsumer {
 
     /// Nil where no signature looks at the flow.
     private func wanted(_ flow: Flow<InspectedFlow>) -> WantedBuffers? {
-        let state = flow.attachment
-        guard state.matchState != nil, signatures.indices.contains(state.inspector) else { return nil }
-        return signatures[state.inspector]?.wanted
+        var wanted: WantedBuffers?
+        flow.attachment.forEachSeat { seat in
+            guard seat.matchState != nil, signatures.indices.contains(seat.inspector),
+                let more = signatures[seat.inspector]?.wanted
+            else { return }
+            wanted = wanted?.union(more) ?? more
+        }
+        return wanted
     }
 }
 

@@ -11,10 +11,11 @@ extension SampleConsumer {
     func inspect(
         _ packet: DecodedPacket, _ way: FlowDirection, _ flow: Flow<InspectedFlow>, _ use: SegmentUse
     ) {
-        guard let signatures = signatures(of: flow.attachment) else { return pending[way].removeAll() }
-        let header = header(flow, way, packet.time, signatures)
-        if packet.payload.isEmpty, pending[way].isEmpty, let state = flow.attachment.matchState,
-            signatures.matcher.passesOver(header, isTaken: packet.discardReason == nil, flow: state)
+        let state = flow.attachment
+        guard isSearched(state) else { return pending[way].removeAll() }
+        let header = header(flow, way, packet.time)
+        if packet.payload.isEmpty, pending[way].isEmpty,
+            passesOver(header, isTaken: packet.discardReason == nil, state)
         {
             return
         }
@@ -35,17 +36,35 @@ extension SampleConsumer {
         {
             unit.heldAt = UInt64(max(0, offset))
         }
-        run(signatures, &unit, packet, way, of: flow)
+        run(&unit, packet, way, of: flow)
     }
 
     /// What is pending of a direction without a packet of its own: the other side's, or a stream's end.
     func flush(_ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
         guard !pending[way].isEmpty else { return }
-        guard let signatures = signatures(of: flow.attachment), !flow.attachment.isDropped else {
+        guard isSearched(flow.attachment), !flow.attachment.isDropped else {
             return pending[way].removeAll()
         }
-        var unit = InspectedPacket(header: header(flow, way, flow.lastTime, signatures))
-        run(signatures, &unit, nil, way, of: flow)
+        var unit = InspectedPacket(header: header(flow, way, flow.lastTime))
+        run(&unit, nil, way, of: flow)
+    }
+
+    /// Whether signatures of any inspector still look at the flow.
+    private func isSearched(_ state: InspectedFlow) -> Bool {
+        var isSearched = false
+        state.forEachSeat { if signatures(of: $0) != nil { isSearched = true } }
+        return isSearched
+    }
+
+    /// Whether nobody's signatures need look at a packet that brings nothing.
+    private func passesOver(_ header: PacketHeader, isTaken: Bool, _ state: InspectedFlow) -> Bool {
+        var isNeeded = false
+        state.forEachSeat { seat in
+            guard let matchState = seat.matchState, let signatures = signatures(of: seat) else { return }
+            isNeeded =
+                isNeeded || !signatures.matcher.passesOver(header, isTaken: isTaken, flow: matchState)
+        }
+        return !isNeeded
     }
 
     /// What is pending of a direction waits for its next packet.
@@ -80,47 +99,50 @@ extension SampleConsumer {
     }
 
     private func run(
-        _ signatures: InspectorSignatures, _ unit: inout InspectedPacket, _ packet: DecodedPacket?,
-        _ way: FlowDirection, of flow: Flow<InspectedFlow>
+        _ unit: inout InspectedPacket, _ packet: DecodedPacket?, _ way: FlowDirection,
+        of flow: Flow<InspectedFlow>
     ) {
         // Taken out, so that nothing that an answer does can touch it.
         var taken = PendingUnit()
         swap(&taken, &pending[way])
         let state = flow.attachment
         if !taken.units.isEmpty { unit.transactions = taken.units.map(\.side) }
+        search(state.seat, &unit, taken, packet, flow)
+        for seat in state.others { search(seat, &unit, taken, packet, flow) }
+        if !taken.stream.isEmpty, state.hasSignatures { taken.moveOn(&state.tails[way]) }
+        taken.removeAll()
+        swap(&taken, &pending[way])
+    }
+
+    /// One inspector's signatures, on what a packet brought.
+    private func search(
+        _ seat: FlowSeat, _ unit: inout InspectedPacket, _ taken: PendingUnit, _ packet: DecodedPacket?,
+        _ flow: Flow<InspectedFlow>
+    ) {
+        guard let signatures = signatures(of: seat) else { return }
+        let way = unit.header.direction
         taken.withStream { chunk in
             unit.stream = chunk
-            let matches = signatures.matcher.inspect(unit, flow: state.matchState)
+            let matches = signatures.matcher.inspect(unit, flow: seat.matchState)
             guard !matches.isEmpty else { return }
-            var context = MatchContext(flow: flow, packet: packet, way: way, units: taken.units)
+            var context = MatchContext(flow: flow, seat: seat, packet: packet, way: way, units: taken.units)
             // What came again has nothing that its host takes from it.
             context.isTaken = unit.isTaken && !(packet != nil && isRepeated)
             if options.alertContents.contains(.payload) { context.stream = taken.stream }
             answer(matches, signatures, context)
         }
-        if !taken.stream.isEmpty, let matchState = state.matchState {
-            taken.withBorder { border in
-                let matches = signatures.matcher.inspectBorder(border, unit.header, flow: matchState)
-                guard !matches.isEmpty else { return }
-                var context = MatchContext(flow: flow, packet: packet, way: way)
-                if options.alertContents.contains(.payload) { context.stream = taken.stream }
-                answer(matches, signatures, context)
-            }
-            taken.moveOn(&state.tails[way])
+        guard !taken.stream.isEmpty, let matchState = seat.matchState else { return }
+        taken.withBorder { border in
+            let matches = signatures.matcher.inspectBorder(border, unit.header, flow: matchState)
+            guard !matches.isEmpty else { return }
+            var context = MatchContext(flow: flow, seat: seat, packet: packet, way: way)
+            if options.alertContents.contains(.payload) { context.stream = taken.stream }
+            answer(matches, signatures, context)
         }
-        taken.removeAll()
-        swap(&taken, &pending[way])
-    }
-
-    private func signatures(of state: InspectedFlow) -> InspectorSignatures? {
-        guard !(state.matchState?.isBypassed ?? true), signatures.indices.contains(state.inspector) else {
-            return nil
-        }
-        return signatures[state.inspector]
     }
 
     private func header(
-        _ flow: Flow<InspectedFlow>, _ way: FlowDirection, _ time: Int64, _ signatures: InspectorSignatures
+        _ flow: Flow<InspectedFlow>, _ way: FlowDirection, _ time: Int64
     ) -> PacketHeader {
         let (client, server) = (flow.start.client, flow.start.server)
         let toServer = way == .toServer
@@ -135,7 +157,7 @@ extension SampleConsumer {
         header.isEstablished = flow.state != .new
         header.timeNanoseconds = time
         (header.applicationToServer, header.applicationToClient) = applications(of: flow.attachment)
-        guard signatures.testsStreamSizes else { return header }
+        guard testsStreamSizes else { return header }
         let lengths = flow.streamLengths
         header.streamBytesToServer = UInt64(max(0, lengths.toServer))
         header.streamBytesToClient = UInt64(max(0, lengths.toClient))
@@ -146,6 +168,8 @@ extension SampleConsumer {
 /// In what a match was found.
 struct MatchContext {
     var flow: Flow<InspectedFlow>?
+    /// Whose match it is; nil: of the inspector that the sample is for.
+    var seat: FlowSeat?
     /// Nil at a stream's end.
     var packet: DecodedPacket?
     /// The host takes the packet: neither its checksum nor its place in the connection is wrong.

@@ -12,7 +12,11 @@ final class SampleConsumer {
     private(set) var plan: InspectionPlan
     let options: InspectionOptions
     /// By position in the plan; nil for an inspector without signatures.
-    private(set) var signatures: [InspectorSignatures?]
+    private(set) var signatures: [InspectorSignatures?] {
+        didSet { testsStreamSizes = signatures.contains { $0?.testsStreamSizes ?? false } }
+    }
+    /// Some signature asks how long a stream is.
+    private(set) var testsStreamSizes = false
     let detector: ProtocolDetector
     let httpConfiguration: HTTPConfiguration
     /// What the parsers of all flows hold together.
@@ -55,6 +59,7 @@ final class SampleConsumer {
         httpConfiguration = HTTPConfiguration()
         parserMemory = ParserMemory(limit: httpConfiguration.limits.httpHeldByAll)
         signatures = try Self.load(plan, after: [])
+        testsStreamSizes = signatures.contains { $0?.testsStreamSizes ?? false }
     }
 
     /// Inspectors with the same files share the engine, not the memory of matches.
@@ -89,10 +94,7 @@ final class SampleConsumer {
 extension SampleConsumer: StreamConsumer {
     func makeState(of start: FlowStart) -> InspectedFlow {
         counters.flows &+= 1
-        let signatures = signatures.indices.contains(inspector) ? signatures[inspector] : nil
-        return InspectedFlow(
-            rule: rule, inspector: inspector, detection: detector.openFlow(),
-            matchState: signatures == nil ? nil : .init())
+        return InspectedFlow(makeSeat(), detection: detector.openFlow())
     }
 
     func arrived(_ packet: DecodedPacket, _ direction: Direction, of flow: Flow<InspectedFlow>) {
@@ -105,6 +107,7 @@ extension SampleConsumer: StreamConsumer {
             state.carrier = way == .toServer ? carrier : carrier.reversed
         }
         guard !state.isDropped else { return }
+        if state.seat.inspector != inspector, !state.isSeated(inspector) { state.join(makeSeat()) }
         takeWaiting(state)
         // A packet that its host drops carries nothing.
         if let kind = TunnelKind(packet), packet.discardReason == nil {
@@ -152,7 +155,7 @@ extension SampleConsumer: StreamConsumer {
         guard !state.isDropped else { return }
         guard isRead(state) else { return flow.ignoreStream(place.direction) }
         takeWaiting(state)
-        if state.matchState != nil {
+        if state.hasSignatures {
             pending[way].add(bytes, at: place.offset, tail: state.tails[way])
         }
         readStream(bytes, way, flow)
@@ -189,7 +192,7 @@ extension SampleConsumer: StreamConsumer {
 extension SampleConsumer {
     /// Whether anybody wants to know what its protocol says: signatures, or who reads events.
     fileprivate func isRead(_ state: InspectedFlow) -> Bool {
-        state.matchState != nil || options.writesProtocolEvents
+        state.hasSignatures || options.writesProtocolEvents
     }
 }
 

@@ -234,7 +234,7 @@ extension SignatureMatcher {
 
     func collect(from transaction: InspectedTransaction, at index: Int, _ header: PacketHeader) {
         beginRound()
-        transaction.meet(engine)
+        transaction.meet(engine, memory)
         let place = SignatureMatch.Place.transaction(index)
         // What matched is not tried again; what waits is, whatever its literal.
         for signature in transaction.matched where Int(signature) < rounds.count {

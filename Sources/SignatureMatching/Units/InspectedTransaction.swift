@@ -68,7 +68,9 @@ public final class InspectedTransaction {
     private var matchedHere: [UInt32] = []
     /// What `candidates` and `matched` are positions in; 0: none has seen it.
     private var engine: UInt64 = 0
-    private var matchedKeys: [UInt64] = []
+    /// Whose matches they are; the engine may be that of several.
+    private var reader: ObjectIdentifier?
+    private var matchedKeys: [(reader: ObjectIdentifier?, key: UInt64)] = []
     var wasInspected = false
 
     /// Buffers with all their instances that one transaction keeps; more are refused.
@@ -80,15 +82,22 @@ public final class InspectedTransaction {
         contents.reserveCapacity(16)
     }
 
-    /// Where another engine takes it over: everything is new to that one, but what has matched.
-    func meet(_ next: SignatureEngine) {
-        origin?.meet(next)
-        guard engine != next.number else { return }
-        defer { engine = next.number }
+    /// Where another engine takes it over, or looks at it in turn with others: everything is new to that one,
+    /// but what has matched.
+    /// - Parameter reader: what it remembers its matches in, over reloads.
+    func meet(_ next: SignatureEngine, _ reader: MatchMemory) {
+        origin?.meet(next, reader)
+        let identity = ObjectIdentifier(reader)
+        guard engine != next.number || self.reader != identity else { return }
+        defer { (engine, self.reader) = (next.number, identity) }
         guard engine != 0 else { return }
         candidates.removeAll()
-        matchedHere = next.signatures.indices.filter { matchedKeys.contains(next.signatures[$0].key) }
-            .map { UInt32(clamping: $0) }
+        let keys = Set(matchedKeys.lazy.filter { $0.reader == identity }.map(\.key))
+        matchedHere =
+            keys.isEmpty
+            ? []
+            : next.signatures.indices.filter { keys.contains(next.signatures[$0].key) }
+                .map { UInt32(clamping: $0) }
         wasInspected = false
         for index in contents.indices {
             contents[index].isNew = true
@@ -103,7 +112,7 @@ public final class InspectedTransaction {
             return !origin.matchedHere.contains(position) && origin.noteMatch(position, key)
         }
         matchedHere.append(position)
-        matchedKeys.append(key)
+        matchedKeys.append((reader, key))
         return true
     }
 
