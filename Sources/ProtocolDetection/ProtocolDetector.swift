@@ -66,13 +66,14 @@ public final class ProtocolDetector {
     deinit { ndpi_exit_detection_module(module) }
 
     /// Begins a flow; nil (and counted) where as many flows as the limit allows are open.
-    public func openFlow() -> FlowDetection? {
+    /// - Parameter isCounted: false where it is a second look at a flow that was begun before.
+    public func openFlow(isCounted: Bool = true) -> FlowDetection? {
         guard openFlows < limits.openFlows, let flow = ndpi_calloc(1, MemoryLayout<ndpi_flow_struct>.size)
         else {
-            counters.flowsRefused &+= 1
+            if isCounted { counters.flowsRefused &+= 1 }
             return nil
         }
-        counters.flows &+= 1
+        if isCounted { counters.flows &+= 1 }
         openFlows += 1
         return FlowDetection(
             of: self, flow: flow.bindMemory(to: ndpi_flow_struct.self, capacity: 1))

@@ -36,10 +36,21 @@ extension InspectedFlow {
         for other in others { body(other) }
     }
 
-    /// Likewise, to be changed.
-    func updateSeats(_ body: (inout FlowSeat) -> Void) {
-        body(&seat)
-        for place in others.indices { body(&others[place]) }
+    /// Asks for each that is not judged yet whether it is now.
+    func judgeSeats(_ body: (FlowSeat) -> Bool) {
+        if !seat.isProtocolJudged { seat.isProtocolJudged = body(seat) }
+        for place in others.indices where !others[place].isProtocolJudged {
+            others[place].isProtocolJudged = body(others[place])
+        }
+    }
+
+    /// For all of them the policy's `protocols` were compared with an answer that stands.
+    var isProtocolJudged: Bool { seat.isProtocolJudged && others.allSatisfy(\.isProtocolJudged) }
+
+    /// They are compared again.
+    func forgetProtocols() {
+        seat.isProtocolJudged = false
+        for place in others.indices { others[place].isProtocolJudged = false }
     }
 }
 

@@ -18,6 +18,8 @@ final class InspectedFlow {
     var detection: FlowDetection?
     /// The final answer.
     var detected: DetectedProtocol?
+    /// The streams' first bytes for a second detection, where the policy says which protocols may be spoken.
+    let gathered: GatheredStart?
     /// The signatures' word for what the detector named, where no parser here reads it.
     var named: Signatures.ApplicationProtocol?
     /// Which directions had payload so far.
@@ -45,9 +47,10 @@ final class InspectedFlow {
     /// Events of protocols and anomalies so far.
     var events = 0
 
-    init(_ seat: FlowSeat, detection: FlowDetection?) {
+    init(_ seat: FlowSeat, detection: FlowDetection?, gathered: GatheredStart? = nil) {
         self.seat = seat
         self.detection = detection
+        self.gathered = gathered
         hasSignatures = seat.matchState != nil
     }
 

@@ -2,82 +2,137 @@
 // A flow's protocol by nDPI, and what the policy's `protocols` say of it. In: the flow's packets. Out: the
 // answer, and a finding where the policy forbids it, on whatever port.
 import NetworkTypes
+import PolicyLanguage
 import ProtocolDetection
+import Protocols
 import Streams
 
 extension SampleConsumer {
     func detect(_ packet: DecodedPacket, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
         let state = flow.attachment
-        guard let detection = state.detection else { return judgeJoined(packet, way, flow) }
-        let before = detection.protocols
-        let milliseconds = UInt64(max(0, packet.time)) / 1_000_000
-        let progress = detection.feed(packet.bytes, timeMilliseconds: milliseconds)
-        if progress == .final {
-            state.detected = detection.finish()
-            state.detection = nil
+        if let detection = state.detection {
+            let before = detection.protocols
+            let milliseconds = UInt64(max(0, packet.time)) / 1_000_000
+            let progress = detection.feed(packet.bytes, timeMilliseconds: milliseconds)
+            if progress == .final {
+                state.detected = detection.finish()
+                state.detection = nil
+            }
+            if progress == .final || detection.protocols != before { name(state, detection.protocols) }
         }
-        guard progress == .final || detection.protocols != before else { return }
-        state.named =
-            applications[detection.protocols.application] ?? applications[detection.protocols.master]
-        let context = MatchContext(flow: flow, packet: packet, way: way)
-        judgeProtocol(detection.protocols, isFinal: progress == .final, context)
+        guard !state.isProtocolJudged else { return }
+        judgeProtocol(MatchContext(flow: flow, packet: packet, way: way))
     }
 
     /// The flow ends: what is not decided yet gets nDPI's last word, which may be a guess.
     func finishDetection(_ flow: Flow<InspectedFlow>) {
         let state = flow.attachment
-        guard let detection = state.detection else { return }
-        let answer = detection.finish()
-        state.detected = answer
-        state.detection = nil
-        guard !state.isDropped else { return }
-        judgeProtocol(answer.protocols, isFinal: true, MatchContext(flow: flow, packet: nil))
-    }
-
-    /// An inspector that came when the answer was there already.
-    private func judgeJoined(_ packet: DecodedPacket, _ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
-        let state = flow.attachment
-        guard let detected = state.detected, let last = state.others.last, !last.isProtocolJudged else {
-            return
+        if let detection = state.detection {
+            state.detected = detection.finish()
+            state.detection = nil
         }
-        let context = MatchContext(flow: flow, packet: packet, way: way)
-        judgeProtocol(detected.protocols, isFinal: true, context)
+        guard !state.isProtocolJudged, !state.isDropped else { return }
+        judgeProtocol(MatchContext(flow: flow, packet: nil))
     }
 
-    /// Each of the flow's inspectors has bounds of its own.
-    private func judgeProtocol(
-        _ protocols: ProtocolPair, isFinal: Bool, _ context: MatchContext
-    ) {
-        guard let state = context.flow?.attachment else { return }
-        state.updateSeats { seat in
-            guard !seat.isProtocolJudged else { return }
+    /// What a flow needs that is judged; nil where the policy does not ask what is spoken.
+    func gathered(_ start: FlowStart) -> GatheredStart? {
+        // Any inspector may be asked for the flow later.
+        guard start.proto == .tcp, plan.inspectors.contains(where: { !$0.protocols.isOpen }) else {
+            return nil
+        }
+        return GatheredStart()
+    }
+
+    /// Compares what is known of a flow's protocol with what the policy says, for each inspector of the flow.
+    private func judgeProtocol(_ context: MatchContext) {
+        guard let flow = context.flow else { return }
+        let state = flow.attachment
+        state.judgeSeats { bounds(of: $0).isOpen }
+        guard !state.isProtocolJudged else { return }
+        let known = knownProtocols(flow, at: context.time)
+        state.judgeSeats { seat in
+            guard let name = violation(of: bounds(of: seat), known, context) else {
+                return state.detected != nil && !known.isEmpty && !(state.gathered?.isOpen ?? false)
+            }
             var context = context
             context.seat = seat
-            seat.isProtocolJudged = judgeProtocol(protocols, isFinal: isFinal, context, seat.inspector)
+            answer(ProtocolAlert(name: name), context)
+            return true
         }
     }
 
-    /// A guess by port or address is no reason to act: only what the payload showed counts. That nothing is
-    /// recognised counts once the detector gives up on a flow that goes on.
-    /// - Returns: whether the answer stands.
-    private func judgeProtocol(
-        _ protocols: ProtocolPair, isFinal: Bool, _ context: MatchContext, _ inspector: Int
-    ) -> Bool {
-        guard let state = context.flow?.attachment, plan.inspectors.indices.contains(inspector) else {
-            return true
+    private func bounds(of seat: FlowSeat) -> ProtocolBounds {
+        plan.inspectors.indices.contains(seat.inspector)
+            ? plan.inspectors[seat.inspector].protocols : ProtocolBounds()
+    }
+
+    /// nDPI's word counts where the payload gave it; a guess by port or address does not. Where it recognised
+    /// nothing, or had pieces to look at, what the streams' first bytes are counts, and what our own parsers
+    /// read.
+    private func knownProtocols(_ flow: Flow<InspectedFlow>, at time: Int64) -> [ProtocolPair] {
+        let state = flow.attachment
+        let answer = state.recognisedProtocols
+        if let gathered = state.gathered, gathered.isOpen {
+            gathered.look(flow.start, at: time, by: detector)
+            if let found = gathered.recognised, state.named == nil { name(state, found) }
+            if state.detected != nil, !answer.isUnknown, gathered.isWhole { gathered.close() }
         }
-        let bounds = plan.inspectors[inspector].protocols
-        guard !bounds.isOpen else { return true }
-        let confidence = state.detected?.confidence ?? .payload
-        if confidence < .cache, confidence != .unknown || context.packet == nil { return isFinal }
-        let isForbidden = bounds.forbidden.contains { protocols.involves(ProtocolID(rawValue: $0)) }
-        let isStrange = bounds.allowedOnly.map { allowed in
-            isFinal && !allowed.contains { protocols.involves(ProtocolID(rawValue: $0)) }
+        var known = answer.isUnknown ? [] : [answer]
+        if answer.isUnknown || state.gathered?.isInPieces ?? false { known += otherProtocols(state) }
+        return known
+    }
+
+    /// The name of what the flow may not speak; nil where it may.
+    private func violation(
+        of bounds: ProtocolBounds, _ known: [ProtocolPair], _ context: MatchContext
+    ) -> String? {
+        guard let state = context.flow?.attachment else { return nil }
+        if let pair = known.first(where: { $0.isAny(of: bounds.forbidden) }) { return name(pair, of: state) }
+        guard let allowed = bounds.allowedOnly, state.detected != nil else { return nil }
+        if let pair = known.first {
+            return known.contains { $0.isAny(of: allowed) } ? nil : name(pair, of: state)
         }
-        guard isForbidden || isStrange ?? false else { return isFinal }
-        let name = state.detected?.name ?? printedName(protocols)
-        answer(ProtocolAlert(name: name), context)
-        return true
+        let isStrange = isUnrecognised(context) && !ProtocolPair.unknown.isAny(of: allowed)
+        return isStrange ? printedName(.unknown) : nil
+    }
+
+    /// Whether a flow goes on of which nothing was recognised and nothing will be. Of a connection that was
+    /// picked up in its middle a guess is all that there can be.
+    private func isUnrecognised(_ context: MatchContext) -> Bool {
+        guard let flow = context.flow, context.packet != nil else { return false }
+        let state = flow.attachment
+        if flow.isMidstream, state.detected?.confidence != .unknown { return false }
+        return state.gathered?.isOneFull ?? true
+    }
+}
+
+extension SampleConsumer {
+    /// What is known of a flow of which nDPI recognises nothing, packet by packet.
+    private func otherProtocols(_ state: InspectedFlow) -> [ProtocolPair] {
+        var found: [ProtocolPair] = []
+        if let pair = state.gathered?.recognised { found.append(pair) }
+        guard let read = state.reader?.applications else { return found }
+        if let pair = read.toServer.flatMap(pair) { found.append(pair) }
+        if read.toClient != read.toServer, let pair = read.toClient.flatMap(pair) { found.append(pair) }
+        return found
+    }
+
+    /// As nDPI names what a parser here reads.
+    private func pair(_ application: Protocols.ApplicationProtocol) -> ProtocolPair? {
+        guard let id = try? detector.names.id(named: application.name) else { return nil }
+        return ProtocolPair(master: .unknown, application: id)
+    }
+
+    /// The signatures' word for what was recognised last.
+    private func name(_ state: InspectedFlow, _ protocols: ProtocolPair) {
+        let found = protocols.isUnknown ? state.gathered?.recognised ?? .unknown : protocols
+        state.named = applications[found.application] ?? applications[found.master]
+    }
+
+    private func name(_ pair: ProtocolPair, of state: InspectedFlow) -> String {
+        if let detected = state.detected, pair == detected.protocols { return detected.name }
+        return printedName(pair)
     }
 
     /// As ndpiReader prints it: "TLS.Google".
@@ -86,5 +141,19 @@ extension SampleConsumer {
         let names = known.map { detector.names.name($0) }
         return names.count == 2 && names[0] != names[1]
             ? names.joined(separator: ".") : names.last ?? "Unknown"
+    }
+}
+
+extension InspectedFlow {
+    /// What nDPI recognised in the payload so far, or in the end.
+    fileprivate var recognisedProtocols: ProtocolPair {
+        guard let detected else { return detection?.protocols ?? .unknown }
+        return detected.confidence < .cache ? .unknown : detected.protocols
+    }
+}
+
+extension ProtocolPair {
+    fileprivate func isAny(of numbers: Set<UInt16>) -> Bool {
+        numbers.contains { involves(ProtocolID(rawValue: $0)) }
     }
 }

@@ -33,6 +33,8 @@ final class SampleConsumer {
     var captured: CapturedBytes?
     /// No flow of the packet was established when it came.
     var opensFlow = false
+    /// The bytes of its payload.
+    var payloadCount = 0
     /// The packet brings nothing that its stream has not had.
     var isRepeated = false
     /// What the packet carries, to be followed next; and around what the packet was.
@@ -94,13 +96,14 @@ final class SampleConsumer {
 extension SampleConsumer: StreamConsumer {
     func makeState(of start: FlowStart) -> InspectedFlow {
         counters.flows &+= 1
-        return InspectedFlow(makeSeat(), detection: detector.openFlow())
+        return InspectedFlow(makeSeat(), detection: detector.openFlow(), gathered: gathered(start))
     }
 
     func arrived(_ packet: DecodedPacket, _ direction: Direction, of flow: Flow<InspectedFlow>) {
         let way = FlowDirection(direction)
         let state = flow.attachment
         opensFlow = flow.state == .new
+        payloadCount = packet.payload.count
         state.latestPacket = packetNumber
         if packet.isSentByHost, state.hostSends == nil { state.hostSends = way }
         if state.carrier == nil, let carrier {
@@ -155,6 +158,7 @@ extension SampleConsumer: StreamConsumer {
         guard !state.isDropped else { return }
         guard isRead(state) else { return flow.ignoreStream(place.direction) }
         takeWaiting(state)
+        state.gathered?.add(bytes, way, isWhole: bytes.count == payloadCount)
         if state.hasSignatures {
             pending[way].add(bytes, at: place.offset, tail: state.tails[way])
         }
@@ -167,6 +171,7 @@ extension SampleConsumer: StreamConsumer {
         takeWaiting(flow.attachment)
         flush(way, flow)
         flow.attachment.tails[way] = []
+        flow.attachment.gathered?.close()
         skipStream(Int(clamping: count), way, flow)
     }
 
@@ -190,9 +195,9 @@ extension SampleConsumer: StreamConsumer {
 }
 
 extension SampleConsumer {
-    /// Whether anybody wants to know what its protocol says: signatures, or who reads events.
-    fileprivate func isRead(_ state: InspectedFlow) -> Bool {
-        state.hasSignatures || options.writesProtocolEvents
+    /// Whether anybody wants to know what its protocol says: signatures, who reads events, the policy.
+    func isRead(_ state: InspectedFlow) -> Bool {
+        state.hasSignatures || options.writesProtocolEvents || state.gathered?.isOpen ?? false
     }
 }
 
