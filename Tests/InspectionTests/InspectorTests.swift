@@ -147,7 +147,7 @@ struct BlockCase: Sendable, CustomTestStringConvertible {
     var testDescription: String { "\(firewall), on-match \(onMatch)\(isAnswer ? ", of an answer" : "")" }
 }
 
-private let ban = MatchResponse.ban(nanoseconds: 5)
+private let ban = MatchResponse.ban(nanoseconds: 60_000_000_000)
 
 @Test(arguments: [
     BlockCase(firewall: .enforces, onMatch: ban, isBlocked: true),

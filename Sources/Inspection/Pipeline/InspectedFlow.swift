@@ -36,8 +36,8 @@ final class InspectedFlow {
     var carrier: Carrier?
     /// The number of its latest packet, as samples have it.
     var latestPacket: UInt64 = 0
-    /// A finding dropped it: what still comes is not inspected.
-    var isDropped = false
+    /// What a finding drops it for; nil unless one does.
+    var drop: FlowDrop?
     /// A `pass` signature let the whole flow through.
     var isPassed = false
     /// An alert was written.

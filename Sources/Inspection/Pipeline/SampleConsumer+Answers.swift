@@ -148,7 +148,21 @@ extension SampleConsumer {
         finding.flow = judgedFlow(context)
         outcome.findings.append(finding)
         // What goes on is inspected further.
-        if ofFlow, blocks(response, context) { state?.isDropped = true }
+        guard let state, ofFlow, blocks(response, context), let drop = drop(response, context),
+            drop.end >= state.drop?.end ?? .min
+        else { return }
+        state.drop = drop
+    }
+
+    private func drop(_ response: Finding.Response, _ context: MatchContext) -> FlowDrop? {
+        switch response {
+        case .alert: nil
+        case .dropFlow(_, let nanoseconds): FlowDrop(from: context.time, for: nanoseconds, nil)
+        case .ban(_, let nanoseconds):
+            FlowDrop(
+                from: context.time, for: nanoseconds,
+                ends(context).isFromHost ? context.way.opposite : context.way)
+        }
     }
 
     /// The flow that the firewall judges: the packet's own, or that of the tunnel around it.

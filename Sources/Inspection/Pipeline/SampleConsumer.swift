@@ -109,6 +109,7 @@ extension SampleConsumer: StreamConsumer {
         if state.carrier == nil, let carrier {
             state.carrier = way == .toServer ? carrier : carrier.reversed
         }
+        if let drop = state.drop { resume(drop, packet, way, flow) }
         guard !state.isDropped else { return }
         if state.seat.inspector != inspector, !state.isSeated(inspector) { state.join(makeSeat()) }
         takeWaiting(state)
@@ -155,7 +156,7 @@ extension SampleConsumer: StreamConsumer {
     func data(_ bytes: UnsafeRawBufferPointer, at place: StreamPlace, of flow: Flow<InspectedFlow>) {
         let way = FlowDirection(place.direction)
         let state = flow.attachment
-        guard !state.isDropped else { return }
+        if let drop = state.drop { return drop.missed[way] &+= Int64(bytes.count) }
         guard isRead(state) else { return flow.ignoreStream(place.direction) }
         takeWaiting(state)
         state.gathered?.add(bytes, way, isWhole: bytes.count == payloadCount)
@@ -167,11 +168,12 @@ extension SampleConsumer: StreamConsumer {
 
     func gap(of count: Int64, at place: StreamPlace, of flow: Flow<InspectedFlow>) {
         let way = FlowDirection(place.direction)
-        guard !flow.attachment.isDropped, isRead(flow.attachment) else { return }
+        if let drop = flow.attachment.drop { return drop.missed[way] &+= count }
+        guard isRead(flow.attachment) else { return }
         takeWaiting(flow.attachment)
+        flow.attachment.gathered?.close()
         flush(way, flow)
         flow.attachment.tails[way] = []
-        flow.attachment.gathered?.close()
         skipStream(Int(clamping: count), way, flow)
     }
 

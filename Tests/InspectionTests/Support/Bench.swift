@@ -79,6 +79,9 @@ final class Bench {
         }
     }
 
+    /// Lets time pass in which no packet comes.
+    func pass(seconds: Int64) { time += seconds * 1_000_000_000 }
+
     func feed(_ frames: [[UInt8]]) { for frame in frames { feed(frame) } }
 
     func finish() { inspector.finish(into: &outcome) }
