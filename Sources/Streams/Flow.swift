@@ -112,6 +112,8 @@ public class FlowRecord {
     final let key: FlowKey
     /// The client is the lower end of `key`.
     final var isClientLow = true
+    /// UDP: the payload of the first packet said that it is an answer.
+    final var isBegunByAnswer = false
     /// How many flows began before, and this one.
     final var serial: UInt64 = 0
     final var session: TCPSession?

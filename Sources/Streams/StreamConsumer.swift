@@ -8,6 +8,10 @@ public protocol StreamConsumer: AnyObject {
     /// What the consumer keeps of a flow.
     associatedtype State
 
+    /// Which way the first packet of a flow goes as far as its payload says; nil: it says nothing. Not asked
+    /// of a SYN. Of UDP who is taken for the server goes on to send what is told to be an answer, or the flow
+    /// is replaced by one of the other direction.
+    func firstDirection(of packet: DecodedPacket) -> Direction?
     /// Makes the consumer's state of a flow that begins.
     func makeState(of start: FlowStart) -> State
     /// A flow began; its first packet follows.
@@ -33,6 +37,7 @@ public protocol StreamConsumer: AnyObject {
 }
 
 extension StreamConsumer {
+    public func firstDirection(of packet: DecodedPacket) -> Direction? { nil }
     public func opened(_ flow: Flow<State>) {}
     public func arrived(_ packet: DecodedPacket, _ direction: Direction, of flow: Flow<State>) {}
     public func finished(

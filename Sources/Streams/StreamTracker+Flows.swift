@@ -18,7 +18,7 @@ extension StreamTracker {
         let hash = key.hash(seed: options.seed)
         let place = FlowPlace(key: key, hash: hash, isSourceLow: isSourceLow)
         var slot = table.find(key, hash)
-        if slot == FlowTable.none { slot = open(packet, place, Self.firstDirection(packet)) }
+        if slot == FlowTable.none { slot = open(packet, place, firstDirection(packet)) }
         guard packet.proto == .tcp else { return handleDatagram(packet, slot, place) }
         handleSegment(packet, slot, place)
     }
@@ -47,6 +47,7 @@ extension StreamTracker {
         let isClientLow = (first == .toServer) == place.isSourceLow
         let flow = FlowOf(start, place.key, consumer.makeState(of: start))
         flow.isClientLow = isClientLow
+        flow.isBegunByAnswer = packet.proto == .udp && first == .toClient
         flow.serial = counters.flows
         let slot = table.insert(flow, place.hash, packet.proto == .tcp ? .tcpNew : .otherNew)
         consumer.opened(flow)
@@ -74,8 +75,15 @@ extension StreamTracker {
     }
 
     private func handleDatagram(_ packet: DecodedPacket, _ slot: FlowTable.Slot, _ place: FlowPlace) {
-        guard let flow = flow(slot) else { return }
-        let direction = place.direction(in: flow)
+        guard var flow = flow(slot) else { return }
+        var (slot, direction) = (slot, place.direction(in: flow))
+        if flow.isBegunByAnswer, direction == .toClient, isNoAnswer(packet) {
+            counters.flowsReplaced &+= 1
+            close(slot, .replaced)
+            slot = open(packet, place, .toServer)
+            guard let opened = self.flow(slot) else { return }
+            (flow, direction) = (opened, .toServer)
+        }
         if flow.counts[direction].packets == 0 { flow.icmpCodes[direction] = packet.icmpCode }
         if flow.counts[direction.reversed].packets > 0, packet.discardReason == nil {
             flow.state = .established
@@ -85,12 +93,26 @@ extension StreamTracker {
         consumer.finished(packet, direction, as: .none, of: flow)
     }
 
-    /// Who opened the flow of which this is the first packet: SYN+ACK is an answer, and of a connection in
-    /// its middle the end whose port alone is below 1024 is the server.
-    private static func firstDirection(_ packet: DecodedPacket) -> Direction {
+    /// Who opened the flow of which this is the first packet: SYN+ACK is an answer, and so is what looks like
+    /// one; of a connection in its middle the end whose port alone is below 1024 is the server.
+    private func firstDirection(_ packet: DecodedPacket) -> Direction {
+        guard packet.proto == .tcp || packet.proto == .udp else { return .toServer }
+        let flags = packet.tcpFlags
+        if flags.contains(.syn) { return flags.contains(.ack) ? .toClient : .toServer }
+        if !packet.payload.isEmpty, packet.discardReason == nil,
+            let told = consumer.firstDirection(of: packet)
+        {
+            return told
+        }
         guard packet.proto == .tcp else { return .toServer }
-        if packet.tcpFlags.contains(.syn) { return packet.tcpFlags.contains(.ack) ? .toClient : .toServer }
         return packet.sourcePort < 1024 && packet.destinationPort >= 1024 ? .toClient : .toServer
+    }
+
+    /// Whoever opens a UDP flow could pose as its server by a first packet that looks like an answer. Of a
+    /// packet that is cut short nothing is known.
+    private func isNoAnswer(_ packet: DecodedPacket) -> Bool {
+        packet.discardReason == nil && packet.missingPayload == 0
+            && (packet.payload.isEmpty || consumer.firstDirection(of: packet) != .toClient)
     }
 
     /// A number from 1 to 2^53 - 1 that no other flow of this tracker has: odd factors keep numbers apart.

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flows of which an answer is the first packet that is seen: it goes to the client.
+import NetworkTypes
+import PolicyLanguage
+import TestSupport
+import Testing
+
+@testable import Inspection
+
+private let names = """
+    alert dns any any -> any any (msg:"q"; dns.query; content:"evil"; sid:1;)
+    alert dns any any -> any any (msg:"a"; dns.answers.rrname; content:"evil"; sid:2;)
+    alert dns any any -> any any (msg:"r"; dns.response.rrname; content:"evil"; sid:3;)
+    alert udp any 53 -> any any (msg:"to client"; flow:to_client; content:"evil"; sid:4;)
+    alert udp any any -> any any (msg:"to server"; flow:to_server; content:"evil"; sid:5;)
+    """
+
+private let name: [UInt8] = [4] + Array("evil".utf8) + [3] + Array("com".utf8) + [0]
+private let question = name + [0, 1, 0, 1]
+private let query: [UInt8] = [0, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0] + question
+private let response: [UInt8] =
+    [0, 2, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0] + question + question + [0, 0, 0, 60, 0, 4, 192, 0, 2, 1]
+
+struct AnswerFirstTests {
+    @Test func `a DNS response without its query is what a server says`() throws {
+        let bench = try Bench(names)
+        let talk = Conversation(serverPort: 53)
+        bench.feed(talk.datagram(.toClient, response))
+        bench.finish()
+        #expect(try bench.alerts() == [2, 3, 4])
+        let dns = try #require(try bench.events(.dns).first)
+        #expect((dns["dns"] as? [String: Any])?["type"] as? String == "response")
+        #expect(dns["src_ip"] as? String == "198.51.100.1" && dns["src_port"] as? Int == 53)
+        let flow = try #require(try bench.events(.flow).first)
+        #expect(flow["src_ip"] as? String == "203.0.113.7" && flow["dest_port"] as? Int == 53)
+    }
+
+    @Test func `the queries behind it are its client's`() throws {
+        let bench = try Bench(names)
+        let talk = Conversation(serverPort: 53)
+        bench.feed([talk.datagram(.toClient, response), talk.datagram(.toServer, query)])
+        bench.finish()
+        #expect(try bench.alerts() == [2, 3, 4, 1, 5])
+        #expect(try bench.events(.flow).count == 1)
+    }
+
+    /// A port below 1024 can be had by whoever attacks.
+    @Test func `who poses as a resolver is a client as soon as it says something else`() throws {
+        let bench = try Bench(#"alert udp any any -> any 9000 (flow:to_server; content:"attack"; sid:7;)"#)
+        let talk = Conversation(serverPort: 9000, clientPort: 53)
+        bench.feed(talk.datagram(.toServer, response))
+        bench.feed(talk.datagram(.toClient, Array("what".utf8)))
+        bench.feed(talk.datagram(.toServer, Array("attack".utf8)))
+        bench.feed(talk.datagram(.toServer, Array("attack".utf8)))
+        bench.finish()
+        #expect(try bench.alerts() == [7, 7])
+        #expect(try bench.events(.flow).count == 2)
+    }
+
+    @Test func `what is sent to a service from a high port is no answer`() throws {
+        let bench = try Bench(names)
+        bench.feed(Conversation(serverPort: 53).datagram(.toServer, response))
+        #expect(try bench.alerts().contains(5))
+    }
+
+    @Test(arguments: [8080, 80] as [UInt16])
+    func `a response in the middle of a connection is what a server says`(_ port: UInt16) throws {
+        let bench = try Bench(
+            """
+            alert http any any -> any any (msg:"st"; http.stat_code; content:"200"; sid:1;)
+            alert tcp any any -> any any (msg:"tc"; flow:to_client,established; content:"hello"; sid:2;)
+            """)
+        var talk = Conversation(serverPort: port)
+        _ = talk.open()
+        bench.feed([talk.say(.toClient, reply), talk.say(.toClient, reply)])
+        bench.finish()
+        #expect(Set(try bench.alerts()) == [1, 2])
+    }
+}
