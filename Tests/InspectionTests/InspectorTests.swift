@@ -310,3 +310,31 @@ func `any bytes give lines that are JSON objects, and no trap`(seed: UInt64) thr
     for kind in InspectionEvent.Kind.allCases { _ = try bench.events(kind) }
     #expect(bench.inspector.counters.samples > 1000)
 }
+
+@Test func `bits of signatures that a flow has no room for are counted`() throws {
+    let rules = (0..<300).map { number in
+        "alert udp any any -> any any (msg:\"x\"; content:\"evil\"; flowbits:set,b\(number); "
+            + "flowbits:noalert; sid:\(number + 1);)"
+    }
+    let bench = try Bench(rules.joined(separator: "\n"))
+    bench.feed(Conversation(serverPort: 9000).datagram(.toServer, Array("evil".utf8)))
+    let stats = try #require(try bench.statistics["detect"] as? [String: Any])
+    #expect(stats["flow_state_refused"] as? Int == 44)
+}
+
+@Test func `a limit by flow tells each connection of a client that uses one port again`() throws {
+    let rule = """
+        alert tcp any any -> any any (msg:"x"; content:"evil"; \
+        threshold:type limit, track by_flow, count 1, seconds 3600; sid:2;)
+        """
+    let bench = try Bench(rule)
+    for number in 1...3 as ClosedRange<UInt32> {
+        var talk = Conversation(serverPort: 9000, from: number * 100_000)
+        bench.feed(talk.open())
+        bench.feed(talk.say(.toServer, "evil"))
+        bench.feed(talk.say(.toServer, "evil"))
+        bench.feed(talk.reset(.toServer))
+    }
+    bench.finish()
+    #expect(try bench.alerts() == [2, 2, 2])
+}

@@ -95,6 +95,38 @@ func `a rate reports what its kind lets through, on packets' time`(_ given: Rate
     #expect(reported == given.reported)
 }
 
+@Test(arguments: [
+    RateCase(
+        option: "threshold:type limit, track by_flow, count 1, seconds 10;", times: [0, 1, 2, 11],
+        reported: [0, 3]),
+    RateCase(
+        option: "threshold:type threshold, track by_flow, count 2, seconds 10;", times: [0, 1, 2, 3],
+        reported: [1, 3]),
+    RateCase(
+        option: "threshold:type backoff, track by_flow, count 1, multiplier 2;", times: [0, 1, 2, 3],
+        reported: [0, 1, 3]),
+    RateCase(
+        option: "detection_filter:track by_flow, count 2, seconds 10;", times: [0, 1, 2, 30],
+        reported: [2]),
+])
+func `a rate by flow counts one flow's matches, not those of the next between the same ends`(
+    _ given: RateCase
+) throws {
+    let matcher = try matcher(
+        "alert tcp any any -> any any (msg:\"m\"; content:\"x\"; \(given.option) sid:1;)")
+    for _ in 0..<4 {
+        let flow = FlowMatchState()
+        let reported = given.times.indices.filter { index in
+            var header = header()
+            header.timeNanoseconds = given.times[index] * 1_000_000_000
+            return matcher.sids("x", header, flow: flow) == [1]
+        }
+        #expect(reported == given.reported)
+    }
+    let alone = (0..<4).map { _ in matcher.sids("x", flow: nil) }
+    #expect(alone == [[], [], [], []], "without a flow there is nothing to count in")
+}
+
 @Test func `a limit holds the report back, not the action`() throws {
     let matcher = try matcher(
         "drop udp any any -> any any (msg:\"m\"; content:\"x\"; "
@@ -246,13 +278,43 @@ func `a rate reports what its kind lets through, on packets' time`(_ given: Rate
     #expect(memory.hasBit(-1, .source, header))
 }
 
-@Test func `a time that goes back or overflows traps nothing`() {
+/// A threshold as a rule has it.
+private func threshold(_ option: String) throws -> Threshold {
+    let rule = "alert tcp any any -> any any (msg:\"m\"; threshold:\(option); sid:1;)"
+    return try #require(try matcher(rule).engine.signatures.first?.threshold)
+}
+
+@Test func `a flow with too many rates forgets the one not used for longest, and counts it while it runs`()
+    throws
+{
+    let flow = FlowMatchState()
+    let most = UInt64(FlowMatchState.mostRates)
+    let limit = try threshold("type limit, track by_flow, count 1, seconds 10")
+    func isTold(_ signature: UInt64, at seconds: Int64) -> Bool {
+        let now = seconds * 1_000_000_000
+        return flow.changeRate(of: signature, at: now, seconds: 10) { $0.answer(limit, at: now) } == .report
+    }
+    for signature in 0..<most { #expect(isTold(signature, at: 0)) }
+    #expect(!isTold(0, at: 1) && flow.refused == 0)
+    #expect(isTold(most, at: 1) && flow.refused == 1)
+    #expect(!isTold(0, at: 2), "it was used")
+    #expect(isTold(1, at: 2) && flow.refused == 2, "it gave way")
+    #expect(isTold(most + 1, at: 60) && flow.refused == 2, "a span that is over is not missed")
+}
+
+@Test func `a time that goes back or overflows traps nothing`() throws {
     let memory = MatchMemory()
+    let both = try threshold("type both, track by_flow, count 1, seconds \(UInt32.max)")
     var header = header(.udp)
     for time in [Int64.max, 0, Int64.min, Int64.max, -1] {
         header.timeNanoseconds = time
         memory.setBit(1, .addressPair, header, seconds: .max)
         _ = memory.hasBit(1, .addressPair, header)
+        var rate = MatchRate(at: time, seconds: .max)
+        for other in [Int64.max, 0, Int64.min] {
+            _ = rate.isNeeded(at: other)
+            _ = rate.answer(both, at: other)
+        }
     }
     #expect(memory.forgotten == 0)
 }

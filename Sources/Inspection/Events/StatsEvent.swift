@@ -81,6 +81,7 @@ struct InspectionStatistics {
             ("inspections", sum(\.inspections)), ("scanned_bytes", sum(\.scannedBytes)),
             ("candidates", sum(\.candidates)), ("candidates_refused", sum(\.candidatesRefused)),
             ("matches", sum(\.matches)), ("matches_refused", sum(\.matchesRefused)),
+            ("flow_state_refused", sum(\.flowStateRefused)),
             ("pcre_limits", sum { $0.regexLimits.values.reduce(0, &+) }),
             ("step_limits", sum { $0.stepLimits.values.reduce(0, &+) }), ("alert", inspection.alerts),
             ("alert_queue_overflow", inspection.alertsRefused),

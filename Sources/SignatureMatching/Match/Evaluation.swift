@@ -53,11 +53,13 @@ final class Subject {
 
 extension SignatureMatcher {
     func evaluate(_ packet: borrowing InspectedPacket, _ flow: FlowMatchState?) {
+        let refused = flow?.refused ?? 0
         withUnsafePointer(to: packet) { pointer in
             subject.begin(pointer, flow)
             defer { subject.end() }
             evaluate(subject)
         }
+        if let flow { counters.flowStateRefused &+= UInt64(flow.refused &- refused) }
     }
 
     private func evaluate(_ subject: Subject) {
@@ -149,12 +151,13 @@ extension SignatureMatcher {
         }
         for change in signature.stateChanges { make(change, subject) }
         guard subject.isTaken else { return tell(signature, candidate) }
-        if let filter = signature.detectionFilter, !memory.passes(filter, of: signature, header) {
+        if let filter = signature.detectionFilter, !memory.passes(filter, of: signature, header, subject.flow)
+        {
             return false
         }
         var isReported = signature.isReported
         if let threshold = signature.threshold {
-            switch memory.answer(threshold, of: signature, header) {
+            switch memory.answer(threshold, of: signature, header, subject.flow) {
             case .report: break
             case .silent: isReported = false
             case .none: return false

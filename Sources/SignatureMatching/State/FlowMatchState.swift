@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What signatures remember of one flow: bits, counters, what was reported already. Small, and empty for
-// most.
+// What signatures remember of one flow: bits, counters, rates, what was reported already. Small, and empty
+// for most.
 
 import NetworkTypes
 
@@ -12,11 +12,14 @@ public final class FlowMatchState {
     public internal(set) var isPassed = false
     /// A signature with `bypass` matched: the caller may stop to inspect the flow.
     public internal(set) var isBypassed = false
-    /// Bits, counters and reports that were refused because the flow has too many.
+    /// Bits and counters that were refused, rates and reports that were forgotten, because the flow has too
+    /// many.
     public internal(set) var refused: UInt32 = 0
 
     private var bits: [UInt32] = []
     private var integers: [(name: UInt32, value: UInt32)] = []
+    /// The one that was used last comes last.
+    private var rates: [(signature: UInt64, rate: MatchRate)] = []
     private var reports: [StreamReport] = []
     /// Two bits of each `OnceKind`: its signatures were tried to the server, to the client.
     private var onceDone: UInt8 = 0
@@ -47,6 +50,8 @@ public final class FlowMatchState {
 
     /// Bits, counters and remembered reports that a flow may have, each.
     static let most = 256
+    /// Rates that it may have: they are larger.
+    static let mostRates = 64
 
     public init() {}
 
@@ -80,6 +85,22 @@ public final class FlowMatchState {
         } else {
             refused &+= 1
         }
+    }
+
+    /// Changes the rate of a signature's matches in this flow. Where a flow has too many the one that was not
+    /// used for longest goes, so that a newcomer always finds a place.
+    func changeRate<Result>(
+        of signature: UInt64, at now: Int64, seconds: UInt32, _ change: (inout MatchRate) -> Result
+    ) -> Result {
+        var rate = MatchRate(at: now, seconds: seconds)
+        if let index = rates.firstIndex(where: { $0.signature == signature }) {
+            rate = rates.remove(at: index).rate
+        } else if rates.count >= FlowMatchState.mostRates, rates.removeFirst().rate.isNeeded(at: now) {
+            refused &+= 1
+        }
+        let result = change(&rate)
+        rates.append((signature, rate))
+        return result
     }
 
     /// Whether a kind of once-a-direction signature was tried.

@@ -14,6 +14,9 @@ public struct MatchCounters: Sendable, Hashable {
     public var matchesRefused: UInt64 = 0
     /// Candidates beyond a transaction's or a call's bound.
     public var candidatesRefused: UInt64 = 0
+    /// Bits and counters of flows that were refused, rates and reports that were forgotten: their flow has
+    /// too many.
+    public var flowStateRefused: UInt64 = 0
     /// Regular expressions that reached a limit; by index into `SignatureEngine.signatures`.
     public var regexLimits: [Int: UInt64] = [:]
     /// Chains that reached the limit of steps; by index into `SignatureEngine.signatures`.

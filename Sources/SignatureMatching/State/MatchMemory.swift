@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What signatures remember beyond flows: bits of hosts and pairs, and how often they matched. Bounded, on
-// packets' time.
+// packets' time. Rates by flow are kept with their flow.
 
 import NetworkTypes
 import Signatures
@@ -10,14 +10,11 @@ public final class MatchMemory {
     /// Bits of hosts and pairs, and counted rates, that are kept, each.
     public static let most = 65_536
 
-    /// Ports that one rate tells apart.
-    private static let mostPorts = 256
-
     /// What was forgotten for want of room.
     public var forgotten: UInt64 { bits.forgotten &+ rates.forgotten }
 
     private var bits = RecentTable<HostBit, BitEnd>(most: MatchMemory.most)
-    private var rates = RecentTable<RateKey, Rate>(most: MatchMemory.most)
+    private var rates = RecentTable<RateKey, MatchRate>(most: MatchMemory.most)
 
     private struct HostBit: Hashable {
         var name: Int
@@ -32,23 +29,11 @@ public final class MatchMemory {
     }
 
     struct RateKey: Hashable {
-        var gid: UInt32
-        var sid: UInt32
+        /// `Signature.key`.
+        var signature: UInt64
         var isFilter: Bool
         var first: IPAddress?
         var second: IPAddress?
-        var ports: UInt32 = 0
-    }
-
-    private struct Rate: Expiring {
-        var start: Int64
-        var count: UInt32
-        var next: UInt64
-        var seconds: UInt32
-        /// Ports that were seen in the span, where only new ones count.
-        var ports: Set<UInt16> = []
-
-        func isNeeded(at now: Int64) -> Bool { now &- start <= Int64(seconds) * 1_000_000_000 }
     }
 
     public init() {}
@@ -85,85 +70,61 @@ extension MatchMemory {
 
 // Rates.
 extension MatchMemory {
-    /// What a rate says of one more match.
-    enum RateAnswer { case report, silent, none }
+    /// Whether a match counts: false up to the filter's count within its span, and where it would be counted
+    /// in its flow and has none.
+    func passes(
+        _ filter: DetectionFilter, of signature: Signature, _ header: PacketHeader, _ flow: FlowMatchState?
+    ) -> Bool {
+        let port = filter.uniqueOn.map { $0 == .source ? header.sourcePort : header.destinationPort }
+        let counter = RateCounter(signature, filter.tracking, isFilter: true, seconds: filter.seconds)
+        return change(counter, header, flow) { $0.passes(filter, port: port, at: header.timeNanoseconds) }
+            ?? false
+    }
 
-    private static func key(
-        _ signature: Signature, _ tracking: RateTracking, isFilter: Bool, _ header: PacketHeader
-    ) -> RateKey {
-        var key = RateKey(gid: signature.gid, sid: signature.sid, isFilter: isFilter)
-        switch tracking {
+    func answer(
+        _ threshold: Threshold, of signature: Signature, _ header: PacketHeader, _ flow: FlowMatchState?
+    ) -> RateAnswer {
+        let seconds = threshold.kind == .backoff ? .max : threshold.seconds
+        let counter = RateCounter(signature, threshold.tracking, isFilter: false, seconds: seconds)
+        return change(counter, header, flow) { $0.answer(threshold, at: header.timeNanoseconds) }
+            ?? RateAnswer.none
+    }
+
+    /// A signature's rates: where they are kept, and how long they are needed.
+    private struct RateCounter {
+        let signature: UInt64
+        let tracking: RateTracking
+        let isFilter: Bool
+        let seconds: UInt32
+
+        init(_ signature: Signature, _ tracking: RateTracking, isFilter: Bool, seconds: UInt32) {
+            self.signature = signature.key
+            self.tracking = tracking
+            self.isFilter = isFilter
+            self.seconds = seconds
+        }
+    }
+
+    /// Changes the rate that a match counts for. Nil: it is its flow's, and there is none.
+    private func change<Result>(
+        _ counter: RateCounter, _ header: PacketHeader, _ flow: FlowMatchState?,
+        _ change: (inout MatchRate) -> Result
+    ) -> Result? {
+        let now = header.timeNanoseconds
+        var key = RateKey(signature: counter.signature, isFilter: counter.isFilter)
+        switch counter.tracking {
         case .bySource: key.first = header.source
         case .byDestination: key.first = header.destination
         case .byRule: break
-        case .byBoth, .byFlow:
+        case .byBoth:
             key.first = min(header.source, header.destination)
             key.second = max(header.source, header.destination)
+        case .byFlow:
+            return flow?.changeRate(of: counter.signature, at: now, seconds: counter.seconds, change)
         }
-        if tracking == .byFlow {
-            let ports = [header.sourcePort, header.destinationPort].sorted()
-            key.ports = UInt32(ports[0]) << 16 | UInt32(ports[1])
-        }
-        return key
-    }
-
-    /// Whether a match counts: false up to the filter's count within its span.
-    func passes(_ filter: DetectionFilter, of signature: Signature, _ header: PacketHeader) -> Bool {
-        let key = MatchMemory.key(signature, filter.tracking, isFilter: true, header)
-        let port = filter.uniqueOn.map { $0 == .source ? header.sourcePort : header.destinationPort }
-        return count(key, seconds: filter.seconds, header.timeNanoseconds, port: port) > filter.count
-    }
-
-    func answer(_ threshold: Threshold, of signature: Signature, _ header: PacketHeader) -> RateAnswer {
-        let key = MatchMemory.key(signature, threshold.tracking, isFilter: false, header)
-        if threshold.kind == .backoff { return backOff(threshold, key, header.timeNanoseconds) }
-        let now = header.timeNanoseconds
-        let count = count(key, seconds: threshold.seconds, now)
-        switch threshold.kind {
-        case .limit: return count <= threshold.count ? .report : .silent
-        case .both: return count == threshold.count ? .report : count > threshold.count ? .silent : .none
-        case .threshold, .backoff:
-            guard count >= threshold.count else { return .none }
-            if var rate = rates.use(key, at: now) {
-                rate.count = 0
-                rates.set(rate, for: key, at: now)
-            }
-            return .report
-        }
-    }
-
-    /// The count with this match within the span that is running.
-    private func count(
-        _ key: RateKey, seconds: UInt32, _ now: Int64, port: UInt16? = nil
-    ) -> UInt32 {
-        var rate = rates.use(key, at: now) ?? Rate(start: now, count: 0, next: 0, seconds: seconds)
-        let (age, overflow) = now.subtractingReportingOverflow(rate.start)
-        if overflow || age > Int64(seconds) * 1_000_000_000 {
-            rate.start = now
-            rate.count = 0
-            rate.ports = []
-        }
-        if let port {
-            if rate.ports.contains(port) { return rate.count }
-            if rate.ports.count < MatchMemory.mostPorts { rate.ports.insert(port) }
-        }
-        rate.count = rate.count == .max ? .max : rate.count + 1
+        var rate = rates.use(key, at: now) ?? MatchRate(at: now, seconds: counter.seconds)
+        let result = change(&rate)
         rates.set(rate, for: key, at: now)
-        return rate.count
-    }
-
-    private func backOff(_ threshold: Threshold, _ key: RateKey, _ now: Int64) -> RateAnswer {
-        var rate = rates.use(key, at: now) ?? Rate(start: now, count: 0, next: 0, seconds: .max)
-        // What was counted for a threshold of another type, before a reload, does not count.
-        if rate.next == 0 { (rate.next, rate.count) = (UInt64(max(1, threshold.count)), 0) }
-        rate.count = rate.count == .max ? .max : rate.count + 1
-        let isDue = UInt64(rate.count) == rate.next
-        if isDue {
-            let (next, overflow) = rate.next.multipliedReportingOverflow(
-                by: UInt64(max(1, threshold.multiplier)))
-            rate.next = overflow ? .max : max(next, rate.next + 1)
-        }
-        rates.set(rate, for: key, at: now)
-        return isDue ? .report : .silent
+        return result
     }
 }

@@ -10,12 +10,14 @@ struct Conversation {
     var clientPort: UInt16 = 40_000
     var serverPort: UInt16 = 80
     /// The next sequence numbers, close to their wrap.
-    private var clientNext: UInt32 = 0xffff_ff00
+    private var clientNext: UInt32
     private var serverNext: UInt32 = 0xffff_fff0
 
-    init(serverPort: UInt16 = 80, clientPort: UInt16 = 40_000) {
+    /// - Parameter number: the client's first sequence number.
+    init(serverPort: UInt16 = 80, clientPort: UInt16 = 40_000, from number: UInt32 = 0xffff_ff00) {
         self.serverPort = serverPort
         self.clientPort = clientPort
+        clientNext = number
     }
 
     /// SYN, SYN+ACK, ACK; the SYN carries the text, and the server takes it.
@@ -40,6 +42,9 @@ struct Conversation {
     }
 
     mutating func say(_ way: FlowDirection, _ text: String) -> [UInt8] { say(way, text.utf8) }
+
+    /// One side ends the connection at once.
+    func reset(_ way: FlowDirection) -> [UInt8] { tcp(way, 0x14, []) }
 
     /// A datagram.
     func datagram(_ way: FlowDirection, _ payload: [UInt8]) -> [UInt8] {
