@@ -22,6 +22,7 @@ private func read(_ text: String, variables: [String: AddressSet] = [:]) -> Thre
     ("suppress gen_id 1, sig_id 5, track by_src, ip 192.0.2.300", "'192.0.2.300' is no address"),
     ("suppress gen_id 1, sig_id 5, track by_src, ip 192.0.2.0/33", "'192.0.2.0/33' is no address"),
     ("suppress gen_id 1, sig_id 5, track by_src, ip $NONE", "'$NONE' is no address"),
+    ("suppress gen_id 1, sig_id 5, track by_src, ip []", "'[]' is no address"),
     ("suppress gen_id 1, sig_id 5, sig_id 6", "'sig_id' stands there twice"),
     ("suppress gen_id 1, sig_id 5, color red", "'color' does not belong here"),
     ("silence gen_id 1, sig_id 5", "'silence' is no kind of entry"),
@@ -35,6 +36,32 @@ func `a line that is no entry is told with its place, and the others hold`(_ lin
     #expect(file.diagnostics.count == 1)
     #expect(file.diagnostics.first?.range.line == 2)
     #expect(file.diagnostics.first?.message.contains(words) == true, "\(file.diagnostics)")
+}
+
+@Test func `a line that ends in a backslash goes on in the next, and later ones keep their numbers`() {
+    let file = read(
+        """
+        suppress gen_id 1 , \\
+            sig_id 5 \\
+            , track by_\\
+        src, ip [203.0.113.7, \\ \t\r
+         192.0.2.1]
+        # a comment goes on nowhere \\
+        threshold gen_id 1, sig_id 6, \\
+          type limit, track by_src, \\
+          count none, seconds 60
+        suppress gen_id 1
+        suppress gen_id 1, sig_id 7 \\
+
+        suppress gen_id 1, sig_id 8, track by_src, ip 192.0.2.300 \\
+        """)
+    #expect(file.entries.count == 2)
+    #expect(file.diagnostics.map(\.range.line) == [7, 10, 13])
+    #expect(file.diagnostics.first?.rendered().contains("threshold.config:7:1: error: 'none' is no") == true)
+    var rates = AlertRates([file])
+    #expect(rates.judge(match()) == RateAnswer(isTold: false))
+    #expect(rates.judge(match(from: other)) == RateAnswer())
+    #expect(rates.judge(match(sid: 7)) == RateAnswer(isTold: false))
 }
 
 @Test(.enabled(if: SharedData.folder != nil, "the shared data are not there"))
@@ -124,9 +151,12 @@ func `rates count as threshold.config says`(_ example: RateCase) {
 @Test(arguments: [
     ("by_src", "203.0.113.7", false), ("by_src", "198.51.100.1", true), ("by_dst", "198.51.100.1", false),
     ("by_dst", "203.0.113.7", true), ("by_either", "203.0.113.7", false),
-    ("by_either", "198.51.100.0/24", false), ("by_either", "[192.0.2.1, 203.0.113.0/24]", false),
+    ("by_either", "[ 192.0.2.1 , 203.0.113.0/24 ]", false), ("by_either", "198.51.100.0/24", false),
+    ("by_either", "[192.0.2.1, 203.0.113.0/24]", false),
     ("by_src", "[203.0.113.0/24, !203.0.113.7]", true), ("by_src", "$HOME", false),
-    ("by_src", "2001:db8::/32", true),
+    ("by_src", "2001:db8::/32", true), ("by_src", "!203.0.113.7", true), ("by_src", "!192.0.2.1", false),
+    ("by_dst", "!203.0.113.7", false), ("by_src", "[!203.0.113.7, !192.0.2.1]", true),
+    ("by_either", "[!203.0.113.7]", false), ("by_src", "!$HOME", true), ("by_dst", "!$HOME", false),
 ])
 func `a suppressed address keeps the alert back, not what the signature does`(
     _ tracking: String, _ address: String, _ isTold: Bool

@@ -68,15 +68,39 @@ public struct ThresholdFile: Sendable {
     public init(_ source: SourceText, variables: [String: AddressSet] = [:]) {
         var start = 0
         let bytes = source.bytes
+        // An entry whose lines end in a backslash each but the last; it is told by its first one.
+        var entry: [UInt8] = []
+        var first = 0
         while start < bytes.count {
             let end = bytes[start...].firstIndex(of: 0x0a) ?? bytes.count
-            take(SourceRange(source, start, end), variables)
+            if entry.isEmpty { first = start }
+            let line = bytes[start..<end]
+            let part = Self.continued(line)
+            // Without blanks in front, so that one look tells a comment, which goes on nowhere.
+            entry += entry.isEmpty ? (part ?? line).drop(while: Self.isBlank) : part ?? line
             start = end + 1
+            guard part == nil || start >= bytes.count || entry.first == UInt8(ascii: "#") else { continue }
+            take(entry, SourceRange(source, first, end), variables)
+            entry.removeAll(keepingCapacity: true)
         }
     }
 
-    private mutating func take(_ line: SourceRange, _ variables: [String: AddressSet]) {
-        let text = String(decoding: line.source.bytes[line.start..<line.end], as: UTF8.self)
+    /// What stands before the backslash at a line's end, behind which blanks count for nothing; nil: the line
+    /// ends here.
+    private static func continued(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        guard let last = line.lastIndex(where: { !isBlank($0) }), line[last] == UInt8(ascii: "\\") else {
+            return nil
+        }
+        return line[..<last]
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0d }
+
+    /// - Parameter line: where the entry stands.
+    private mutating func take(
+        _ entry: [UInt8], _ line: SourceRange, _ variables: [String: AddressSet]
+    ) {
+        let text = String(decoding: entry, as: UTF8.self)
         let words = text.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" })
         guard let kind = words.first, !kind.hasPrefix("#") else { return }
         guard entries.count < Self.mostEntries else {

@@ -36,7 +36,8 @@ struct ThresholdOptions {
                 parts[parts.count - 1].append(character)
             }
         }
-        return parts.filter { !$0.isEmpty }
+        // A blank may stand before a comma too.
+        return parts.map { $0.last == " " ? String($0.dropLast()) : $0 }.filter { !$0.isEmpty }
     }
 
     mutating func entry(
@@ -79,26 +80,29 @@ struct ThresholdOptions {
         guard let addresses = Self.addresses(list, variables) else {
             throw ThresholdProblem(
                 message: "'\(list)' is no address, prefix, list of them or variable",
-                help: "write 192.0.2.1, 192.0.2.0/24, [192.0.2.1, 192.0.2.5] or $NAME")
+                help: "write 192.0.2.1, 192.0.2.0/24, !192.0.2.1, [192.0.2.1, 192.0.2.5] or $NAME")
         }
         return .suppress(selector, tracking, addresses)
     }
 
-    /// "[a, b, !c]", "$NAME", "192.0.2.0/24".
+    /// "[a, b, !c]", "$NAME", "192.0.2.0/24", "!$NAME": all but those where none is given.
     private static func addresses(_ text: String, _ variables: [String: AddressSet]) -> AddressSet? {
         if text.hasPrefix("$") { return variables[String(text.dropFirst())] }
-        var (given, taken) = (AddressSet(), AddressSet())
+        var given: AddressSet?
+        var taken: AddressSet?
         let inner = text.hasPrefix("[") && text.hasSuffix("]") ? text.dropFirst().dropLast() : text[...]
         for item in inner.split(separator: ",") {
-            let word = item.drop { $0 == " " }
+            var word = item.drop { $0 == " " }
+            if word.last == " " { word.removeLast() }
             let isNegated = word.hasPrefix("!")
             let name = isNegated ? word.dropFirst() : word
             guard let one = name.hasPrefix("$") ? variables[String(name.dropFirst())] : prefix(name) else {
                 return nil
             }
-            if isNegated { taken = taken.union(one) } else { given = given.union(one) }
+            if isNegated { taken = taken?.union(one) ?? one } else { given = given?.union(one) ?? one }
         }
-        return given.subtracting(taken)
+        guard let taken else { return given }
+        return (given ?? .all).subtracting(taken)
     }
 
     private static func prefix(_ text: some StringProtocol) -> AddressSet? {
