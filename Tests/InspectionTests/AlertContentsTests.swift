@@ -106,6 +106,17 @@ func `what Teredo carries is inspected`(_ given: TeredoCase) throws {
     #expect(flow["response_icmp_type"] as? Int == 0 && flow["response_icmp_code"] as? Int == 0)
 }
 
+@Test(arguments: [0, 3, 5, 8, 13, 14, 15, 16, 17, 18, 19] as [UInt8])
+func `identifier and number are those of the types of ICMP that have them`(_ type: UInt8) throws {
+    let bench = try Bench(
+        """
+        alert icmp any any -> any any (msg:"x"; icmp_id:7; sid:1;)
+        alert icmp any any -> any any (msg:"x"; icmp_seq:9; sid:2;)
+        """)
+    bench.feed(inner(1, [type, 0, 0, 0, 0, 7, 0, 9] + [UInt8](repeating: 0, count: 12)))
+    #expect(try bench.alerts() == ([3, 5, 19].contains(type) ? [] : [1, 2]))
+}
+
 @Test func `the last segment of a handshake is not established, unless it brings data`() throws {
     let rules = """
         alert tcp any any -> any 80 (msg:"x"; flow:not_established; flags:A; sid:1;)

@@ -214,8 +214,14 @@ extension DecodedPacket {
     private func addICMP(to fields: inout PacketFields) {
         fields.icmpType = icmpType
         fields.icmpCode = icmpCode
-        let isEcho = proto == .icmp ? icmpType == 0 || icmpType == 8 : icmpType == 128 || icmpType == 129
-        if isEcho {
+        // RFC 792 and 950: echo, timestamp, information, address mask; RFC 4443: echo.
+        let hasIdentifier =
+            switch icmpType {
+            case 0, 8, 13...18: proto == .icmp
+            case 128, 129: proto == .icmpv6
+            default: false
+            }
+        if hasIdentifier {
             fields.icmpID = icmpIdentifier
             fields.icmpSequence = icmpSequence
         }
