@@ -177,6 +177,20 @@ import Testing
         #expect(kinds(quiet) == ["summary"] && quiet[0]["summary"]["reasons"]["ban"].int == 2)
     }
 
+    @Test func `what signatures cost is told without what moves the cursor, for as many as are asked for`()
+        throws
+    {
+        let rules = try folder.file(
+            "cost.rules",
+            "alert udp any any -> any 9000 (msg:\"a\u{1b}[2J\u{9b}2J\u{202e}b\"; content:\"evil\"; sid:1;)\n")
+        let capture = try capture(traffic)
+        let outcome = try Product.run("signatures", "profile", capture, "--rules", rules)
+        #expect(outcome.exit == 0 && outcome.output.hasSuffix("  1:1 a?[2J?2J?b\n"), "\(outcome)")
+        let negative = try Product.run("signatures", "profile", capture, "--rules", rules, "--limit=-1")
+        #expect(negative.exit == 64 && negative.errors.contains("--limit is 0 or more"), "\(negative)")
+        #expect(try Product.run("signatures", "profile", capture, "--rules", rules, "--limit=0").exit == 0)
+    }
+
     @Test func `no privileges are needed`() throws {
         let (policy, capture) = (try policy("ban 10m"), try capture(traffic))
         let outcome = try Product.runUnprivileged("replay", policy, capture, "--inspect")

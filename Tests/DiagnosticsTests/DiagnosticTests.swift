@@ -52,6 +52,13 @@ import Testing
     @Test func `no text moves the cursor of a terminal`() {
         #expect(drawn("a\u{1b}[2Jb\u{202e}c\n", 5, 6).contains(" 1 | a?[2Jb?c\n   |      ^\n"))
         #expect(printable("a\tb\u{7}") == "a\tb?")
+        // What changes the direction of the text around it.
+        let turning: [ClosedRange<UInt32>] = [
+            0x61c...0x61c, 0x200e...0x200f, 0x202a...0x202e, 0x2066...0x2069,
+        ]
+        for scalar in turning.joined().compactMap(Unicode.Scalar.init) {
+            #expect(printable("a\(scalar)b") == "a?b", "\(scalar.value)")
+        }
     }
 
     @Test func `a long line is cut around the caret`() {

@@ -3,6 +3,7 @@
 // is changed; every packet is inspected, whatever a policy would sample.
 import ArgumentParser
 import Capture
+import Diagnostics
 import Inspection
 import JSONOutput
 import Service
@@ -18,6 +19,10 @@ struct SignaturesProfile: ParsableCommand {
     var rules: [String] = []
     @Option(name: .long, help: "Signatures shown; 0 for all that were tried.") var limit = 20
     @OptionGroup var arguments: SignatureArguments
+
+    func validate() throws {
+        guard limit >= 0 else { throw ValidationError("--limit is 0 or more") }
+    }
 
     func run() throws {
         try reporting { output in
@@ -92,6 +97,6 @@ extension InspectedSignatureCost {
             return String(repeating: " ", count: max(1, width - digits.count)) + digits
         }
         return column(nanoseconds / 1000, 12) + column(tries, 11) + column(matches, 11)
-            + "  \(id.generator):\(id.sid) \(message)"
+            + "  \(id.generator):\(id.sid) \(printable(message))"
     }
 }
