@@ -11,10 +11,33 @@ public func signatureCache() -> DatabaseCache? {
     guard let folder = cacheFolder() else { return nil }
     mkdir(folder, 0o700)
     var info = stat()
-    guard lstat(folder, &info) == 0, info.st_mode & S_IFMT == S_IFDIR, info.st_uid == geteuid(),
-        info.st_mode & 0o022 == 0
-    else { return nil }
+    guard lstat(folder, &info) == 0, distrust(of: info) == nil else { return nil }
     return DatabaseCache(directory: folder)
+}
+
+/// Why a folder that somebody named keeps no compiled signatures.
+public struct UnusableSignatureCache: Error {
+    /// errno's text, or what is wrong with the folder.
+    public let reason: String
+}
+
+/// A folder that somebody named, made where it is missing.
+public func signatureCache(in folder: String) throws(UnusableSignatureCache) -> DatabaseCache {
+    mkdir(folder, 0o700)
+    var info = stat()
+    // A link is followed: whoever named it knows it.
+    guard stat(folder, &info) == 0 else {
+        throw UnusableSignatureCache(reason: String(cString: strerror(errno)))
+    }
+    if let reason = distrust(of: info) { throw UnusableSignatureCache(reason: reason) }
+    return DatabaseCache(directory: folder)
+}
+
+/// Why what stands in a folder is not believed; nil where it is.
+private func distrust(of info: stat) -> String? {
+    if info.st_mode & S_IFMT != S_IFDIR { return String(cString: strerror(ENOTDIR)) }
+    if info.st_uid != geteuid() { return "it belongs to another user" }
+    return info.st_mode & 0o022 == 0 ? nil : "others may write to it"
 }
 
 private func cacheFolder() -> String? {

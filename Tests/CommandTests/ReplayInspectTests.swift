@@ -177,6 +177,29 @@ import Testing
         #expect(kinds(quiet) == ["summary"] && quiet[0]["summary"]["reasons"]["ban"].int == 2)
     }
 
+    @Test func `a folder for compiled signatures that cannot be used is said, and the replay goes on`() throws
+    {
+        let (policy, capture) = (try policy("alert"), try capture(traffic))
+        let open = folder.path + "/open"
+        try prepare("mkdir", "-m", "0777", open)
+        let file = try folder.file("file", "")
+        let made = folder.path + "/made"
+        for (cache, reason) in [
+            ("/nonexistent/x", "No such file or directory"), (file, "Not a directory"),
+            (open, "others may write to it"), (made, nil as String?), (made, nil),
+        ] {
+            let words = ["replay", policy, capture, "--inspect", "--quiet", "--signature-cache", cache]
+            let outcome = try run([Product.path] + words, environment: ["XDG_CACHE_HOME": folder.path])
+            let told = reason.map {
+                "xdpguard: warning: compiled signatures are not kept in '\(cache)': \($0)\n"
+            }
+            #expect(outcome.exit == 0 && outcome.errors == told ?? "", "\(outcome)")
+            #expect(outcome.output.contains("alerts: 2"))
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: open).isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: made).count == 1)
+    }
+
     @Test func `what signatures cost is told without what moves the cursor, for as many as are asked for`()
         throws
     {

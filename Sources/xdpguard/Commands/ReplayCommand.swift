@@ -87,8 +87,9 @@ struct ReplayCommand: ParsableCommand {
             return (try loadRunnablePolicy(policy) { StandardError.write($0) }, nil, engine)
         }
         var settings = SignatureEngine.Settings()
-        settings.cache = signatureCache.map(DatabaseCache.init) ?? Service.signatureCache()
+        settings.cache = signatureCache.map(namedCache) ?? Service.signatureCache()
         let (checked, plan) = try loadInspectedPolicy(policy, settings) { StandardError.write($0) }
+        tellOfCache(plan)
         engine.sampleScopes = plan.sampleScopes(of: checked)
         do throws(InspectionError) {
             var options = InspectionOptions()
@@ -100,6 +101,31 @@ struct ReplayCommand: ParsableCommand {
         } catch {
             throw ServiceError(.unavailable, error.description)
         }
+    }
+
+    /// Without it the replay goes on: compiling takes longer, that is all.
+    private func namedCache(_ folder: String) -> DatabaseCache? {
+        do throws(UnusableSignatureCache) {
+            return try Service.signatureCache(in: folder)
+        } catch {
+            warnOfCache(error.reason)
+            return nil
+        }
+    }
+
+    private func tellOfCache(_ plan: InspectionPlan) {
+        for inspector in plan.inspectors {
+            guard case .notWritten(let reason)? = inspector.signatures?.engine.cacheOutcome else { continue }
+            return warnOfCache(reason)
+        }
+    }
+
+    /// Only of a folder that was asked for.
+    private func warnOfCache(_ reason: String) {
+        guard let signatureCache else { return }
+        StandardError.write(
+            "xdpguard: warning: compiled signatures are not kept in '\(printable(signatureCache))': "
+                + "\(printable(reason))\n")
     }
 
     /// Judges what can be read; the sums come last, also where a capture is broken.
