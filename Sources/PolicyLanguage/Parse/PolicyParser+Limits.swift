@@ -27,7 +27,7 @@ extension InspectorAST {
                 if let every = parser.value(node, parseFlowShare) { ast.inspector.everyFlow = every.value }
             },
             "protocols": { parser, node, ast in
-                _ = parser.read(node, Inspector.protocolTable, into: &ast.inspector)
+                parser.protocols(node, &ast.inspector)
             },
             "signatures": { parser, node, ast in
                 ast.inspector.signatures = ast.inspector.keepRanges(parser.texts(node, parsePath))
@@ -53,15 +53,8 @@ extension Inspector {
             "bytes": { $2.sampleBytes = $0.value($1, parseSampledBytes)?.value },
         ])
 
-    static let protocolTable = KeyTable<Inspector>(
-        "protocols",
-        [
-            "forbid": { $2.forbidden = $2.keepRanges($0.texts($1, parseProtocolName)) },
-            "allow-only": { $2.allowedOnly = $2.keepRanges($0.texts($1, parseProtocolName)) },
-        ])
-
     /// The texts, after noting where they stand: what they name is looked at later.
-    fileprivate mutating func keepRanges(_ texts: [Positioned<String>]) -> [String] {
+    mutating func keepRanges(_ texts: [Positioned<String>]) -> [String] {
         for text in texts { ranges[text.value] = text.range }
         return texts.map(\.value)
     }

@@ -37,6 +37,8 @@ struct PolicyParser {
         diagnostics.append(Diagnostic(.warning, id: id, message, at: range, help: help))
     }
 
+    mutating func note(_ diagnostic: Diagnostic) { diagnostics.append(diagnostic) }
+
     private mutating func refuseKeysOfPolicies(_ root: Node) {
         guard case .mapping(let entries) = root.kind else { return }
         for entry in entries {
