@@ -196,7 +196,7 @@ let package = Package(
             "InspectionTests",
             [
                 "Inspection", "Streams", "Protocols", "Signatures", "SignatureMatching", "PolicyLanguage",
-                "NetworkTypes", "Diagnostics", "JSONOutput", "Capture",
+                "NetworkTypes", "Diagnostics", "JSONOutput", "Capture", "InspectorProcess",
             ]),
         tests(
             "MapCompilerTests", ["MapCompiler", "PolicyLanguage", "Diagnostics", "NetworkTypes", "GuardABI"]),

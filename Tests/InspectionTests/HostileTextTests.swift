@@ -32,9 +32,6 @@ private let texts = [
     HostileText("17,000 bytes that take six each", bytes: [UInt8](repeating: 1, count: 17_000)),
 ]
 
-/// Seven fields of 4096 bytes, each byte of which JSON may write as six.
-private let longestLine = 192 << 10
-
 /// Lines of a header block, each with the text.
 private func lines(_ first: String, _ names: [String], _ text: [UInt8]) -> [UInt8] {
     var block = Array(first.utf8)

@@ -22,13 +22,17 @@ struct CapturedBytes {
     /// A datagram of several fragments gets the link header of the last one.
     func add(_ packet: DecodedPacket, to members: inout EventMembers) {
         let bytes = packet.isReassembled ? packet.bytes : self.packet
-        members.add("packet", .string(base64(Array(link) + bytes)))
+        members.add("packet", .string(base64(Array((Array(link) + bytes).prefix(mostPacketBytes)))))
         var info = EventMembers()
         info.add("linktype", .integer(Int64(linkType)))
         if let name = linkTypeNames[linkType] { info.add("linktype_name", .string(name)) }
         members.add("packet_info", info.object)
     }
 }
+
+/// An event repeats so many bytes of a packet with its link header: jumbo frames are shorter, what a driver
+/// or fragments make of several packets may be longer.
+private let mostPacketBytes = 24 << 10
 
 /// Suricata's words.
 private let linkTypeNames: [Int32: String] = [

@@ -34,7 +34,7 @@ public struct InspectionEvent: Sendable {
         self.summary = summary
     }
 
-    /// The EVE object, its fields in the order in which Suricata writes them.
+    /// The EVE object, its fields in the order in which Suricata writes them, bounded.
     public var json: JSONValue {
         var all: [(String, JSONValue)] = [("timestamp", .string(eveTimestamp(timeNanoseconds)))]
         if let header { all.append(("flow_id", .unsigned(header.flowID))) }
@@ -44,10 +44,10 @@ public struct InspectionEvent: Sendable {
         header?.append(to: &all)
         all += members
         if let header, let rule = header.rule { all.append(("xdpguard", rule.json)) }
-        return .object(all)
+        return bounded(all)
     }
 
-    /// The event as one line of NDJSON, without a line break.
+    /// The event as one line of NDJSON, without a line break: at most 60,000 bytes.
     public var line: String { json.text }
 
     /// One line for people: kind, what, and the flow.

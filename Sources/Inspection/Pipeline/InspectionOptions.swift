@@ -51,7 +51,7 @@ public struct AlertContents: OptionSet, Sendable {
     public static let flow = AlertContents(rawValue: 1)
     /// The bytes that were looked at, at most 4 KiB: `payload` in base64, `payload_printable`, `stream`.
     public static let payload = AlertContents(rawValue: 2)
-    /// The packet with its link header, in base64: `packet`, `packet_info`.
+    /// The packet with its link header, at most 24 KiB, in base64: `packet`, `packet_info`.
     public static let packet = AlertContents(rawValue: 4)
 }
 
