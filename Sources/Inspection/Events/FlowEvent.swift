@@ -8,9 +8,10 @@ import Streams
 
 extension FlowRecord {
     /// EVE's `flow` object of an alert: who opened it, and how much was seen so far.
-    var briefEVE: JSONValue {
+    /// - Parameter offset: from the flow's times to nanoseconds since 1970-01-01T00:00Z.
+    func briefEVE(offset: Int64) -> JSONValue {
         var members = counted
-        members.add("start", .string(eveTimestamp(start.time)))
+        members.add("start", .string(eveTimestamp(start.time &+ offset)))
         members.add("src_ip", .string(start.client.description))
         members.add("dest_ip", .string(start.server.description))
         if start.proto.hasPorts {
@@ -21,12 +22,15 @@ extension FlowRecord {
     }
 
     /// EVE's `flow` object of a flow that is over.
-    /// - Parameter action: "drop" or "pass", where a signature or the policy said so of the whole flow.
-    func eve(_ reason: FlowEnd, isAlerted: Bool, action: String?) -> JSONValue {
+    /// - Parameters:
+    ///   - offset: from the flow's times to nanoseconds since 1970-01-01T00:00Z.
+    ///   - action: "drop" or "pass", where a signature or the policy said so of the whole flow.
+    func eve(_ reason: FlowEnd, offset: Int64, isAlerted: Bool, action: String?) -> JSONValue {
+        let (first, last) = (start.time &+ offset, lastTime &+ offset)
         var members = counted
-        members.add("start", .string(eveTimestamp(start.time)))
-        members.add("end", .string(eveTimestamp(lastTime)))
-        members.add("age", .integer(max(0, lastTime / 1_000_000_000 - start.time / 1_000_000_000)))
+        members.add("start", .string(eveTimestamp(first)))
+        members.add("end", .string(eveTimestamp(last)))
+        members.add("age", .integer(max(0, last / 1_000_000_000 - first / 1_000_000_000)))
         members.add("state", .string(state.eveName))
         members.add("reason", .string(reason.eveName))
         members.add("alerted", .bool(isAlerted))

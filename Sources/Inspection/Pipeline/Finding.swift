@@ -66,7 +66,7 @@ public struct Finding: Hashable, Sendable {
     public var rule: UInt32
     /// Position of the inspector in the plan's `inspectors`.
     public var inspector: UInt32
-    /// The time of the packet that it was found in; nanoseconds since 1970-01-01T00:00Z.
+    /// The time of the packet that it was found in, on the samples' clock.
     public var timeNanoseconds: Int64
 
     /// How long a flow stays dropped: longer than a TCP sender retries a segment (RFC 9293 3.8.3).

@@ -8,7 +8,8 @@ public struct InspectionSample {
     /// The frame from its Ethernet header on, as far as it was sampled; only read during the call that takes
     /// the sample.
     public var frame: UnsafeRawBufferPointer
-    /// Nanoseconds since 1970-01-01T00:00Z, on the clock of the capture or of the host.
+    /// Nanoseconds: since 1970-01-01T00:00Z by the clock of the capture, or on a clock of the host that
+    /// nobody sets, beside `PayloadInspector.wallOffset`.
     public var timeNanoseconds: Int64
     /// Position of the rule in the plan's `rules`: the one whose `inspect:` holds for the packet's flow.
     public var rule: UInt32

@@ -28,6 +28,14 @@ public final class PayloadInspector {
         tracker = StreamTracker(streams, consumer)
     }
 
+    /// Added to samples' times where an event tells one, from the next event on: nanoseconds from a clock
+    /// that nobody sets to the one of the wall. Nothing else goes by it; 0 where samples have the wall's
+    /// time.
+    public var wallOffset: Int64 {
+        get { consumer.wallOffset }
+        set { consumer.wallOffset = newValue }
+    }
+
     /// Sums since the inspector began.
     public var counters: InspectionCounters { consumer.counters }
 
@@ -94,7 +102,7 @@ public final class PayloadInspector {
     }
 
     /// Tells the time where no packet comes: flows that are over end, and their `flow` events are written.
-    /// - Parameter timeNanoseconds: since 1970-01-01T00:00Z; times that go back change nothing.
+    /// - Parameter timeNanoseconds: on the samples' clock; times that go back change nothing.
     public func advance(to timeNanoseconds: Int64, into outcome: inout InspectionOutcome) {
         tell(into: &outcome) { tracker.advance(to: timeNanoseconds) }
     }
@@ -110,7 +118,7 @@ public final class PayloadInspector {
     }
 
     /// The counters of every step so far, as a `stats` event.
-    /// - Parameter timeNanoseconds: the event's time, since 1970-01-01T00:00Z.
+    /// - Parameter timeNanoseconds: the event's time, on the samples' clock.
     public func stats(at timeNanoseconds: Int64) -> InspectionEvent {
         InspectionStatistics(
             inspection: consumer.counters, streams: tracker.counters, detection: consumer.detector.counters,
@@ -118,7 +126,7 @@ public final class PayloadInspector {
             ratesForgotten: consumer.signatures.reduce(0) { $0 &+ ($1?.forgotten ?? 0) },
             openFlows: tracker.flowCount,
             http: (UInt64(clamping: consumer.parserMemory.used), consumer.parserMemory.givenUp)
-        ).event(at: timeNanoseconds)
+        ).event(at: timeNanoseconds &+ consumer.wallOffset)
     }
 
     /// What each signature cost, dearest first; empty unless the plan's engines were made to measure it.

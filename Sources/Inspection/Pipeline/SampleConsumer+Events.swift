@@ -71,7 +71,7 @@ extension SampleConsumer {
         }
         if let name = flow.attachment.reader?.application?.name { members.add("app_proto", .string(name)) }
         members.add("direction", .string(context.way.eveName))
-        members.add("flow", flow.briefEVE)
+        members.add("flow", flow.briefEVE(offset: wallOffset))
     }
 
     /// EVE's `alert` object, with the address that a proxy asks for where it is one.
@@ -141,7 +141,8 @@ extension SampleConsumer {
         if flow.start.proto.hasTypes { flow.addTypes(to: &members) }
         members.add("app_proto", .string(detected?.name ?? "Unknown"))
         let action = state.isDropped ? "drop" : state.isPassed ? "pass" : nil
-        members.add("flow", flow.eve(reason, isAlerted: state.isAlerted, action: action))
+        members.add(
+            "flow", flow.eve(reason, offset: wallOffset, isAlerted: state.isAlerted, action: action))
         if flow.start.proto == .tcp { members.add("tcp", flow.tcpEVE) }
         if let detected { members.add("ndpi", detected.eve) }
         let context = MatchContext(flow: flow, packet: nil)
@@ -174,7 +175,8 @@ extension SampleConsumer {
         _ summary: String
     ) -> InspectionEvent {
         InspectionEvent(
-            kind, at: context.time, header: header(context, kind), members: members, summary: summary)
+            kind, at: context.time &+ wallOffset, header: header(context, kind), members: members,
+            summary: summary)
     }
 
     private func header(_ context: MatchContext, _ kind: InspectionEvent.Kind) -> EventHeader? {

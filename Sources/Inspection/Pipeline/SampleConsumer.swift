@@ -23,6 +23,8 @@ final class SampleConsumer {
     let parserMemory: ParserMemory
     /// The signatures' words for what the detector finds.
     let applications: [ProtocolID: Signatures.ApplicationProtocol]
+    /// From samples' times to those of events.
+    var wallOffset: Int64 = 0
     var outcome = InspectionOutcome()
     var counters = InspectionCounters()
     /// The sample that is being taken.

@@ -112,9 +112,6 @@ private struct RingInspector: SampleInspector {
     private let info: RulePositions
     private var outcome = InspectionOutcome()
     private var stale: UInt64 = 0
-    /// From CLOCK_MONOTONIC to nanoseconds since 1970-01-01T00:00Z.
-    private var clockOffset = wallClock() &- Int64(clamping: programClock())
-
     /// When the next `stats` event is due, by a clock that is never set.
     private var nextStatistics: UInt64 = 0
     private static let statisticsSpan: UInt64 = 10_000_000_000
@@ -146,6 +143,7 @@ private struct RingInspector: SampleInspector {
         _ job: WorkerJob, ring: SampleRing, inspector: PayloadInspector, _ policy: RunningPolicy
     ) {
         (self.job, self.ring, self.inspector) = (job, ring, inspector)
+        inspector.wallOffset = currentWallOffset()
         (description, ready) = (policy.info, policy.ready)
         info = RulePositions(policy.info)
     }
@@ -193,8 +191,8 @@ private struct RingInspector: SampleInspector {
             guard sample.inspectorsSeed == job.inspectorsSeed, let rule = info.positions[sample.ruleSlot]
             else { return stale &+= 1 }
             var taken = InspectionSample(
-                frame: sample.bytes, timeNanoseconds: Int64(clamping: sample.nanoseconds) &+ clockOffset,
-                rule: rule, inspector: UInt32(clamping: sample.inspector), isOutbound: sample.isSent)
+                frame: sample.bytes, timeNanoseconds: Int64(clamping: sample.nanoseconds), rule: rule,
+                inspector: UInt32(clamping: sample.inspector), isOutbound: sample.isSent)
             taken.isCutShort = sample.frameLength > sample.bytes.count
             inspector.feed(taken, into: &outcome)
         }
@@ -203,19 +201,21 @@ private struct RingInspector: SampleInspector {
     }
 
     mutating func advance(into report: inout SampleReport) {
-        let now = wallClock()
-        clockOffset = now &- Int64(clamping: programClock())
-        inspector.advance(to: now, into: &outcome)
-        if programClock() >= nextStatistics {
-            nextStatistics = programClock() &+ Self.statisticsSpan
-            outcome.events.append(inspector.stats(at: now))
+        let now = programClock()
+        // The wall's clock may have been set: events tell its time, nothing else goes by it.
+        inspector.wallOffset = currentWallOffset()
+        inspector.advance(to: Int64(clamping: now), into: &outcome)
+        if now >= nextStatistics {
+            nextStatistics = now &+ Self.statisticsSpan
+            outcome.events.append(inspector.stats(at: Int64(clamping: now)))
         }
         deliver(into: &report)
     }
 
     mutating func finish(into report: inout SampleReport) {
+        inspector.wallOffset = currentWallOffset()
         inspector.finish(into: &outcome)
-        outcome.events.append(inspector.stats(at: wallClock()))
+        outcome.events.append(inspector.stats(at: Int64(clamping: programClock())))
         deliver(into: &report)
     }
 
@@ -250,6 +250,9 @@ private func runningPolicy(
     }
     return policy
 }
+
+/// From the program's clock, which samples have, to nanoseconds since 1970-01-01T00:00Z.
+private func currentWallOffset() -> Int64 { wallClock() &- Int64(clamping: programClock()) }
 
 /// Tells the kernel which flows the signatures need: those of this very process, whatever files said before.
 /// - Parameter plan: nil: every flow.
