@@ -41,7 +41,7 @@ import Testing
                 Step(1050, .reloading), Step(9000, .tick), Step(9001, .heartbeat), Step(14_000, .tick),
                 Step(14_000, .reloading), Step(73_999, .tick), Step(74_000, .tick, .kill),
             ],
-            state: .ending(deadline: nil), hangs: 1),
+            state: .ending(since: ms(50), deadline: nil), hangs: 1),
         Story(
             name: "a worker that is ready runs, and its heartbeats keep it running",
             steps: begin + [Step(1050, .heartbeat), Step(2050, .heartbeat), Step(6000, .tick)],
@@ -67,6 +67,27 @@ import Testing
                 Step(60_250, crash),
             ], state: .waiting(until: ms(60_350)), crashes: 2, starts: 2, fault: "it crashed (SIGSEGV)"),
         Story(
+            name: "one that ran for a minute and then fell silent does so too",
+            steps: begin + [
+                Step(100, crash), Step(200, .tick, .start), Step(250, .ready), Step(60_000, .heartbeat),
+                Step(65_000, .tick, .kill), Step(65_001, .ended(.signalled(9))),
+            ], state: .waiting(until: ms(65_101)), crashes: 1, hangs: 1, starts: 2,
+            fault: "it said nothing for 5 s"),
+        Story(
+            name: "one that ran for a minute and then sent garbage does so too",
+            steps: begin + [
+                Step(100, crash), Step(200, .tick, .start), Step(250, .ready), Step(60_000, .heartbeat),
+                Step(60_250, .violation("junk"), .kill), Step(60_251, .ended(.signalled(9))),
+            ], state: .waiting(until: ms(60_351)), crashes: 1, violations: 1, starts: 2,
+            fault: "it sent junk"),
+        Story(
+            name: "one that fell silent within a minute is one more failure in a row",
+            steps: begin + [
+                Step(100, crash), Step(200, .tick, .start), Step(250, .ready), Step(5250, .tick, .kill),
+                Step(5251, .ended(.signalled(9))),
+            ], state: .waiting(until: ms(5451)), crashes: 1, hangs: 1, starts: 2,
+            fault: "it said nothing for 5 s"),
+        Story(
             name: "a worker that says nothing for five seconds is killed and started again",
             steps: begin + [
                 Step(1000, .heartbeat), Step(5999, .tick), Step(6000, .tick, .kill),
@@ -87,7 +108,8 @@ import Testing
             ], state: .waiting(until: ms(163)), violations: 1, fault: "it sent a message of 3 bytes"),
         Story(
             name: "a worker that is ready twice is killed",
-            steps: begin + [Step(60, .ready, .kill)], state: .ending(deadline: nil), violations: 1),
+            steps: begin + [Step(60, .ready, .kill)], state: .ending(since: ms(50), deadline: nil),
+            violations: 1),
         Story(
             name: "what a worker says before it gives up is the reason",
             steps: [
@@ -136,7 +158,7 @@ import Testing
             name: "what a worker sends after it was asked to stop is no news",
             steps: begin + [
                 Step(100, .wanted(false), .askToStop), Step(101, .ready), Step(102, .violation("junk")),
-            ], state: .ending(deadline: ms(3100))),
+            ], state: .ending(since: ms(50), deadline: ms(3100))),
     ]
 
     @Test(arguments: stories) func `a worker's life follows its story`(_ story: Story) {

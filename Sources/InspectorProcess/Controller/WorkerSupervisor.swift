@@ -40,8 +40,8 @@ public struct WorkerSupervisor: Sendable {
         case starting(deadline: UInt64)
         case running(since: UInt64, deadline: UInt64)
         /// It was asked to stop, and is killed at the deadline; or was killed, and nothing is left to do
-        /// (nil).
-        case ending(deadline: UInt64?)
+        /// (nil). It ran since a time, or had not begun to (nil).
+        case ending(since: UInt64?, deadline: UInt64?)
         case waiting(until: UInt64)
     }
 
@@ -81,7 +81,7 @@ public struct WorkerSupervisor: Sendable {
         switch state {
         case .idle: nil
         case .starting(let deadline), .running(_, let deadline), .waiting(let deadline): deadline
-        case .ending(let deadline): deadline
+        case .ending(_, let deadline): deadline
         }
     }
 
@@ -127,6 +127,15 @@ public struct WorkerSupervisor: Sendable {
         }
     }
 
+    /// Since when the worker runs, or ran until its end was asked for.
+    private var runningSince: UInt64? {
+        switch state {
+        case .running(let since, _): since
+        case .ending(let since, _): since
+        case .idle, .starting, .waiting: nil
+        }
+    }
+
     private mutating func want(_ wanted: Bool, _ now: UInt64) -> [Action] {
         isWanted = wanted
         switch state {
@@ -158,14 +167,14 @@ public struct WorkerSupervisor: Sendable {
     }
 
     private mutating func ask(_ now: UInt64) -> [Action] {
-        state = .ending(deadline: now &+ times.stop)
+        state = .ending(since: runningSince, deadline: now &+ times.stop)
         return [.askToStop]
     }
 
     /// - Parameter why: nil where nothing is wrong with it.
     private mutating func end(_ why: String?) -> [Action] {
         fault = why
-        state = .ending(deadline: nil)
+        state = .ending(since: runningSince, deadline: nil)
         return [.kill]
     }
 
@@ -194,17 +203,14 @@ public struct WorkerSupervisor: Sendable {
             }
             return start(now)
         case .ending: return wait(because: fault ?? how.words, now)
-        case .running(let since, _):
-            if now &- since >= times.goodRun { failuresInARow = 0 }
-            if fault == nil { history.crashes &+= 1 }
-            return wait(because: fault ?? "it \(how.words)", now)
-        case .starting:
+        case .starting, .running:
             if fault == nil { history.crashes &+= 1 }
             return wait(because: fault ?? "it \(how.words)", now)
         }
     }
 
     private mutating func wait(because why: String, _ now: UInt64) -> [Action] {
+        if let since = runningSince, now &- since >= times.goodRun { failuresInARow = 0 }
         history.lastFault = why
         fault = nil
         guard isWanted else {
