@@ -4,7 +4,7 @@ import Foundation
 import NetworkTypes
 
 /// A generation's description, kept in a map of the program: the text fields as JSON, then the rules in
-/// binary, as there may be a million of them.
+/// binary, as there may be a million of them, and the policy's own text.
 public struct GenerationInfo: Sendable {
     public struct RuleSlot: Sendable, Hashable {
         public var name: String
@@ -71,6 +71,9 @@ public struct GenerationInfo: Sendable {
         public var inspectorsSeed: UInt64?
         /// Where the inspectors' signatures come from; nil in descriptions of earlier versions.
         public var signaturePaths: [SignaturePath]?
+        /// The policy's file, then those that it includes, where some rule inspects; nil elsewhere, and in
+        /// descriptions of earlier versions.
+        public var policyFiles: [PolicyFile]?
 
         public init(
             policy: String, file: String, mode: String, appliedNanoseconds: Int64, user: UInt32,
@@ -89,6 +92,8 @@ public struct GenerationInfo: Sendable {
     public var header: Header
     /// In the policy's order.
     public var rules: [RuleSlot]
+    /// Of the header's `policyFiles` those that are kept, in their order.
+    public internal(set) var texts: [[UInt8]] = []
 
     public init(header: Header, rules: [RuleSlot]) {
         self.header = header
@@ -103,6 +108,7 @@ public struct GenerationInfo: Sendable {
             writer.append(rule.slot)
             writer.append(Array(rule.name.utf8))
         }
+        for text in texts { writer.append(text) }
         return writer.bytes
     }
 
@@ -116,6 +122,10 @@ public struct GenerationInfo: Sendable {
         for _ in 0..<count {
             guard let slot = reader.number(UInt32.self), let name = reader.block() else { return nil }
             info.rules.append(RuleSlot(name: String(decoding: name, as: UTF8.self), slot: slot))
+        }
+        for file in header.policyFiles ?? [] where file.isKept {
+            guard let text = reader.block() else { return nil }
+            info.texts.append(Array(text))
         }
         return info
     }

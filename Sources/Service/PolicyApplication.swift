@@ -48,13 +48,23 @@ public struct ApplyOutcome: Sendable {
 /// A checked policy whose own tests pass and that needs nothing the datapath lacks.
 /// - Parameter warn: takes rendered warnings and notes.
 public func loadRunnablePolicy(_ path: String, warn: (String) -> Void) throws -> CheckedPolicy {
-    let report = loadPolicy(path: path).checkingInspectors()
-    guard let policy = report.policy else {
-        throw ServiceError(
-            ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)
+    try RunnablePolicy(path, warn: warn).policy
+}
+
+/// A policy that can run, and the texts that it was read from.
+private struct RunnablePolicy {
+    var policy: CheckedPolicy
+    let sources: [SourceText]
+
+    init(_ path: String, warn: (String) -> Void) throws {
+        let report = loadPolicy(path: path).checkingInspectors()
+        guard let policy = report.policy else {
+            throw ServiceError(
+                ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)
+        }
+        warn(report.rendered())
+        (self.policy, sources) = (policy, report.sources)
     }
-    warn(report.rendered())
-    return policy
 }
 
 /// The same with what the policy's inspectors look for, compiled.
@@ -89,7 +99,8 @@ public func wallClock() -> Int64 {
 /// Applies a policy.
 /// - Parameter warn: takes rendered warnings and notes.
 public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> ApplyOutcome {
-    let policy = try loadRunnablePolicy(request.policyPath, warn: warn)
+    let runnable = try RunnablePolicy(request.policyPath, warn: warn)
+    let policy = runnable.policy
     try requireTests(policy, nowNanoseconds: wallClock())
     try requirePrivileges(for: "apply")
     let interfaces = try selectInterfaces(
@@ -100,7 +111,7 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     datapath.maxBans = request.maxBans
     let consent = try SynCookieConsent(policy, isGiven: request.setTCPSyncookies)
     let build = { (slots: CounterSlots) throws -> GenerationImage in
-        var image = try generation(policy, request, slots, interfaces)
+        var image = try generation(runnable, request, slots, interfaces)
         image.maxBans = request.maxBans
         return image
     }
@@ -188,7 +199,8 @@ private func guardSession(_ policy: CheckedPolicy, _ request: ApplyRequest, _ in
 }
 
 private func generation(
-    _ policy: CheckedPolicy, _ request: ApplyRequest, _ slots: CounterSlots, _ interfaces: [NetworkInterface]
+    _ runnable: RunnablePolicy, _ request: ApplyRequest, _ slots: CounterSlots,
+    _ interfaces: [NetworkInterface]
 ) throws -> GenerationImage {
     var target = CompileTarget()
     if let count = request.flowCount { target.flowCount = count }
@@ -202,7 +214,7 @@ private func generation(
     target.cookies = synCookieOffer(isConsented: request.setTCPSyncookies)
     let now = wallClock()
     target.clockOffsetNanoseconds = now - Int64(clamping: programClock())
-    var policy = policy
+    var policy = runnable.policy
     // `refresh` reads them from any folder.
     for set in policy.sets.indices { policy.sets[set].file = policy.sets[set].file.map(absolutePath) }
     let image = try compile(policy, for: target)
@@ -224,9 +236,10 @@ private func generation(
     header.refreshes = policy.sets.compactMap { set in
         set.refresh.map { SetRefresh(name: set.name, everyNanoseconds: $0) }
     }
-    let info = GenerationInfo(
+    var info = GenerationInfo(
         header: header,
         rules: policy.rules.map { .init(name: $0.name, slot: slots.rules[$0.name] ?? 0) })
+    if policy.inspects { info.keep(runnable.sources) }
     return GenerationImage(
         config: image.config, tables: image.tables, addresses: image.addresses, info: try info.encoded())
 }

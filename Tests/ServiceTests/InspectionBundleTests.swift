@@ -13,6 +13,7 @@ private let bundle: InspectionBundle = {
     bundle.databases = [[1, 2, 3], []]
     bundle.identities = ["/b.rules": "/a.rules"]
     bundle.scopes = [[4, 5], []]
+    bundle.description = [6, 7, 8]
     return bundle
 }()
 
@@ -22,7 +23,7 @@ private let bundle: InspectionBundle = {
     #expect(read.listings == bundle.listings)
     #expect(read.databases == bundle.databases)
     #expect(read.identity(of: "/b.rules") == "/a.rules" && read.identity(of: "/c.rules") == "/c.rules")
-    #expect(read.scopes == bundle.scopes)
+    #expect(read.scopes == bundle.scopes && read.description == bundle.description)
     #expect(InspectionBundle.scopes(of: bundle.encoded()) == bundle.scopes)
     #expect(try read.read("/a.rules") == [])
     #expect(read.paths("*.rules", namedIn: "/etc/xdpguard/web.conf") == ["/a.rules", "/b.rules"])

@@ -28,7 +28,9 @@ public func loadPolicy(
     finished(.check)
     let all = loader.diagnostics + checker.ruleDiagnostics + checker.diagnostics
     let failed = all.contains { $0.severity == .error }
-    return PolicyReport(policy: failed ? nil : policy, unsorted: all)
+    var report = PolicyReport(policy: failed ? nil : policy, unsorted: all)
+    report.sources = loader.sources
+    return report
 }
 
 /// Reads files and those that they include, each once.
@@ -36,6 +38,8 @@ struct PolicyLoader {
     private(set) var diagnostics: [Diagnostic] = []
     /// In the order in which their rules stand.
     private(set) var included: [PolicyAST] = []
+    /// Each file that could be read, in the order of reading.
+    private(set) var sources: [SourceText] = []
     private let reader: any FileReader
     private let finished: (LoadStep) -> Void
     private var known: Set<String> = []
@@ -59,6 +63,7 @@ struct PolicyLoader {
             return nil
         }
         let source = SourceText(path: path, bytes: bytes)
+        sources.append(source)
         let (root, problems) = readDocument(source)
         diagnostics += problems
         guard let root else { return nil }

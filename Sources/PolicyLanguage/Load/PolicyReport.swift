@@ -9,6 +9,8 @@ public struct PolicyReport: Sendable {
     public let policy: CheckedPolicy?
     /// Errors, warnings and notes, sorted by file, line and column.
     public let diagnostics: [Diagnostic]
+    /// The policy's file and those that it includes, in the order in which they were read.
+    public internal(set) var sources: [SourceText] = []
 
     /// 0 without errors, 66 when all errors are files that cannot be read, else 65 (sysexits).
     public var exitCode: Int32 {
@@ -46,7 +48,9 @@ extension PolicyReport {
     public func adding(_ more: [Diagnostic]) -> PolicyReport {
         guard !more.isEmpty else { return self }
         let failed = more.contains { $0.severity == .error }
-        return PolicyReport(policy: failed ? nil : policy, unsorted: diagnostics + more)
+        var report = PolicyReport(policy: failed ? nil : policy, unsorted: diagnostics + more)
+        report.sources = sources
+        return report
     }
 
     /// Sorts, and drops what is said twice: an aliased value is read wherever it stands for.

@@ -42,6 +42,8 @@ struct InspectionBundle: PlanFiles {
     /// Which flows the signatures need, by the inspectors' positions, each a struct guard_sample_scope: for
     /// the controller, once the worker has changed over.
     var scopes: [[UInt8]] = []
+    /// Of the generation that they are of, which may be another than the worker began with.
+    var description: [UInt8] = []
     var contents: [String: [UInt8]] = [:]
     var listings: [String: [String]] = [:]
     var identities: [String: String] = [:]
@@ -70,6 +72,7 @@ struct InspectionBundle: PlanFiles {
         var writer = DescriptionWriter()
         writer.append(UInt32(scopes.count))
         for scope in scopes { writer.append(scope) }
+        writer.append(description)
         writer.append(UInt32(contents.count))
         for (path, bytes) in contents {
             writer.append(Array(path.utf8))
@@ -103,6 +106,8 @@ struct InspectionBundle: PlanFiles {
         var bundle = InspectionBundle()
         guard let scopes = reader.blocks() else { return nil }
         bundle.scopes = scopes
+        guard let description = reader.block() else { return nil }
+        bundle.description = Array(description)
         guard let files = reader.number(UInt32.self) else { return nil }
         for _ in 0..<files {
             guard let path = reader.text(), let contents = reader.block() else { return nil }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // An inspector of the running policy, as it is stored with the program: what the controller holds findings
-// against, and what a worker compares the policy file with, as that may have changed since.
+// against, and what a worker compares the policy with that it reads.
 import InspectorProcess
 import PolicyLanguage
 
@@ -66,7 +66,7 @@ extension GenerationInfo {
             policy.inspectors.flatMap { inspector in
                 inspector.signatures.map { pattern in
                     let range = inspector.ranges[pattern] ?? inspector.range
-                    return SignaturePath(pattern: pattern, namer: absolutePath(range.source.path))
+                    return SignaturePath(pattern: pattern, namer: pathFromRoot(range.source.path))
                 }
             }
         }

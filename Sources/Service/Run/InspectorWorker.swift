@@ -58,10 +58,12 @@ private func prepareReload(_ job: WorkerJob) throws -> WorkerReady {
     let shelf = DatabaseShelf()
     var cache = signatureCache() ?? DatabaseCache(shelf: shelf, compiles: true)
     cache.shelf = shelf
-    let policy = try runningPolicy(try givenDescription(), job, files)
+    let info = try givenDescription()
+    let policy = try runningPolicy(info, job, files)
     let loaded = try loadPlan(policy, files, cache: cache)
     var bundle = files.bundle(with: shelf)
     bundle.scopes = sampleScopes(policy, loaded.plan)
+    bundle.description = try info.encoded()
     try fill(WorkerProgram.mailbox, with: bundle.encoded())
     return loaded.ready
 }
@@ -105,7 +107,6 @@ extension WorkerReady {
 private struct RingInspector: SampleInspector {
     let descriptor = WorkerProgram.firstGiven
     var ready: WorkerReady
-    private let description: GenerationInfo
     private let job: WorkerJob
     private let ring: SampleRing
     private let inspector: PayloadInspector
@@ -144,14 +145,15 @@ private struct RingInspector: SampleInspector {
     ) {
         (self.job, self.ring, self.inspector) = (job, ring, inspector)
         inspector.wallOffset = currentWallOffset()
-        (description, ready) = (policy.info, policy.ready)
+        ready = policy.ready
         info = RulePositions(policy.info)
     }
 
     mutating func reload() throws(ReloadError) -> WorkerReady {
         do {
             guard let bytes = writtenBytes(WorkerProgram.mailbox, most: InspectionBundle.mostBytes),
-                let bundle = InspectionBundle.decoded(bytes)
+                let bundle = InspectionBundle.decoded(bytes),
+                let description = GenerationInfo.decoded(bundle.description)
             else { throw ServiceError(.internalError, "the new signatures came incomplete") }
             let cache = DatabaseCache(shelf: DatabaseShelf(bundle.databases), compiles: false)
             let policy = try runningPolicy(description, job, bundle)
@@ -232,22 +234,17 @@ private struct RingInspector: SampleInspector {
     }
 }
 
-/// The policy of the file that the running one was read from, where it still says the same of inspection.
+/// The policy that runs, as it was applied.
 private func runningPolicy(
     _ info: GenerationInfo, _ job: WorkerJob, _ files: some PlanFiles
 ) throws -> CheckedPolicy {
-    let path = info.header.file
-    guard let policy = loadPolicy(path: path, reader: files).policy else {
-        throw ServiceError(.wrongInput, "\(path) has errors since it was applied: correct and apply it")
-    }
+    let policy = try appliedPolicy(info, files)
     let slots = Dictionary(
         info.rules.map { ($0.name, $0.slot) }, uniquingKeysWith: { first, _ in first })
     let bounds = GenerationInfo.InspectorInfo.all(of: policy, slots: slots)
     guard bounds == info.header.inspectorBounds, policy.rules.map(\.name) == info.rules.map(\.name),
         policy.inspectorsSeed == job.inspectorsSeed
-    else {
-        throw ServiceError(.wrongInput, "\(path) has changed since it was applied: apply it again")
-    }
+    else { throw hasChanged(info.header.file) }
     return policy
 }
 
