@@ -331,3 +331,26 @@ struct TunnelFindingTests {
         }
     }
 }
+
+/// What is of no flow: nobody's connection shows that its source is who it says.
+struct StrayTests {
+    /// A first fragment of a datagram, whose rest never comes.
+    private func fragment() throws -> [UInt8] {
+        var frame = try PacketBuilder("udp 203.0.113.7:4000 > 198.51.100.1:9 payload 6576696c").bytes
+        frame[20] = 0x20
+        return frame
+    }
+
+    @Test(arguments: [MatchResponse.ban(nanoseconds: 60), .dropFlow])
+    func `a fragment that matches by itself is told, and nothing comes of it`(_ onMatch: MatchResponse) throws
+    {
+        let bench = try Bench(
+            #"drop ip any any -> any any (msg:"x"; fragbits:M; sid:1;)"#, onMatch: onMatch)
+        bench.feed(try fragment())
+        let alert = try #require(try bench.events(.alert).first)
+        #expect((alert["alert"] as? [String: Any])?["action"] as? String == "allowed")
+        #expect((alert["verdict"] as? [String: Any])?["action"] as? String == "alert")
+        #expect(bench.outcome.findings.isEmpty)
+        #expect(try bench.events(.drop).isEmpty)
+    }
+}

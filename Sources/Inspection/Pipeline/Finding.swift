@@ -59,8 +59,8 @@ public struct Finding: Hashable, Sendable {
 
     public var response: Response
     public var cause: Cause
-    /// The flow that it was found in, which shows that a ban is of somebody who was seen; nil for a packet of
-    /// no flow.
+    /// The flow that it was found in, which shows that a ban is of somebody who was seen: what is of no flow
+    /// is an alert, and no finding.
     public var flow: FlowTuple?
     /// Position of the rule in the plan's `rules`.
     public var rule: UInt32

@@ -114,12 +114,13 @@ extension SampleConsumer {
         to asksForDrop: Bool, _ context: MatchContext, _ ends: PacketEnds
     ) -> Finding.Response {
         let number = context.seat?.inspector ?? inspector
-        guard asksForDrop, plan.inspectors.indices.contains(number) else { return .alert }
+        // What is of no flow shows nobody that its source is who it says: an alert is all that comes of it.
+        guard asksForDrop, plan.inspectors.indices.contains(number), let flow = judgedFlow(context) else {
+            return .alert
+        }
         switch plan.inspectors[number].onMatch {
         case .alert: return .alert
-        case .dropFlow:
-            guard let flow = judgedFlow(context) else { return .alert }
-            return .dropFlow(flow, nanoseconds: Finding.flowDropNanoseconds)
+        case .dropFlow: return .dropFlow(flow, nanoseconds: Finding.flowDropNanoseconds)
         case .ban(let nanoseconds):
             return .ban(carrierEnds(context)?.remote ?? ends.remote, nanoseconds: nanoseconds)
         }
@@ -141,11 +142,12 @@ extension SampleConsumer {
     private func carryOut(
         _ response: Finding.Response, _ cause: Finding.Cause, _ context: MatchContext, ofFlow: Bool
     ) {
+        guard let flow = judgedFlow(context) else { return }
         let state = context.flow?.attachment
         var finding = Finding(
             response, cause: cause, rule: context.seat?.rule ?? rule,
             inspector: UInt32(clamping: context.seat?.inspector ?? inspector), timeNanoseconds: context.time)
-        finding.flow = judgedFlow(context)
+        finding.flow = flow
         outcome.findings.append(finding)
         // What goes on is inspected further.
         guard let state, ofFlow, blocks(response, context), let drop = drop(response, context),
