@@ -121,6 +121,7 @@ final class GuardObject {
         tableBytes = image.tables.count + image.addresses.count
         var image = image
         try image.config.adopt(shared)
+        try image.config.checkSizes()
         config = image.config
         // From here on a throw runs deinit, which closes the object.
         object = try Self.open(elf)
@@ -253,6 +254,14 @@ final class GuardObject {
         addresses = nil
         var info = image.info
         while info.count % 8 != 0 || info.isEmpty { info.append(0) }
+
+    /// Places are told apart by bits of a hash: with another number most of them would never be used.
+    fileprivate func checkSizes() throws(KernelError) {
+        guard followsConnections, flow_count.nonzeroBitCount != 1 else { return }
+        throw KernelError(
+            "use a table for \(flow_count) connections", code: EINVAL,
+            help: "it must be a power of two; 'xdpguard detach' removes one that an earlier version made")
+    }
         try check(bpf_map_update_elem(descriptor("guard_info"), &zero, &info, 0), "store the description")
     }
 }

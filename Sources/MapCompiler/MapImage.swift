@@ -78,7 +78,7 @@ public struct CompileTarget: Sendable {
     /// What to subtract from nanoseconds since 1970 to get the program's clock; 0 in a replay.
     public var clockOffsetNanoseconds: Int64 = 0
 
-    /// Places for answered connections, where the policy follows them; a power of two.
+    /// Places for answered connections, where the policy follows them; as many as the next power of two.
     public var flowCount = UInt32(GUARD_FLOWS)
     /// Lines of flows' budgets where a policy has inspectors; a power of two.
     public var sampleLines = UInt32(GUARD_SAMPLE_LINES)

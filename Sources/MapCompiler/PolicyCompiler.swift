@@ -36,7 +36,7 @@ struct PolicyCompiler {
         config.abi_version = UInt32(GUARD_ABI_VERSION)
         config.flags = flags
         config.decapsulate = decapsulate
-        config.flow_count = target.flowCount
+        config.flow_count = guard_flow_count(target.flowCount)
         config.rule_count = UInt32(policy.rules.count)
         limitRecords = policy.limits.enumerated().map { position, limit in
             guard_limit(limit, slot: target.limitSlots[limit.name] ?? UInt32(position))

@@ -21,7 +21,8 @@ public struct ApplyRequest: Sendable {
     public var force = false
     /// Room for so many bans; nil: as many as there are, or 65,536.
     public var maxBans: UInt32?
-    /// Places for answered connections, where the tables are made now; nil: as many as usual.
+    /// Places for answered connections, where the tables are made now, rounded up to a power of two; nil: as
+    /// many as usual.
     public var flowCount: UInt32?
     /// Token buckets, a power of two; nil: `GUARD_BUCKET_LINES` times `GUARD_BUCKET_WAYS`.
     public var bucketCount: UInt32?
@@ -161,7 +162,7 @@ private func sizeRemarks(
             + "for another size run 'xdpguard detach' first"
     }
     return [
-        remark("--flows", request.flowCount, applied.flowCount),
+        remark("--flows", request.flowCount.map(guard_flow_count), applied.flowCount),
         remark("--buckets", request.bucketCount, applied.bucketLines * UInt32(GUARD_BUCKET_WAYS)),
     ].compactMap { $0 }
 }

@@ -116,6 +116,15 @@ func `connections are followed where replies could be dropped or a rule asks`(in
     #expect(try compile(policy, for: testTarget()).config.flags & mask == sample.replay)
 }
 
+@Test(arguments: [(1, 1), (8, 8), (1024, 1024), (1025, 2048), (250_000, 1 << 18), (16_777_215, 1 << 24)])
+func `a table of connections has a power of two, at least what was asked for`(asked: UInt32, had: UInt32)
+    throws
+{
+    var target = CompileTarget()
+    target.flowCount = asked
+    #expect(try compile(empty(), for: target).config.flow_count == had)
+}
+
 @Test func `each tunnel has a bit of its own`() throws {
     var policy = empty()
     var bits: [UInt32] = []

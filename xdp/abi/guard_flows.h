@@ -74,6 +74,15 @@ struct guard_flow_group {
 	struct guard_flow_place places[GUARD_FLOW_PLACES];
 };
 
+/* How many connections a table for at least so many is made for: a power of two, as groups are told apart by
+ * bits of a hash. At most 2^31. */
+static inline __attribute__((always_inline)) __u32 guard_flow_count(__u32 asked)
+{
+	if (asked <= 1)
+		return 1;
+	return asked > 1U << 31 ? 1U << 31 : 1U << (32 - __builtin_clz(asked - 1));
+}
+
 /* Groups of guard_flows for a number of connections, a power of two. */
 static inline __attribute__((always_inline)) __u32 guard_flow_groups(__u32 flows)
 {

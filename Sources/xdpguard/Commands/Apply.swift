@@ -33,8 +33,8 @@ struct Apply: ParsableCommand {
     @Option(
         name: .long,
         help: """
-            Places for answered connections, where the policy follows them: 1024 to 16777216. They keep \
-            their number until nothing is attached any more.
+            Places for answered connections, where the policy follows them: 1024 to 16777216, rounded up to \
+            a power of two, 128 bytes each. They keep their number until nothing is attached any more.
             """)
     var flows: UInt32?
     @Option(
