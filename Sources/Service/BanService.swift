@@ -85,10 +85,11 @@ public struct BanService {
     }
 
     /// Bans what the file has and has not ended. Of two bans of a prefix the longer life wins.
+    /// - Parameter warn: takes what is wrong with entries that are no bans.
     /// - Returns: how many of the file's bans have not ended, and the file's path.
-    public func restore() throws -> (count: Int, path: String) {
+    public func restore(_ warn: (String) -> Void) throws -> (count: Int, path: String) {
         let store = try BanStore.ofThisNamespace()
-        guard let entries = try store.read() else {
+        guard let entries = try store.readToRestore(warn) else {
             throw ServiceError(.noInput, "there is no \(store.path): 'xdpguard bans --save' writes it")
         }
         return try locked { service in (try service.state.restore(entries, times), store.path) }

@@ -80,8 +80,9 @@ struct BanStore {
         withExtendedLifetime(writing) {}
     }
 
-    /// Nil where there is no file.
-    func read() throws -> [BanEntry]? {
+    /// - Parameter skip: takes what is wrong with the entries that are no bans, if any, in one sentence.
+    /// - Returns: the others; nil where there is no file.
+    func read(_ skip: (String) -> Void = { _ in }) throws -> [BanEntry]? {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         if file < 0, errno == ENOENT || errno == ENOTDIR { return nil }
         guard file >= 0 else { throw failure("read \(path)") }
@@ -93,7 +94,7 @@ struct BanStore {
             throw broken("others than user \(geteuid()) can write it")
         }
         guard status.st_size <= Self.mostBytes else { throw broken("it is larger than 512 MiB") }
-        return try decoded(try readAll(file))
+        return try decoded(try readAll(file), skip)
     }
 
     /// Whether the file may bring back a ban of one of these prefixes: it has one, or cannot be read now. One
@@ -128,6 +129,23 @@ struct BanStore {
     func setAside() -> String? {
         let aside = path + ".broken"
         return rename(path, aside) == 0 ? aside : nil
+    }
+
+    /// Gives a file of which a part cannot be read a second name, which the next ban does not write over.
+    /// - Returns: that path; nil where that fails.
+    func copyAside() -> String? {
+        let aside = path + ".broken"
+        unlink(aside)
+        return link(path, aside) == 0 ? aside : nil
+    }
+
+    /// The file's bans, to be restored. Entries that are none are told, and the file stays as it is under a
+    /// second name.
+    func readToRestore(_ warn: (String) -> Void) throws -> [BanEntry]? {
+        try read { skipped in
+            let aside = copyAside().map { "; the file as it is was kept as \($0)" } ?? ""
+            warn("\(skipped); the rest is restored\(aside)")
+        }
     }
 
     private func writeAll(_ bytes: [UInt8], to file: Int32) throws {
@@ -166,7 +184,13 @@ struct BanStore {
 extension BanStore {
     private struct File: Decodable {
         var version: Int
-        var bans: [Entry]
+        var bans: [Readable]
+    }
+
+    /// One entry that is not as ours are takes no other with it.
+    private struct Readable: Decodable {
+        var entry: Entry?
+        init(from decoder: any Decoder) { entry = try? Entry(from: decoder) }
     }
 
     private struct Version: Decodable { var version: Int }
@@ -202,7 +226,7 @@ extension BanStore {
         ]).text
     }
 
-    func decoded(_ data: Data) throws -> [BanEntry] {
+    func decoded(_ data: Data, _ skip: (String) -> Void = { _ in }) throws -> [BanEntry] {
         let decoder = JSONDecoder()
         guard let version = (try? decoder.decode(Version.self, from: data))?.version else {
             throw broken("it is not the JSON that 'xdpguard bans --save' writes")
@@ -213,20 +237,25 @@ extension BanStore {
         guard let file = try? decoder.decode(File.self, from: data) else {
             throw broken("it lacks what version \(Self.version) has")
         }
-        return try file.bans.enumerated().map { number, entry in
-            guard let made = Self.entry(entry) else {
-                throw broken("its entry \(number + 1) is no ban (\"\(entry.prefix.prefix(60))\")")
-            }
-            return made
+        let entries = file.bans.map { $0.entry.flatMap(Self.entry) }
+        if let first = entries.firstIndex(where: { $0 == nil }) {
+            let others = entries[(first + 1)...].count { $0 == nil }
+            let prefix = file.bans[first].entry.map { " (\"\($0.prefix.prefix(60))\")" } ?? ""
+            let rest = others > 0 ? " and \(others) more of \(path) are no bans" : " of \(path) is no ban"
+            skip("entry \(first + 1)\(prefix)\(rest)")
         }
+        return entries.compactMap(\.self)
     }
+
+    /// Bytes: what a limit's name may have. `guard_ban` keeps less of a reason, and cuts it by itself.
+    private static let longestText = 127
 
     /// Nil for what no ban can be.
     private static func entry(_ entry: Entry) -> BanEntry? {
         let parts = entry.prefix.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, let address = IPAddress(parts[0]), let length = Int(parts[1]),
             let prefix = Prefix(masking: address, length: length), prefix.address == address,
-            entry.reason.utf8.count <= 63
+            entry.reason.utf8.count <= longestText
         else { return nil }
         var made = BanEntry(
             prefix: prefix, sinceNanoseconds: entry.since_ns, endsNanoseconds: entry.ends_ns,
@@ -235,7 +264,7 @@ extension BanStore {
         switch (entry.origin, entry.limit) {
         case ("manual", _): made.origin = .manual
         case ("inspector", _): made.origin = .inspector
-        case ("limit", let name?) where name.utf8.count <= 63: made.origin = .limit(name)
+        case ("limit", let name?) where name.utf8.count <= longestText: made.origin = .limit(name)
         default: return nil
         }
         return made
@@ -247,7 +276,7 @@ extension BanStore {
 func restoreBans(_ state: SharedState, _ warn: (String) -> Void) {
     guard let store = BanStore.kept() else { return }
     do {
-        guard let entries = try store.read() else { return }
+        guard let entries = try store.readToRestore({ warn("xdpguard: warning: \($0)\n") }) else { return }
         let (count, restored, _) = try state.restoreThatFit(entries, try BanTranslation(state))
         guard restored < count else {
             if count > 0 { warn("xdpguard: note: \(count) bans of \(store.path) hold again\n") }

@@ -29,6 +29,13 @@ private final class Folder {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     var store: BanStore { BanStore(folder: path + "/state") }
+
+    /// A file with this text, as ours are.
+    func write(_ text: String) throws {
+        try store.write([], at: 0)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: store.path))
+        chmod(store.path, 0o600)
+    }
 }
 
 @Suite struct BanStoreTests {
@@ -54,6 +61,37 @@ private final class Folder {
         try folder.store.remove()
     }
 
+    @Test(arguments: [64, 127])
+    func `a limit's name may be as long as names may be`(bytes: Int) throws {
+        let folder = try Folder()
+        var limited = try entry("192.0.2.7", ends: 2000 * second)
+        limited.origin = .limit(String(repeating: "\u{e9}", count: bytes / 2) + (bytes % 2 == 1 ? "x" : ""))
+        let entries = [limited, try entry("192.0.2.8", ends: nil, reason: "by hand")]
+        try folder.store.write(entries, at: 1500 * second)
+        #expect(try folder.store.read() == entries)
+    }
+
+    @Test(arguments: [
+        line("192.0.2.7/24", "manual"), line("192.0.2.7/33", "manual"), line("192.0.2.7", "manual"),
+        line("192.0.2.7/32", "limit"), line("192.0.2.7/32", "foe"), line("x/1", "manual"),
+        "{\"prefix\":\"192.0.2.7/32\"}", "7",
+    ])
+    func `an entry that is no ban is told, and the others hold again`(bad: String) throws {
+        let folder = try Folder()
+        let good = Self.line("192.0.2.8/32", "manual")
+        try folder.write(Self.one("\(good),\(bad),\(bad)"))
+        var told: [String] = []
+        let read = try folder.store.read { told.append($0) }
+        #expect(read?.map(\.prefix.description) == ["192.0.2.8"])
+        #expect(told.count == 1)
+        #expect(told.first?.hasPrefix("entry 2 ") == true && told.first?.contains("1 more") == true)
+        #expect(folder.store.copyAside() == folder.store.path + ".broken")
+        #expect(try folder.store.read()?.count == 1, "the file stays")
+        try folder.store.write([], at: 0)
+        let aside = try String(contentsOfFile: folder.store.path + ".broken", encoding: .utf8)
+        #expect(aside.contains(bad), "with what it was")
+    }
+
     @Test func `a file that stays is told of: its bans would come back`() throws {
         let folder = try Folder()
         // Nobody can unlink a folder.
@@ -75,21 +113,10 @@ private final class Folder {
         BadFile(text: "\u{0}\u{0}", why: "it is not the JSON"),
         BadFile(text: "{\"version\":2,\"bans\":[]}", why: "it has version 2, and this xdpguard knows 1"),
         BadFile(text: "{\"version\":1}", why: "it lacks what version 1 has"),
-        BadFile(text: one("{\"prefix\":\"192.0.2.7/32\"}"), why: "it lacks what version 1 has"),
-        BadFile(text: one(line("192.0.2.7/24", "manual")), why: "its entry 1 is no ban (\"192.0.2.7/24\")"),
-        BadFile(text: one(line("192.0.2.7/33", "manual")), why: "its entry 1 is no ban"),
-        BadFile(text: one(line("192.0.2.7", "manual")), why: "its entry 1 is no ban"),
-        BadFile(text: one(line("192.0.2.7/32", "limit")), why: "its entry 1 is no ban"),
-        BadFile(text: one(line("192.0.2.7/32", "foe")), why: "its entry 1 is no ban"),
-        BadFile(
-            text: one(line("192.0.2.7/32", "manual") + "," + line("x/1", "manual")),
-            why: "its entry 2 is no ban (\"x/1\")"),
     ])
     func `a file that is not ours is refused with what is wrong`(_ bad: BadFile) throws {
         let folder = try Folder()
-        try folder.store.write([], at: 0)
-        try Data(bad.text.utf8).write(to: URL(fileURLWithPath: folder.store.path))
-        chmod(folder.store.path, 0o600)
+        try folder.write(bad.text)
         let error = try #require(throws: ServiceError.self) { try folder.store.read() }
         #expect(error.status == .wrongInput)
         #expect(error.message.hasPrefix("\(folder.store.path) is no list of bans of ours: \(bad.why)"))

@@ -32,7 +32,7 @@ public func run(_ request: RunRequest, tell: @escaping (String) -> Void) throws 
 private func restoreKeptBans(_ tell: (String) -> Void) {
     do {
         guard let store = BanStore.kept(), try store.read() != nil else { return }
-        _ = try BanService(for: "run").restore()
+        _ = try BanService(for: "run").restore(tell)
     } catch {
         tell("bans were not restored: \(ServiceError(wrapping: error).message)")
     }

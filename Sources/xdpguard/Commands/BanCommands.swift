@@ -111,7 +111,7 @@ struct Bans: ParsableCommand {
                 return try tell("saved", count, path, &output)
             }
             if restore {
-                let (count, path) = try service.restore()
+                let (count, path) = try service.restore(warnOfBans)
                 return try tell("restored", count, path, &output)
             }
             let entries = try service.list()
