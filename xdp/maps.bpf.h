@@ -103,6 +103,7 @@ struct guard_scratch {
 	/* of the packet, or of its first fragment */
 	struct guard_fragment_charge charges[GUARD_FRAGMENT_CHARGES];
 	__u32 charge_count;
+	struct packet first; /* of a later fragment's first: what guard_fragment_client keeps of it */
 };
 
 struct {
@@ -285,10 +286,12 @@ struct {
 	__type(value, struct guard_answer_state);
 	__uint(max_entries, 1);
 } guard_answer_state SEC(".maps");
-/* What the first fragments in guard_fragments were charged to, group by group: written and read with them,
- * by the program alone. A policy without limits, or that does not track fragments, has one group. */
+/* What the first fragments in guard_fragments were charged to, and as whom, group by group: written and read
+ * with them, by the program alone. A policy without limits, or that does not track fragments, has one group.
+ */
 struct guard_fragment_charges {
 	struct guard_fragment_charge charges[GUARD_FRAGMENT_PLACES][GUARD_FRAGMENT_CHARGES];
+	struct guard_fragment_client clients[GUARD_FRAGMENT_PLACES];
 };
 
 struct {

@@ -14,24 +14,26 @@ private let shortestFrame = 14
 struct KeptCharge {
     var limit: String
     var bucket: UInt64
+    /// Whom the limit bans: the source that was charged, which a later fragment's own need not be.
+    var source: IPAddress?
 }
 
 extension ReferenceFirewall {
     /// Charges a packet that a rule with this limit matches.
     mutating func isOver(_ limit: Limit, of rule: Rule, _ packet: inout Packet) -> Bool {
-        let bucket = limit.bucket(of: packet.read, for: rule.name)
-        if packet.charges.count < mostKeptCharges {
-            packet.charges.append(KeptCharge(limit: limit.name, bucket: bucket))
-        }
-        return isOver(limit, bucket, packet)
+        let charge = KeptCharge(
+            limit: limit.name, bucket: limit.bucket(of: packet.read, for: rule.name),
+            source: packet.read.source)
+        if packet.charges.count < mostKeptCharges { packet.charges.append(charge) }
+        return isOver(limit, charge, packet)
     }
 
-    private mutating func isOver(_ limit: Limit, _ bucket: UInt64, _ packet: Packet) -> Bool {
+    private mutating func isOver(_ limit: Limit, _ charge: KeptCharge, _ packet: Packet) -> Bool {
         let length = packet.read.wholeLength ?? max(shortestFrame, packet.frame.bytes.count)
-        if buckets.take(limit.size(length: length), from: bucket, at: clock.nanoseconds &* 256) {
+        if buckets.take(limit.size(length: length), from: charge.bucket, at: clock.nanoseconds &* 256) {
             return false
         }
-        if !limit.monitor, policy.mode == .enforce, let source = packet.read.source {
+        if !limit.monitor, policy.mode == .enforce, let source = charge.source {
             ban(source: source, by: limit)
         }
         return true
@@ -42,7 +44,7 @@ extension ReferenceFirewall {
         var judgement = judgement
         guard judgement.verdict == .pass else { return judgement }
         for charge in packet.charges {
-            guard let limit = limits[charge.limit], isOver(limit, charge.bucket, packet) else { continue }
+            guard let limit = limits[charge.limit], isOver(limit, charge, packet) else { continue }
             if limit.monitor {
                 judgement.wouldDrop = judgement.wouldDrop ?? limit.name
             } else {

@@ -21,7 +21,7 @@
 #include "guard_words.h"
 
 /* Raised when a pinned map's layout changes: pins of another version are refused, not misread. */
-#define GUARD_ABI_VERSION 9
+#define GUARD_ABI_VERSION 10
 
 /* ---- The configuration of a generation: constant once loaded, so that the verifier drops what a policy does
  * not use. */

@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+#include "guard_addresses.h"
+
 /* What shares one bucket of a limit. */
 enum guard_limit_key {
 	GUARD_LIMIT_SOURCE = 0, /* by its prefix */
@@ -65,8 +67,22 @@ struct guard_fragment_charge {
 	__u32 limit; /* index in the configuration's limits */
 };
 
+/* Whose these charges are: of the first fragment's judged header, what keys of limits, their bans and records
+ * of who is limited ask. A later fragment may have but a tunnel's header around it. */
+struct guard_fragment_client {
+	struct guard_address6 source;
+	struct guard_address6 destination;
+	__u16 source_port;
+	__u16 port; /* destination port or ICMP type */
+	__u8 family; /* 4, 6, or 0: no IP header was read */
+	__u8 protocol;
+	__u8 read; /* which of these were, in the program's own bits */
+	__u8 never_banned;
+};
+
 _Static_assert(sizeof(struct guard_limit) == 48, "layout");
 _Static_assert(sizeof(struct guard_bucket_line) == 64, "layout");
 _Static_assert(sizeof(struct guard_fragment_charge) == 16, "layout");
+_Static_assert(sizeof(struct guard_fragment_client) == 40, "layout");
 
 #endif

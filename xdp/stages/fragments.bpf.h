@@ -56,6 +56,30 @@ static __always_inline struct guard_fragment_charges *group_charges(const struct
 	return bpf_map_lookup_elem(&guard_fragment_charges, &index);
 }
 
+static __always_inline void read_client(struct packet *first, const struct guard_fragment_client *client)
+{
+	first->source = client->source;
+	first->destination = client->destination;
+	first->source_port = client->source_port;
+	first->key = client->port;
+	first->family = client->family;
+	first->protocol = client->protocol;
+	first->read = client->read;
+	first->never_banned = client->never_banned;
+}
+
+static __always_inline void write_client(struct guard_fragment_client *client, const struct packet *first)
+{
+	client->source = first->source;
+	client->destination = first->destination;
+	client->source_port = first->source_port;
+	client->port = first->key;
+	client->family = first->family;
+	client->protocol = first->protocol;
+	client->read = first->read;
+	client->never_banned = first->never_banned;
+}
+
 static __always_inline void read_charges(const struct packet_layer *key, __u32 number)
 {
 	struct guard_scratch *room = scratch();
@@ -66,6 +90,7 @@ static __always_inline void read_charges(const struct packet_layer *key, __u32 n
 #pragma unroll
 	for (int i = 0; i < GUARD_FRAGMENT_CHARGES; i++)
 		room->charges[i] = kept->charges[number][i];
+	read_client(&room->first, &kept->clients[number]);
 }
 
 static __always_inline void read_sample_tag(const struct guard_fragment *place)
@@ -94,6 +119,11 @@ static __always_inline void write_charges(const struct packet_layer *key, __u32 
 #pragma unroll
 	for (__u32 i = 0; i < GUARD_FRAGMENT_CHARGES; i++)
 		kept->charges[number][i] = i < room->charge_count ? room->charges[i] : none;
+	/* A later fragment within a layer's first one hands on what was kept for it. */
+	if (room->packet.fragment == FRAGMENT_LATER)
+		write_client(&kept->clients[number], &room->first);
+	else
+		write_client(&kept->clients[number], &room->packet);
 }
 
 /* Never 0, which marks a free place. */

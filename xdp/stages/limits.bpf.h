@@ -112,6 +112,15 @@ static __always_inline void limit_dropped(const struct packet *packet, const str
 		ban_client(packet, limit);
 }
 
+/* Whom a limit charged: of a later fragment its first, which may stand in a layer that this one has not. */
+static __always_inline const struct packet *charged_packet(const struct guard_scratch *room)
+{
+	int is_later =
+	        guard_config.flags & GUARD_CFG_FRAGMENTS_TRACK && room->packet.fragment == FRAGMENT_LATER;
+
+	return is_later ? &room->first : &room->packet;
+}
+
 /* What room->excess says is over the rate of a limit: 1 where it is dropped; what is only watched goes on. A
  * global function, verified by itself. */
 __noinline int judge_excess(__u32 number)
@@ -119,11 +128,13 @@ __noinline int judge_excess(__u32 number)
 	const struct guard_limit *limit = limit_at(number);
 	struct guard_scratch *room = scratch();
 	struct guard_limit_counters *counters;
+	const struct packet *packet;
 	const struct excess *excess;
 	int watches;
 
 	if (!limit || !room)
 		return 0;
+	packet = charged_packet(room);
 	excess = &room->excess;
 	watches = limit->flags & GUARD_LIMIT_MONITOR;
 	counters = bpf_map_lookup_elem(&guard_limits, &limit->slot);
@@ -131,7 +142,7 @@ __noinline int judge_excess(__u32 number)
 		count_limited(watches || guard_config.flags & GUARD_CFG_MONITOR ? &counters->would_drop
 		                                                                : &counters->dropped,
 		              excess->bytes);
-	note_excess(&room->packet, limit, excess);
+	note_excess(packet, limit, excess);
 	if (watches) {
 		if (room->search.would_drop_slot == GUARD_NO_SLOT)
 			room->search.would_drop_slot = GUARD_SLOT_OF_LIMIT | limit->slot;
@@ -139,7 +150,7 @@ __noinline int judge_excess(__u32 number)
 	}
 	room->search.limit_slot = limit->slot;
 	if (!(guard_config.flags & GUARD_CFG_MONITOR))
-		limit_dropped(&room->packet, limit);
+		limit_dropped(packet, limit);
 	return 1;
 }
 
