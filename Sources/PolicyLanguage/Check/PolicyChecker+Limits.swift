@@ -26,11 +26,12 @@ extension PolicyChecker {
         limit.monitor = ast.mode?.value == .monitor
         if let prefix = ast.ipv6Prefix {
             limit.ipv6Prefix = prefix.value
-            if !key.value.hasSource {
+            if !limit.usesSourcePrefix {
                 warn(
                     "no-effect", "'ipv6-prefix' is of no use here", prefix.range,
                     help:
-                        "it says how much of an IPv6 source is one client, with per: source or source+service"
+                        "it says how much of an IPv6 source is one client, with per: source or "
+                        + "source+service, and how much 'over: ban' bans"
                 )
             }
         }
@@ -96,15 +97,18 @@ extension PolicyChecker {
     }
 }
 
-extension LimitKey {
-    /// Whether a source's prefix is the bucket or part of it.
-    fileprivate var hasSource: Bool {
-        switch self {
+extension Limit {
+    /// Whether a source's prefix is the bucket or part of it, or is banned.
+    fileprivate var usesSourcePrefix: Bool {
+        switch key {
         case .source, .sourceAndService: true
-        case .destination, .connection, .rule: false
+        case .connection: over != .drop
+        case .destination, .rule: false
         }
     }
+}
 
+extension LimitKey {
     /// Whether ports and types are part of the bucket.
     fileprivate var hasService: Bool { self == .sourceAndService || self == .connection }
 }
