@@ -176,6 +176,13 @@ struct RejectTests {
         ("destination", Rejected(text: "tcp [2001:db8:1::77]:1 > [::]:80 syn")),
     ]
 
+    @Test func `a host without an address gets no answer: nothing is sent to 0.0.0.0`() throws {
+        let bytes = try Rejected(text: "udp 0.0.0.0:68 > 198.51.100.1:67").bytes
+        let answer = try program.run(bytes)
+        #expect(answer.action == .drop && answer.frame == bytes)
+        #expect(try withheld(program) == ["source": 1])
+    }
+
     /// Counters of what was withheld, without those that are zero.
     private func withheld(_ program: LiveProgram) throws -> [String: UInt64] {
         try program.state.answerCounts().withheld.filter { $0.value > 0 }

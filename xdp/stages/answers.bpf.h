@@ -34,7 +34,8 @@ static __always_inline __u32 withheld(const struct packet *packet)
 		return GUARD_WITHHELD_UNFIT;
 	if (packet->depth || !(packet->read & PACKET_PAYLOAD))
 		return GUARD_WITHHELD_UNFIT;
-	if (spoofed(packet) != GUARD_DETAIL_NONE)
+	/* Also a DHCP client's 0.0.0.0, which is not spoofed: nothing is ever sent to it (RFC 1122 3.2.2). */
+	if (spoofed(packet) != GUARD_DETAIL_NONE || (packet->family == 4 && packet->source.low >> 24 == 0))
 		return GUARD_WITHHELD_SOURCE;
 	if (is_group(packet))
 		return GUARD_WITHHELD_DESTINATION;
