@@ -100,8 +100,12 @@ public struct Datapath {
     }
 
     /// Loads a generation and lets it go again: the verifier's word without a change.
-    public static func verify(_ image: GenerationImage) throws(KernelError) {
-        _ = try EgressObject.beside(GuardObject(image, reusing: [:]))
+    /// - Returns: what memory its tables take where none is there yet.
+    @discardableResult
+    public static func verify(_ image: GenerationImage) throws(KernelError) -> TableMemory {
+        let generation = try GuardObject(image, reusing: [:])
+        _ = try EgressObject.beside(generation)
+        return generation.memory
     }
 
     /// Loads a generation and makes it the one on all `interfaces`, or changes nothing.

@@ -132,15 +132,7 @@ final class GuardObject {
         if let bans = image.maxBans, shared[.bans] == nil {
             try check(bpf_map__set_max_entries(try map(SharedMap.bans.rawValue), bans), "size guard_bans")
         }
-        do {
-            try load()
-        } catch {
-            guard error.code == ENOMEM, let bans = image.maxBans else { throw error }
-            // An entry, its key and value, and a bucket for each.
-            let bytes = 64 + MemoryLayout<guard_ban_key>.size + MemoryLayout<guard_ban>.size
-            let size = "\((Int(bans) * bytes) >> 20) MiB"
-            throw KernelError("make the tables, that of \(bans) bans of about \(size)", code: ENOMEM)
-        }
+        try load()
         try fill(image)
     }
 
@@ -218,29 +210,24 @@ final class GuardObject {
         let result = bpf_object__load(object)
         if result < 0 {
             throw KernelError(
-                "load the XDP program", code: -result, help: result == -ENOMEM ? tablesText : "",
+                "load the XDP program", code: -result,
+                help: result == -ENOMEM ? "its tables need \(memory): nothing was changed" : "",
                 log: LogBuffer.shared.text)
         }
         guard program != nil else { throw KernelError("find the XDP program", code: ENOENT) }
         self.program = bpf_program__fd(program)
     }
 
-    /// What memory the tables need, the largest by name.
-    private var tablesText: String {
-        var sizes: [(name: String, bytes: UInt64)] = []
+    /// What memory the tables need.
+    var memory: TableMemory {
+        var memory = TableMemory()
         var next = bpf_object__next_map(object, nil)
         while let map = next {
-            let element = UInt64(bpf_map__key_size(map)) + UInt64(bpf_map__value_size(map))
-            let name = bpf_map__name(map).map { String(cString: $0) } ?? ""
-            sizes.append((name, UInt64(bpf_map__max_entries(map)) * element))
+            memory.add(map)
             next = bpf_object__next_map(object, map)
         }
-        let most = sizes.sorted { $0.bytes > $1.bytes }.prefix(3).map { "\($0.name) \(mebibytes($0.bytes))" }
-        return "its tables need at least \(mebibytes(sizes.reduce(0) { $0 + $1.bytes })) "
-            + "(\(most.joined(separator: ", "))): nothing was changed"
+        return memory
     }
-
-    private func mebibytes(_ bytes: UInt64) -> String { "\((bytes + (1 << 20) - 1) >> 20) MiB" }
 
     private func fill(_ image: GenerationImage) throws(KernelError) {
         let memory = try MapMemory(map: descriptor("guard_tables"), length: image.tables.count)
@@ -254,14 +241,6 @@ final class GuardObject {
         addresses = nil
         var info = image.info
         while info.count % 8 != 0 || info.isEmpty { info.append(0) }
-
-    /// Places are told apart by bits of a hash: with another number most of them would never be used.
-    fileprivate func checkSizes() throws(KernelError) {
-        guard followsConnections, flow_count.nonzeroBitCount != 1 else { return }
-        throw KernelError(
-            "use a table for \(flow_count) connections", code: EINVAL,
-            help: "it must be a power of two; 'xdpguard detach' removes one that an earlier version made")
-    }
         try check(bpf_map_update_elem(descriptor("guard_info"), &zero, &info, 0), "store the description")
     }
 }
@@ -274,6 +253,14 @@ extension guard_config {
             flow_count = try entries(ofMap: flows.raw) * UInt32(GUARD_FLOW_GROUP)
         }
         if let flows = shared[.sampleFlows] { sample_lines = try entries(ofMap: flows.raw) }
+    }
+
+    /// Places are told apart by bits of a hash: with another number most of them would never be used.
+    fileprivate func checkSizes() throws(KernelError) {
+        guard followsConnections, flow_count.nonzeroBitCount != 1 else { return }
+        throw KernelError(
+            "use a table for \(flow_count) connections", code: EINVAL,
+            help: "it must be a power of two; 'xdpguard detach' removes one that an earlier version made")
     }
 }
 

@@ -43,6 +43,8 @@ public struct ApplyOutcome: Sendable {
     public var detached: [String]
     public var remarks: [String]
     public var tableBytes: Int
+    /// Of a dry run: what all its tables would take where none is there yet.
+    public var memory: TableMemory?
     public var isDryRun: Bool
 }
 
@@ -121,10 +123,10 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     if request.dryRun {
         try datapath.preflight(interfaces, attach: request.attach)
         let image = try build(CounterSlots(first: names))
-        try Datapath.verify(image)
+        let memory = try Datapath.verify(image)
         return ApplyOutcome(
             policy: policy.name, ruleCount: names.rules.count, attachments: [], detached: [], remarks: [],
-            tableBytes: image.tables.count + image.addresses.count, isDryRun: true)
+            tableBytes: image.tables.count + image.addresses.count, memory: memory, isDryRun: true)
     }
     let applied: AppliedGeneration
     do {

@@ -109,7 +109,10 @@ extension AttachRequest: ExpressibleByArgument {}
 
 extension ApplyOutcome {
     var lines: [String] {
-        if isDryRun { return ["policy '\(policy)' (\(ruleCount) rules) can be applied; nothing was changed"] }
+        if isDryRun {
+            let first = "policy '\(policy)' (\(ruleCount) rules) can be applied; nothing was changed"
+            return [first] + (memory.map { ["its tables need \($0)"] } ?? [])
+        }
         let places = attachments.map { "\($0.interface.name) (\($0.mode.rawValue))" }.joined(separator: ", ")
         var lines = ["policy '\(policy)' (\(ruleCount) rules) runs on \(places)"]
         if !detached.isEmpty {
@@ -122,6 +125,7 @@ extension ApplyOutcome {
         .object([
             ("policy", .string(policy)), ("rules", .integer(Int64(ruleCount))), ("dry_run", .bool(isDryRun)),
             ("table_bytes", .integer(Int64(tableBytes))),
+            ("memory_bytes", memory.map { .unsigned($0.bytes) } ?? .null),
             (
                 "interfaces",
                 .array(
