@@ -68,6 +68,9 @@ extension SharedState {
         return value
     }
 
+    /// How often limits have banned somebody, or lengthened a ban.
+    public func bansMadeByLimits() throws(KernelError) -> UInt64 { try upkeep().made }
+
     /// Counts a ban that found no room, as the program does.
     func countLost() throws(KernelError) {
         let size = MemoryLayout<guard_ban_upkeep>.size

@@ -95,6 +95,33 @@ extension LiveTests {
             #expect(try !apply().errors.contains("hold again"))
         }
 
+        @Test func `the ban of a limit is in the file once run has ended`() throws {
+            let text =
+                Policies.plain + """
+                    default: pass
+                    limits: { slow: { rate: 1/m, burst: 2, per: source, over: ban 10m } }
+                    rules:
+                      - { name: telemetry, service: udp/9000, limit: slow, action: pass }
+
+                    """
+            try net.apply(text)
+            var command = Command(net.server.entering([Product.path, "run"]))
+            command.environment = environment
+            let child = try Child(command)
+            #expect(
+                try eventually(within: 30) {
+                    try net.server.report("status", "--measure", "0")["run"]["pid"].int != nil
+                })
+            try net.client.send(4, from: "203.0.113.77", to: TwoHosts.serverV4, 9000)
+            #expect(try eventually { try prefixes == ["203.0.113.77"] })
+            child.signal(SIGTERM)
+            let outcome = try child.finish()
+            #expect(outcome.exit == 0, "\(outcome)")
+            try net.server.mustRun("unban", "--all")
+            #expect(try guarded("bans", "--restore").output == "restored 1 bans: \(state)/bans.json\n")
+            #expect(try net.server.report("bans")["bans"].elements.map { $0["origin"].string } == ["limit"])
+        }
+
         @Test func `bans --save and --restore do the same by hand`() throws {
             #expect(try apply().exit == 0)
             #expect(try guarded("bans", "--restore").exit == 66)

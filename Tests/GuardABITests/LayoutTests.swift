@@ -61,7 +61,7 @@ private let sizes: [(name: String, size: Int, stride: Int, expected: Int)] = [
     ),
     ("guard_ban_key", MemoryLayout<guard_ban_key>.size, MemoryLayout<guard_ban_key>.stride, 24),
     ("guard_ban", MemoryLayout<guard_ban>.size, MemoryLayout<guard_ban>.stride, 104),
-    ("guard_ban_upkeep", MemoryLayout<guard_ban_upkeep>.size, MemoryLayout<guard_ban_upkeep>.stride, 40),
+    ("guard_ban_upkeep", MemoryLayout<guard_ban_upkeep>.size, MemoryLayout<guard_ban_upkeep>.stride, 48),
     ("guard_ban_lengths", MemoryLayout<guard_ban_lengths>.size, MemoryLayout<guard_ban_lengths>.stride, 32),
     ("guard_talker", MemoryLayout<guard_talker>.size, MemoryLayout<guard_talker>.stride, 24),
     ("guard_talkers", MemoryLayout<guard_talkers>.size, MemoryLayout<guard_talkers>.stride, 8 + 512 * 24),

@@ -39,6 +39,7 @@ enum guard_ban_origin {
 struct guard_ban_upkeep {
 	__u64 lost; /* bans that found no room: each packet over a limit that asked, each ban by hand */
 	__u64 cleared; /* ended bans */
+	__u64 made; /* by limits: each time that one bans, or lengthens a ban */
 	__u64 next_clearing_ns; /* of the program's clock */
 	__u64 clearings_begun;
 	__u64 clearings_done;
@@ -53,6 +54,6 @@ struct guard_ban_lengths {
 
 _Static_assert(sizeof(struct guard_ban_key) == 24, "layout");
 _Static_assert(sizeof(struct guard_ban) == 104, "layout");
-_Static_assert(sizeof(struct guard_ban_upkeep) == 40, "layout");
+_Static_assert(sizeof(struct guard_ban_upkeep) == 48, "layout");
 
 #endif

@@ -228,6 +228,17 @@ static __always_inline void count_lost_ban(void)
 		__sync_fetch_and_add(&upkeep->lost, 1);
 }
 
+/* Tells whoever keeps bans through a reboot that there is something new. */
+static __always_inline void count_made_ban(void)
+{
+	struct guard_ban_upkeep *upkeep;
+	__u32 zero = 0;
+
+	upkeep = bpf_map_lookup_elem(&guard_ban_upkeep, &zero);
+	if (upkeep)
+		__sync_fetch_and_add(&upkeep->made, 1);
+}
+
 /* The bit comes behind the ban: the controller, which clears bits that it finds no ban for, looks once more
  * behind that. Between the two a ban that is the first of its length may not hold yet. */
 static __always_inline void note_length(const struct guard_ban_key *key)
@@ -308,11 +319,13 @@ __noinline int ban_source(const struct packet *packet, const struct guard_limit 
 		result = put_ban(&key, &room->ban);
 	if (result == -E2BIG && clear_ended_bans(now))
 		result = put_ban(&key, &room->ban);
-	if (result)
+	if (result) {
 		count_lost_ban();
-	else
-		note_length(&key);
-	return !result;
+		return 0;
+	}
+	note_length(&key);
+	count_made_ban();
+	return 1;
 }
 
 /* Bans the client that a packet's source is to a limit for the limit's time, from the next packet on. Where a

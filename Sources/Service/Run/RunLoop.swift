@@ -4,7 +4,6 @@
 import Dataplane
 import Glibc
 import InspectorProcess
-import Synchronization
 
 /// Serves this network namespace until SIGTERM or SIGINT.
 /// - Parameter tell: takes remarks, a line each; text in them may come from outside.
@@ -62,18 +61,14 @@ private final class RunLoop {
     private var isEnding = false
     /// When the policy is looked at, the report written: every second.
     private var nextRound: UInt64 = 0
-    private var nextSave: UInt64 = 0
     private let saving = BanSaving()
+    private var savings = BanSavingSchedule()
     private var toldLoss: String?
     /// What the kernel was last told of the inspector, and when it is to hear it again.
     private var saidInspected = false
     private var nextSaying: UInt64 = 0
 
     private static let round: UInt64 = 1_000_000_000
-    /// A crash of this host loses the inspector's bans of so long at most.
-    private static let savingSpan: UInt64 = 5_000_000_000
-    /// What could not be written is tried again, and told again, so much later.
-    private static let savingAgain: UInt64 = 60_000_000_000
     /// For so long the kernel believes that somebody inspects: three rounds.
     private static let lease: UInt64 = 3_000_000_000
 
@@ -225,12 +220,15 @@ private final class RunLoop {
 
     private func saveBans(_ now: UInt64) {
         if saving.hasFailed { execution.hasUnsaved = true }
-        guard execution.hasUnsaved, now >= nextSave, BanStore.kept() != nil, !inputs.saving.isBusy else {
-            return
-        }
-        nextSave = now &+ (saving.hasFailed ? Self.savingAgain : Self.savingSpan)
+        guard BanStore.kept() != nil, !inputs.saving.isBusy else { return }
+        let made = bansMade
+        guard savings.isDue(at: now, hasUnsaved: execution.hasUnsaved, made: made) else { return }
+        savings.begin(at: now, made: made, isAgain: saving.hasFailed)
         execution.hasUnsaved = !inputs.saving.start { [saving] tell in saving.write(tell) }
     }
+
+    /// By limits; nil where no policy runs.
+    private var bansMade: UInt64? { try? execution.currentState()?.bansMadeByLimits() }
 
     private func tellLoss() {
         let problem = inputs.events?.problem
@@ -259,7 +257,8 @@ private final class RunLoop {
         inputs.events?.flush()
         inputs.work.finish(milliseconds: 10_000)
         inputs.saving.finish(milliseconds: 10_000)
-        if execution.hasUnsaved || saving.hasFailed, BanStore.kept() != nil { saving.write(tell) }
+        let hasUnsaved = execution.hasUnsaved || saving.hasFailed || savings.hasNews(bansMade)
+        if hasUnsaved, BanStore.kept() != nil { saving.write(tell) }
         tellRemarks()
     }
 
@@ -286,24 +285,6 @@ private final class GenerationHolder {
         let bounds = (try runningInfo(datapath)?.header.inspectorBounds ?? []).map(\.bounds)
         applied = (program, bounds)
         return bounds
-    }
-}
-
-/// Writes the file of bans, beside the loop.
-private final class BanSaving: Sendable {
-    private let failed = Mutex(false)
-
-    /// Whether the last attempt failed.
-    var hasFailed: Bool { failed.withLock { $0 } }
-
-    func write(_ tell: (String) -> Void) {
-        do {
-            _ = try BanService(for: "run").save()
-            failed.withLock { $0 = false }
-        } catch {
-            failed.withLock { $0 = true }
-            tell("bans would not survive a reboot: \(ServiceError(wrapping: error).message)")
-        }
     }
 }
 
