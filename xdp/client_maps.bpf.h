@@ -54,8 +54,19 @@ struct {
 	__uint(max_entries, 1);
 } guard_flows SEC(".maps");
 
-/* Connections that nobody answered yet, apart: a SYN flood pushes out no others. A full table forgets the one
- * that was not looked at for longest. */
+/* Connections that this host opened and nobody answered yet: written by the egress program, moved on by both.
+ * Nothing that comes in makes this host open one, so that no flood has a place here. A full table forgets the
+ * one that was not looked at for longest. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct guard_flow_key);
+	__type(value, struct guard_opening);
+	__uint(max_entries, 1);
+} guard_unanswered SEC(".maps");
+
+/* TCP connections that this host accepted and whose handshake is not over, apart: a SYN flood, which this
+ * host answers, pushes out no others. Written by the egress program, where cookies came back by the XDP
+ * program too; forgets as guard_unanswered does. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, struct guard_flow_key);

@@ -22,9 +22,9 @@ final class EgressObject {
     static let programName = "xdpguard_egress"
     /// The generation's maps that both programs use.
     private static let shared = [
-        "guard_flows", "guard_half_open", "guard_flow_marks", "guard_flow_ports", "guard_flow_totals",
-        "guard_trace", "guard_tables", "guard_sample_flows", "guard_samples", "guard_sample_counts",
-        "guard_sample_wake", "guard_dropped_flows", "guard_dropped_any",
+        "guard_flows", "guard_unanswered", "guard_half_open", "guard_flow_marks", "guard_flow_ports",
+        "guard_flow_totals", "guard_trace", "guard_tables", "guard_sample_flows", "guard_samples",
+        "guard_sample_counts", "guard_sample_wake", "guard_dropped_flows", "guard_dropped_any",
     ]
     /// Maps of its own.
     private static let own = ["guard_scratch", ".rodata.config"]

@@ -38,11 +38,22 @@ extension SharedState {
         }
     }
 
-    /// Connections that nobody answered yet; nil where the running policy follows none.
+    /// Connections that this host opened and nobody answered yet; nil where the running policy follows none.
+    /// - Parameter now: `programClock()`.
+    public func unansweredFill(now: UInt64) throws(KernelError) -> FlowFill? {
+        try openingFill(.unanswered, now)
+    }
+
+    /// Connections that this host accepted and whose handshake is not over; nil where the running policy
+    /// follows none.
     /// - Parameter now: `programClock()`.
     public func halfOpenFill(now: UInt64) throws(KernelError) -> FlowFill? {
-        guard maps[.halfOpen] != nil else { return nil }
-        let map = try descriptor(.halfOpen)
+        try openingFill(.halfOpen, now)
+    }
+
+    private func openingFill(_ table: SharedMap, _ now: UInt64) throws(KernelError) -> FlowFill? {
+        guard maps[table] != nil else { return nil }
+        let map = try descriptor(table)
         let places = Int(try entries(ofMap: map))
         var seen: Set<FlowIdentity> = []
         for var key in try mapKeys(map, room: places, from: guard_flow_key()) {

@@ -30,6 +30,8 @@ public struct FlowTables: Sendable {
     public var flows: [Flow] = []
     /// Connections in each table, those included whose time is over, and its places.
     public var answered = (used: 0, places: 0)
+    /// Opened by this host, and by others.
+    public var unanswered = (used: 0, places: 0)
     public var halfOpen = (used: 0, places: 0)
     /// Conversations without a handshake that the other side began.
     public var marks = (used: 0, places: 0)
@@ -48,7 +50,8 @@ extension SharedState {
         guard maps[.flows] != nil else { return nil }
         var tables = FlowTables()
         tables.answered = try readAnswered(now, into: &tables.flows)
-        tables.halfOpen = try readHalfOpen(now, into: &tables.flows)
+        tables.unanswered = try readOpenings(.unanswered, now, into: &tables.flows)
+        tables.halfOpen = try readOpenings(.halfOpen, now, into: &tables.flows)
         tables.marks = try countMarks(now)
         var (zero, totals) = (UInt32(0), guard_flow_totals())
         try check(
@@ -78,10 +81,10 @@ extension SharedState {
         return (used, Int(groups) * Int(GUARD_FLOW_GROUP))
     }
 
-    private func readHalfOpen(
-        _ now: UInt64, into flows: inout [Flow]
+    private func readOpenings(
+        _ table: SharedMap, _ now: UInt64, into flows: inout [Flow]
     ) throws(KernelError) -> (used: Int, places: Int) {
-        let map = try descriptor(.halfOpen)
+        let map = try descriptor(table)
         let places = Int(try entries(ofMap: map))
         var seen: Set<FlowIdentity> = []
         for var key in try mapKeys(map, room: places, from: guard_flow_key()) {

@@ -27,6 +27,7 @@ enum SharedMap: String, CaseIterable {
     case buckets = "guard_buckets"
     case limited = "guard_limited"
     case flows = "guard_flows"
+    case unanswered = "guard_unanswered"
     case halfOpen = "guard_half_open"
     case flowMarks = "guard_flow_marks"
     case flowPorts = "guard_flow_ports"
@@ -54,6 +55,7 @@ enum SharedMap: String, CaseIterable {
             let isNeeded = has(GUARD_CFG_LIMITS) && has(GUARD_CFG_FRAGMENTS_TRACK)
             return isNeeded ? 1 << UInt32(GUARD_FRAGMENT_GROUPS_BITS) : 0
         case .flows: return config.followsConnections ? guard_flow_groups(config.flow_count) : 0
+        case .unanswered: return config.followsConnections ? UInt32(GUARD_UNANSWERED) : 0
         case .halfOpen: return config.followsConnections ? UInt32(GUARD_HALF_OPEN) : 0
         case .flowMarks: return config.followsConnections ? UInt32(GUARD_MARK_LINES) : 0
         case .flowPorts: return config.followsConnections ? UInt32(GUARD_PORT_WORDS.rawValue) : 0

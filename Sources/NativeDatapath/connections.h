@@ -8,20 +8,31 @@
 struct native_connections {
 	struct guard_flow_group *groups; /* NULL: no policy follows connections */
 	__u32 group_count;
+	struct native_flows unanswered;
 	struct native_flows half_open;
 	struct guard_mark_line *marks; /* NULL likewise */
 	__u64 ports[GUARD_PORT_WORDS];
 	struct guard_flow_totals totals;
 };
 
+/* guard_unanswered or guard_half_open; NULL for any other map. */
+static __always_inline struct native_flows *opening_table(struct native_connections *connections,
+                                                          const void *map)
+{
+	if (map == &guard_unanswered)
+		return &connections->unanswered;
+	return map == &guard_half_open ? &connections->half_open : NULL;
+}
+
 /* What bpf_map_lookup_elem finds in one of these maps; NULL for any other. */
 static __always_inline void *connection_element(struct native_connections *connections, const void *map,
                                                 const void *key)
 {
+	struct native_flows *openings = opening_table(connections, map);
 	__u32 index;
 
-	if (map == &guard_half_open)
-		return native_flows_find(&connections->half_open, key);
+	if (openings)
+		return native_flows_find(openings, key);
 	index = *(const __u32 *)key;
 	if (map == &guard_flows)
 		return index < connections->group_count ? &connections->groups[index] : NULL;
@@ -39,6 +50,7 @@ static int prepare_connections(struct native_connections *connections, const str
 		return 0;
 	if (!config->flow_count || config->flow_count & (config->flow_count - 1))
 		return -EINVAL;
+	connections->unanswered.capacity = GUARD_UNANSWERED;
 	connections->half_open.capacity = GUARD_HALF_OPEN;
 	connections->groups = calloc(guard_flow_groups(config->flow_count), sizeof(*connections->groups));
 	if (!connections->groups)
@@ -56,6 +68,7 @@ static int prepare_connections(struct native_connections *connections, const str
 static void free_connections(struct native_connections *connections)
 {
 	free(connections->groups);
+	native_flows_free(&connections->unanswered);
 	native_flows_free(&connections->half_open);
 	free(connections->marks);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* guard_half_open on the host: a hash of connections that, when
- * it is full, forgets the one that was not looked at for longest. */
+/* guard_unanswered and guard_half_open on the host: hashes of connections that,
+ * when they are full, forget the one that was not looked at for longest. */
 #ifndef NATIVE_FLOWS_H
 #define NATIVE_FLOWS_H
 

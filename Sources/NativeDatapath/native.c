@@ -140,14 +140,14 @@ static __always_inline long bpf_map_update_elem(const void *map, const void *key
 {
 	if (map == &guard_bans)
 		return store_ban(key, value, flags);
-	return native_flows_put(&current->connections.half_open, key, value);
+	return native_flows_put(opening_table(&current->connections, map), key, value);
 }
 
 static __always_inline long bpf_map_delete_elem(const void *map, const void *key)
 {
 	if (map == &guard_bans)
 		return native_bans_remove(&current->bans, key);
-	return native_flows_remove(&current->connections.half_open, key);
+	return native_flows_remove(opening_table(&current->connections, map), key);
 }
 
 #include "helpers.h"
@@ -344,6 +344,6 @@ const struct guard_flow *native_datapath_find_flow(struct native_datapath *datap
 	current = datapath;
 	native_config = &datapath->config;
 	flow = find_answered(key);
-	opening = flow ? NULL : find_opening(key);
+	opening = flow ? NULL : find_opening(key, IN_UNANSWERED | IN_HALF_OPEN);
 	return opening ? &opening->flow : flow;
 }

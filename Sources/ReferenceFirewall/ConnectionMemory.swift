@@ -78,7 +78,9 @@ struct Segment {
     var ends: Bool { !flags.isDisjoint(with: [.fin, .rst]) }
 }
 
-/// All connections, of either opener. Nothing is forgotten before its time.
+/// All connections, of either opener. Nothing is forgotten before its time: the engines' tables are bounded,
+/// and what they forget when one is full is no part of what a policy means. What this host opened stands in
+/// one where nobody else can take its place.
 struct ConnectionMemory {
     private var known: [Conversation: Connection] = [:]
     private(set) var clock = ConnectionClock()

@@ -99,6 +99,7 @@ private func connectionFills(_ state: SharedState) throws -> [StatusReport.Fill]
     let now = programClock()
     let tables = [
         ("connections", try state.answeredFill(now: now)),
+        ("unanswered connections", try state.unansweredFill(now: now)),
         ("half-open connections", try state.halfOpenFill(now: now)),
     ]
     return tables.compactMap { name, fill in

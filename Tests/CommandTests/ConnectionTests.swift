@@ -117,7 +117,9 @@ extension LiveTests {
             try net.server.send(1, from: TwoHosts.serverV4, to: peer, 53)
             let full = try fills()
             #expect(full["connections"]?["used"].int == 1 && full["connections"]?["capacity"].int == 2048)
-            #expect(full["half-open connections"]?["used"].int == 1)
+            #expect(full["unanswered connections"]?["used"].int == 1)
+            #expect(full["unanswered connections"]?["capacity"].int == 32_768)
+            #expect(full["half-open connections"]?["used"].int == 0)
             #expect(full["half-open connections"]?["capacity"].int == 65_536)
             #expect(try net.server.mustRun("status").contains("\nconnections: 1 of 2048\n"))
             withExtendedLifetime(ends) {}

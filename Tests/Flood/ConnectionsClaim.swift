@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Claim: a SYN flood whose half-open connections this host all accepts loses none of the live ones. A million
-// SYNs a virtual second, each answered by a SYN+ACK.
+// Claim: a SYN flood whose half-open connections this host all accepts loses none of the live ones, and none
+// that this host has just asked for. A million SYNs a virtual second, each answered by a SYN+ACK.
 import GuardABI
 import TestSupport
 
@@ -8,6 +8,7 @@ enum ConnectionsClaim {
     static func run(_ size: FloodSize) throws -> Outcome {
         var run = try ConnectionsRun(seed: size.seed)
         run.connect()
+        run.ask()
         run.flood(size.packets(10_000_000))
         return run.outcome()
     }
@@ -21,8 +22,10 @@ private struct ConnectionsRun {
           - { name: web, service: tcp/80, action: pass }
         """
     private static let (openedCount, acceptedCount) = (100_000, 20_000)
-    /// 10.192.0.0 and 10.208.0.0; the flood's are below.
+    private static let askedCount = 10_000
+    /// 10.192.0.0, 10.208.0.0 and 10.224.0.0; the flood's are below.
     private static let (openedBase, acceptedBase): (UInt32, UInt32) = (0x0ac0_0000, 0x0ad0_0000)
+    private static let askedBase: UInt32 = 0x0ae0_0000
     private static let (synchronize, reset, acknowledge): (UInt8, UInt8, UInt8) = (0x02, 0x04, 0x10)
 
     private let engine: FloodEngine
@@ -60,6 +63,15 @@ private struct ConnectionsRun {
         }
     }
 
+    /// This host's SYNs, which are answered behind the flood.
+    mutating func ask() {
+        for number in 0..<Self.askedCount {
+            setEnds(Self.askedBase + UInt32(number), remote: 443, local: openedPort(number))
+            send(Self.synchronize)
+            now += 1000
+        }
+    }
+
     /// Sources of 10.0.0.0 on that never finish a handshake, and segments that belong to nothing.
     mutating func flood(_ count: Int) {
         for number in 0..<count {
@@ -76,7 +88,13 @@ private struct ConnectionsRun {
 
     /// Each live one by one segment of the other side's, after the flood.
     mutating func outcome() -> Outcome {
-        var (lostOpened, lostAccepted) = (0, 0)
+        var (lostOpened, lostAccepted, lostAsked) = (0, 0, 0)
+        for number in 0..<Self.askedCount {
+            setEnds(Self.askedBase + UInt32(number), remote: 443, local: openedPort(number))
+            if !receive(Self.synchronize | Self.acknowledge).isFor(GUARD_REASON_ESTABLISHED) {
+                lostAsked += 1
+            }
+        }
         for number in 0..<Self.openedCount {
             setEnds(Self.openedBase + UInt32(number), remote: 443, local: openedPort(number))
             if !receive(Self.acknowledge).isFor(GUARD_REASON_ESTABLISHED) { lostOpened += 1 }
@@ -89,8 +107,9 @@ private struct ConnectionsRun {
         let figures =
             "\(grouped(syns)) half-open ones accepted (\(refused) SYNs refused), \(grouped(strays)) stray "
             + "segments (\(straysPassed) passed): \(lostOpened) of \(grouped(Self.openedCount)) live "
-            + "connections of this host lost, \(lostAccepted) of \(grouped(Self.acceptedCount)) accepted ones"
-        let isRight = lostOpened + lostAccepted + refused + straysPassed + failedSetups == 0
+            + "connections of this host lost, \(lostAsked) of \(grouped(Self.askedCount)) that it asked for, "
+            + "\(lostAccepted) of \(grouped(Self.acceptedCount)) accepted ones"
+        let isRight = lostOpened + lostAccepted + lostAsked + refused + straysPassed + failedSetups == 0
         return Outcome(
             holds: isRight,
             figures: failedSetups == 0 ? figures : "\(failedSetups) handshakes failed; " + figures,

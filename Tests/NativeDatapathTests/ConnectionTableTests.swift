@@ -90,9 +90,34 @@ private let second: UInt64 = 1_000_000_000
         #expect(lost == 0)
     }
 
+    @Test func `no question of this host is lost in a flood that it accepts`() {
+        var (asked, answer) = (Frame(17, sent: true), Frame(17, sent: false))
+        var (syn, synAck) = (Frame(6, sent: true), Frame(6, sent: false))
+        for flow in 0..<400 {
+            asked.set(remote: flow, port: 53, local: UInt16(40_000 + flow))
+            send(asked, now: second)
+            syn.set(remote: flow, port: 443, local: UInt16(40_000 + flow), flags: 0x02)
+            send(syn, now: second)
+        }
+        var flood = Frame(6, sent: true)
+        for other in 0..<200_000 {
+            flood.set(remote: 0x80_0000 | other, port: 999, local: 443, flags: 0x12)
+            send(flood, now: 2 * second)
+        }
+        var lost = 0
+        for flow in 0..<400 {
+            answer.set(remote: flow, port: 53, local: UInt16(40_000 + flow))
+            synAck.set(remote: flow, port: 443, local: UInt16(40_000 + flow), flags: 0x12)
+            for frame in [answer, synAck] where reason(frame, now: 3 * second) != GUARD_REASON_ESTABLISHED {
+                lost += 1
+            }
+        }
+        #expect(lost == 0)
+    }
+
     @Test func `a full table forgets the connection that was not looked at for longest`() {
         var (asked, answered) = (Frame(17, sent: true), Frame(17, sent: false))
-        for flow in 0...Int(GUARD_HALF_OPEN) {
+        for flow in 0...Int(GUARD_UNANSWERED) {
             asked.set(remote: flow, port: 53, local: 5353)
             send(asked, now: second)
         }
@@ -100,7 +125,7 @@ private let second: UInt64 = 1_000_000_000
         #expect(reason(answered, now: second) == GUARD_REASON_DEFAULT)
         answered.set(remote: 1, port: 53, local: 5353)
         #expect(reason(answered, now: second) == GUARD_REASON_ESTABLISHED)
-        answered.set(remote: Int(GUARD_HALF_OPEN), port: 53, local: 5353)
+        answered.set(remote: Int(GUARD_UNANSWERED), port: 53, local: 5353)
         #expect(reason(answered, now: second) == GUARD_REASON_ESTABLISHED)
     }
 

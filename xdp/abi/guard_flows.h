@@ -10,7 +10,8 @@
 #define GUARD_FLOWS (1 << 18) /* by default: how many answered connections are meant to have a place */
 #define GUARD_FLOW_PLACES 15 /* of a group: with its tags 1 KiB */
 #define GUARD_FLOW_GROUP 8 /* connections that make a group: with so many each, groups are half full */
-#define GUARD_HALF_OPEN (1 << 16) /* places for those that nobody answered yet */
+#define GUARD_UNANSWERED (1 << 15) /* places for those that this host opened and nobody answered yet */
+#define GUARD_HALF_OPEN (1 << 16) /* places for those that it accepted and whose handshake is not over */
 #define GUARD_MARK_LINES (1 << 16) /* 4 MiB */
 #define GUARD_MARK_WAYS 4
 
@@ -50,7 +51,7 @@ struct guard_flow {
 #define GUARD_FLOW_THERE 4 /* the other side opened it and this host accepted; else this host opened it */
 #define GUARD_FLOW_OPENED_SHIFT 24 /* ns a step: 16.8 ms, which lasts 73 years */
 
-/* A half-open connection. */
+/* A connection that is not answered yet, or half open. */
 struct guard_opening {
 	struct guard_flow flow;
 	__u32 sequence; /* of an accepted one's SYN+ACK, and what it acknowledged */

@@ -119,41 +119,82 @@ static __always_inline int may_be_opened(const struct packet *packet)
 
 /* ---- Flows */
 
-/* A half-open connection. */
-static __always_inline struct guard_opening *find_opening(const struct guard_flow_key *key)
+/* Beside the answered ones: where a connection may stand. */
+enum flow_tables {
+	IN_UNANSWERED = 1,
+	IN_HALF_OPEN = 2, /* TCP alone */
+};
+
+/* Whether guard_unanswered can have a segment's key: most of what is attacked costs no lookup there. */
+static __always_inline int may_be_unanswered(const struct guard_flow_key *key)
 {
-	return bpf_map_lookup_elem(&guard_half_open, key);
+	return key->protocol != IPPROTO_TCP || port_is_set(GUARD_PORTS_TCP, key->local_port);
 }
 
-/* The live connection of a key. It stands in one of the tables. */
-static __always_inline struct guard_flow *find_flow(const struct guard_flow_key *key, __u64 now)
+/* A connection that is not among the answered ones, also one whose time is over. */
+static __always_inline struct guard_opening *find_opening(const struct guard_flow_key *key, const int tables)
+{
+	struct guard_opening *opening = 0;
+
+	if (tables & IN_UNANSWERED && may_be_unanswered(key))
+		opening = bpf_map_lookup_elem(&guard_unanswered, key);
+	if (!opening && tables & IN_HALF_OPEN && key->protocol == IPPROTO_TCP)
+		opening = bpf_map_lookup_elem(&guard_half_open, key);
+	return opening;
+}
+
+/* The live connection of a key. It stands in one of the tables; `tables`: in which it is looked for beside
+ * the answered ones. */
+static __always_inline struct guard_flow *find_flow(const struct guard_flow_key *key, __u64 now,
+                                                    const int tables)
 {
 	struct guard_flow *flow = find_answered(key);
 	struct guard_opening *opening;
 
 	if (flow && flow_lasts(flow, key, now))
 		return flow;
-	opening = find_opening(key);
+	opening = find_opening(key, tables);
 	return opening && flow_lasts(&opening->flow, key, now) ? &opening->flow : 0;
 }
 
-/* Stores what stands in room->opening among the half-open ones, instead of what was known of the key. */
-static __always_inline void begin_flow(struct guard_scratch *room)
+/* Stores what this host opened; -1 where no place could be had. */
+static __always_inline int store_unanswered(struct guard_scratch *room)
+{
+	if (bpf_map_update_elem(&guard_unanswered, &room->flow_key, &room->opening, BPF_ANY))
+		return -1;
+	if (room->flow_key.protocol == IPPROTO_TCP)
+		bpf_map_delete_elem(&guard_half_open, &room->flow_key);
+	return 0;
+}
+
+/* Stores what this host accepted; -1 where no place could be had. */
+static __always_inline int store_half_open(struct guard_scratch *room)
+{
+	if (bpf_map_update_elem(&guard_half_open, &room->flow_key, &room->opening, BPF_ANY))
+		return -1;
+	if (may_be_unanswered(&room->flow_key))
+		bpf_map_delete_elem(&guard_unanswered, &room->flow_key);
+	return 0;
+}
+
+/* Stores what stands in room->opening in the table of its opener, instead of what was known of the key. A
+ * global function, verified by itself. */
+__noinline int begin_flow(void)
 {
 	struct guard_flow_totals *totals = flow_totals();
+	struct guard_scratch *room = scratch();
+	int is_ours;
 
-	if (bpf_map_update_elem(&guard_half_open, &room->flow_key, &room->opening, BPF_ANY)) {
-		if (totals)
-			__sync_fetch_and_add(&totals->failed, 1);
-		return;
+	if (!room || !totals)
+		return -1;
+	is_ours = is_opened_here(&room->opening.flow);
+	if (is_ours ? store_unanswered(room) : store_half_open(room)) {
+		__sync_fetch_and_add(&totals->failed, 1);
+		return -1;
 	}
 	forget_flow(&room->flow_key);
-	if (!totals)
-		return;
-	if (is_opened_here(&room->opening.flow))
-		__sync_fetch_and_add(&totals->opened, 1);
-	else
-		__sync_fetch_and_add(&totals->accepted, 1);
+	__sync_fetch_and_add(is_ours ? &totals->opened : &totals->accepted, 1);
+	return 0;
 }
 
 /* A connection that was answered moves to the others; where it gets no place there it stays. */
@@ -165,7 +206,10 @@ static __always_inline void promote(struct guard_scratch *room, struct guard_flo
 	/* Another CPU may have counted a packet of it meanwhile, and written the state that was before. */
 	see_flow(&room->opening.flow, GUARD_FLOW_ESTABLISHED, now);
 	if (!keep_flow(now)) {
-		bpf_map_delete_elem(&guard_half_open, &room->flow_key);
+		if (is_opened_here(&room->opening.flow))
+			bpf_map_delete_elem(&guard_unanswered, &room->flow_key);
+		else
+			bpf_map_delete_elem(&guard_half_open, &room->flow_key);
 		return;
 	}
 	totals = flow_totals();

@@ -44,7 +44,7 @@ static __always_inline int fits_accepted(struct xdp_md *ctx, const struct packet
 
 	if (flow_state(flow) != GUARD_FLOW_HALF_OPEN)
 		return FLOW_ACCEPTED;
-	opening = find_opening(&room->flow_key);
+	opening = find_opening(&room->flow_key, IN_HALF_OPEN);
 	if (!opening || !(packet->tcp_flags & TCP_ACK) ||
 	    packet_load(ctx, packet->transport + 8, &acknowledged))
 		return FLOW_UNKNOWN;
@@ -62,7 +62,8 @@ static __always_inline int tcp_fit(struct xdp_md *ctx, const struct packet *pack
 		return FLOW_UNKNOWN;
 	flow_key(ctx, packet, 0, &room->flow_key);
 	now = clock_ns();
-	flow = find_flow(&room->flow_key, now);
+	/* Where no rule asks for the state, an accepted connection is nobody's concern. */
+	flow = find_flow(&room->flow_key, now, asks_state() ? IN_UNANSWERED | IN_HALF_OPEN : IN_UNANSWERED);
 	if (!flow)
 		return FLOW_UNKNOWN;
 	if (is_opened_here(flow))
@@ -87,7 +88,7 @@ static __always_inline int answered_fit(const struct guard_flow_key *key, __u64 
 /* UDP and ICMP echo: an answer to what this host opened. */
 static __always_inline int reply_fit(struct guard_scratch *room, const struct packet *packet, __u64 now)
 {
-	struct guard_flow *flow = find_flow(&room->flow_key, now);
+	struct guard_flow *flow = find_flow(&room->flow_key, now, IN_UNANSWERED);
 
 	if (!flow)
 		return FLOW_UNKNOWN;
@@ -208,7 +209,7 @@ __noinline int quoted_fit(struct xdp_md *ctx, const struct packet *packet)
 	    room->flow_key.local.high != packet->destination.high)
 		return FLOW_UNKNOWN;
 	now = clock_ns();
-	flow = echo == ECHO_REPLY ? 0 : find_flow(&room->flow_key, now);
+	flow = echo == ECHO_REPLY ? 0 : find_flow(&room->flow_key, now, IN_UNANSWERED | IN_HALF_OPEN);
 	if (flow)
 		return is_opened_here(flow) ? FLOW_OPENED : FLOW_ACCEPTED;
 	if (echo == ECHO_REQUEST || room->flow_key.protocol == IPPROTO_TCP)
@@ -275,7 +276,7 @@ static __always_inline void note_segment(struct xdp_md *ctx, const struct packet
 	    (fit != FLOW_PROVEN && fit != FLOW_UNASKED && !(fit == FLOW_ACCEPTED && closes)))
 		return;
 	flow_key(ctx, packet, 0, &room->flow_key);
-	flow = find_flow(&room->flow_key, now);
+	flow = find_flow(&room->flow_key, now, IN_HALF_OPEN);
 	if (!flow || is_opened_here(flow))
 		return;
 	if (fit == FLOW_UNASKED)
@@ -296,7 +297,7 @@ static __always_inline void note_beginning(struct xdp_md *ctx, const struct pack
 		return;
 	flow_key(ctx, packet, 0, &room->flow_key);
 	now = clock_ns();
-	if (is_datagram && may_be_opened(packet) && find_flow(&room->flow_key, now))
+	if (is_datagram && may_be_opened(packet) && find_flow(&room->flow_key, now, IN_UNANSWERED))
 		return;
 	if (is_datagram)
 		note_served(packet->key, now);
@@ -312,13 +313,14 @@ static __always_inline void note_cookie_taken(struct xdp_md *ctx, const struct p
 	__u64 now = clock_ns();
 
 	flow_key(ctx, packet, 0, &room->flow_key);
-	if (find_flow(&room->flow_key, now) || packet_load(ctx, packet->transport + 4, &numbers))
+	if (find_flow(&room->flow_key, now, IN_UNANSWERED | IN_HALF_OPEN) ||
+	    packet_load(ctx, packet->transport + 4, &numbers))
 		return;
 	guard_flow_begin(&room->opening.flow, now, GUARD_FLOW_THERE | GUARD_FLOW_COOKIE);
 	room->opening.sequence = bpf_ntohl(numbers.acknowledged) - 1;
 	room->opening.acknowledged = bpf_ntohl(numbers.sequence);
 	count_flow(&room->opening.flow, packet);
-	begin_flow(room);
+	begin_flow();
 }
 
 /* Whether note_let_in has anything to do. */

@@ -23,14 +23,14 @@ static __always_inline void open_tcp(struct guard_scratch *room, const struct pa
 {
 	set_port(GUARD_PORTS_TCP, packet->source_port);
 	new_flow(room, packet, 0, now);
-	begin_flow(room);
+	begin_flow();
 }
 
 /* A SYN+ACK answers the other side's SYN; on a half-open connection of this host's both sides opened it. */
 static __always_inline void accept_tcp(struct xdp_md *ctx, struct guard_scratch *room,
                                        const struct packet *packet, __u64 now)
 {
-	struct guard_flow *flow = find_flow(&room->flow_key, now);
+	struct guard_flow *flow = find_flow(&room->flow_key, now, IN_UNANSWERED);
 	struct tcp_sequence numbers;
 
 	if (packet_load(ctx, packet->transport + 4, &numbers))
@@ -43,7 +43,7 @@ static __always_inline void accept_tcp(struct xdp_md *ctx, struct guard_scratch 
 	new_flow(room, packet, GUARD_FLOW_THERE, now);
 	room->opening.sequence = bpf_ntohl(numbers.sequence);
 	room->opening.acknowledged = bpf_ntohl(numbers.acknowledged);
-	begin_flow(room);
+	begin_flow();
 }
 
 /* Whether a segment shows that the handshake is over: a stack also sends bare acknowledgements and resets
@@ -66,7 +66,7 @@ static __always_inline int shows_handshake(struct xdp_md *ctx, const struct pack
 static __always_inline void continue_half_open(struct xdp_md *ctx, struct guard_scratch *room,
                                                const struct packet *packet, __u64 now)
 {
-	struct guard_opening *opening = find_opening(&room->flow_key);
+	struct guard_opening *opening = find_opening(&room->flow_key, IN_UNANSWERED | IN_HALF_OPEN);
 	struct guard_flow *flow;
 	__u8 state;
 
@@ -140,7 +140,7 @@ static __always_inline int mark_may_be_lost(__u64 now)
 /* A packet of a connection without a handshake, which it begins where there is none. */
 static __always_inline void open_datagrams(struct guard_scratch *room, const struct packet *packet, __u64 now)
 {
-	struct guard_flow *flow = find_flow(&room->flow_key, now);
+	struct guard_flow *flow = find_flow(&room->flow_key, now, IN_UNANSWERED);
 
 	if (flow) {
 		count_flow(flow, packet);
@@ -148,7 +148,7 @@ static __always_inline void open_datagrams(struct guard_scratch *room, const str
 		return;
 	}
 	new_flow(room, packet, 0, now);
-	begin_flow(room);
+	begin_flow();
 }
 
 static __always_inline void send_udp(struct xdp_md *ctx, struct guard_scratch *room,

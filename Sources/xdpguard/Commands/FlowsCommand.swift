@@ -63,7 +63,8 @@ extension Flow {
 extension FlowTables {
     var lines: [String] {
         [
-            "\(flows.count) connections; answered: \(answered.used) of \(answered.places) places, half open: "
+            "\(flows.count) connections; answered: \(answered.used) of \(answered.places) places, opened "
+                + "here and not answered: \(unanswered.used) of \(unanswered.places), half open: "
                 + "\(halfOpen.used) of \(halfOpen.places), begun by others without a handshake: "
                 + "\(marks.used) of \(marks.places)",
             "ever opened here: \(opened), accepted: \(accepted), without a place: \(failed), "
@@ -77,7 +78,8 @@ extension FlowTables {
         }
         return .object([
             ("connections", .integer(Int64(flows.count))), ("answered", table(answered)),
-            ("half_open", table(halfOpen)), ("marks", table(marks)), ("opened", .unsigned(opened)),
+            ("unanswered", table(unanswered)), ("half_open", table(halfOpen)), ("marks", table(marks)),
+            ("opened", .unsigned(opened)),
             ("accepted", .unsigned(accepted)), ("failed", .unsigned(failed)),
             ("displaced", .unsigned(displaced)),
         ])
