@@ -82,9 +82,11 @@ struct {
 	__uint(max_entries, 1);
 } guard_flow_marks SEC(".maps");
 
-/* Bits of ports, enum guard_port_words: what is attacked mostly has none, and costs one load. */
+/* Bits of ports, enum guard_port_words: what is attacked mostly has none, and costs one load. The programs
+ * and, for connections that ran before them, the controller set them, by atomics. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, __u64);
 	__uint(max_entries, 1);

@@ -152,11 +152,11 @@ public struct Datapath {
         let bans = try BanMove(from: pins, to: generation)
         if isFirst, let state = try SharedState.open(pins) { beforeFirstPacket(state) }
         let news = try pinOptionalMaps(of: generation)
-        let unseeded = news.contains(.flows) ? generation.seedConnections(now: programClock()) : []
         var applied: AppliedGeneration
         do {
             if let state = try SharedState.open(pins) { try beforeChange(state) }
-            applied = try bring(generation, to: interfaces, attach: attach)
+            applied = try bring(
+                generation, to: interfaces, attach: attach, hasOldFlows: !news.contains(.flows))
         } catch {
             for map in news { unlink(pins.map(map)) }
             bans?.undo()
@@ -165,7 +165,6 @@ public struct Datapath {
         applied.remarks += remark("bans that were made during this apply may be missing") {
             () throws(KernelError) in try bans?.finish()
         }
-        applied.remarks += unseeded
         for map in SharedMap.allCases where !map.isNeeded(by: generation.config) {
             unlink(pins.map(map))
         }
@@ -200,18 +199,25 @@ public struct Datapath {
     }
 
     private func bring(
-        _ generation: GuardObject, to interfaces: [NetworkInterface], attach: AttachRequest
+        _ generation: GuardObject, to interfaces: [NetworkInterface], attach: AttachRequest, hasOldFlows: Bool
     ) throws -> AppliedGeneration {
         var change = GenerationChange(generation: generation, pins: pins)
         var egress = try EgressChange(generation, pins)
+        let seeding: FlowSeeding?
         do {
-            for interface in interfaces { try change.bring(interface, attach: attach) }
             try egress.bring(to: interfaces)
+            // What begins from here on is learnt. New XDP links filter at once.
+            let isSeeded = generation.config.followsConnections && (!hasOldFlows || egress.isNewSomewhere)
+            seeding = isSeeded ? try FlowSeeding(generation) : nil
+            _ = seeding?.seedSockets(now: programClock())
+            for interface in interfaces { try change.bring(interface, attach: attach) }
             try change.commit()
         } catch {
             throw HalfChanged.error(error, change.undo() + egress.undo())
         }
         var remarks = change.remarks + egress.remarks
+        // Handshakes that ended in between, of which the egress program saw no beginning.
+        remarks += seeding?.seedSockets(now: programClock()) ?? []
         remarks += remark("the egress program of an earlier policy stays until the next apply") {
             () throws(KernelError) in try egress.finish(on: interfaces)
         }

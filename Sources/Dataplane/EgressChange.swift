@@ -22,6 +22,9 @@ struct EgressChange {
         self.pins = pins
     }
 
+    /// Whether there are interfaces on which nothing was learnt until now.
+    var isNewSomewhere: Bool { !created.isEmpty }
+
     mutating func bring(to interfaces: [NetworkInterface]) throws(KernelError) {
         guard let object else { return }
         old = try FileDescriptor.pinned(pins.egressProgram)

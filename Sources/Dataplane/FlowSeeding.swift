@@ -1,16 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// The connections that this host has before anything of ours runs, put into the tables that are made for the
-// first policy that follows connections: under `default: drop` they go on.
+// The connections that this host has as the egress program comes to an interface: nothing of ours may have
+// seen them begin. In: the kernel's tables of sockets. Out: those connections in the programs' tables, where
+// these know nothing of them; under `default: drop` they go on.
 import CBPF
 import Glibc
 import GuardABI
 import NetworkTypes
+import Synchronization
 
-extension GuardObject {
+/// The tables of connections, written while the programs use them.
+struct FlowSeeding {
+    private let answered: AnsweredTable
+    private let ports: MapMemory
+    private let unanswered: Int32
+    private let halfOpen: Int32
+
+    /// - Parameter generation: follows connections.
+    init(_ generation: GuardObject) throws(KernelError) {
+        try self.init(seed: generation.config.seed) { map throws(KernelError) in
+            try generation.descriptor(map.rawValue)
+        }
+    }
+
+    /// - Parameter seed: of the programs' configuration.
+    init(seed: UInt64, _ descriptor: (SharedMap) throws(KernelError) -> Int32) throws(KernelError) {
+        answered = try AnsweredTable(map: descriptor(.flows), seed: seed)
+        ports = try MapMemory(
+            map: descriptor(.flowPorts), length: Int(GUARD_PORT_WORDS.rawValue) * MemoryLayout<UInt64>.size)
+        unanswered = try descriptor(.unanswered)
+        halfOpen = try descriptor(.halfOpen)
+    }
+
     /// Stores the sockets of this network namespace.
     /// - Returns: remarks on what could not be read or stored: such a connection is as unknown as any that
     ///   began elsewhere.
-    func seedConnections(now: UInt64) -> [String] {
+    func seedSockets(now: UInt64) -> [String] {
         let tables: [(IPProtocol, String)] = [
             (.tcp, "tcp"), (.tcp, "tcp6"), (.udp, "udp"), (.udp, "udp6"),
         ]
@@ -31,49 +55,67 @@ extension GuardObject {
         if refused > 0 {
             remarks.append(
                 "\(refused) connections of this host that run already have no place in a table for "
-                    + "\(config.flow_count), and may not pass; --flows makes it larger")
+                    + "\(answered.capacity), and may not pass; --flows makes it larger")
         }
         return remarks
     }
 
-    /// - Returns: false where the group of its places is full.
+    /// Stores one, unless the programs have learnt of it themselves: then they know it better.
+    /// - Returns: false where there is no place for it.
     func seed(_ socket: ConnectedSocket, now: UInt64) throws(KernelError) -> Bool {
-        var key = guard_flow_key()
-        key.local = guard_address6(of: socket.local)
-        key.remote = guard_address6(of: socket.remote)
-        (key.local_port, key.remote_port) = (socket.localPort, socket.remotePort)
-        key.family = socket.local.family == .ipv4 ? 4 : 6
-        key.protocol = socket.proto.rawValue
+        var key = guard_flow_key(socket)
+        if answered.has(key, now: now) { return true }
+        if !socket.isAccepted { setPort(socket) }
         var flow = guard_flow()
         let side = socket.isAccepted ? UInt64(GUARD_FLOW_THERE) : 0
-        guard_flow_begin(&flow, now, side | UInt64(GUARD_FLOW_ESTABLISHED.rawValue))
-        if !socket.isAccepted { try setPort(socket) }
-        return try keep(guard_flow_place(key: key, flow: flow))
-    }
-
-    /// Writes a connection where the programs look for it. None of them runs on these tables yet.
-    private func keep(_ place: guard_flow_place) throws(KernelError) -> Bool {
-        let map = try descriptor("guard_flows")
-        var key = place.key
-        let hash = guard_flow_hash(config.seed, &key)
-        var (index, group) = (
-            guard_flow_group_of(hash, guard_flow_groups(config.flow_count)), guard_flow_group()
-        )
-        try check(bpf_map_lookup_elem(map, &index, &group), "read the table of connections")
-        guard group.keep(place, hash) else { return false }
-        try check(bpf_map_update_elem(map, &index, &group, UInt64(BPF_ANY)), "store a connection")
+        guard_flow_begin(&flow, now, side | UInt64(socket.phase.state.rawValue))
+        if socket.phase == .asked { return try keepUnanswered(&key, flow, now: now) }
+        guard answered.keep(guard_flow_place(key: key, flow: flow), now: now) else { return false }
+        // The socket is past what they say.
+        bpf_map_delete_elem(unanswered, &key)
+        bpf_map_delete_elem(halfOpen, &key)
         return true
     }
 
-    /// No program runs on these tables yet: nobody else writes the word.
-    private func setPort(_ socket: ConnectedSocket) throws(KernelError) {
+    private func keepUnanswered(
+        _ key: inout guard_flow_key, _ flow: guard_flow, now: UInt64
+    ) throws(KernelError) -> Bool {
+        var known = guard_opening()
+        let isOver =
+            bpf_map_lookup_elem(unanswered, &key, &known) == 0 && timeLeft(key, known.flow, now: now) == 0
+        if isOver { bpf_map_delete_elem(unanswered, &key) }
+        var opening = guard_opening(flow: flow, sequence: 0, acknowledged: 0)
+        let result = bpf_map_update_elem(unanswered, &key, &opening, UInt64(BPF_NOEXIST))
+        if result != -EEXIST { try check(result, "store a connection") }
+        return true
+    }
+
+    private func setPort(_ socket: ConnectedSocket) {
         let base = socket.proto == .tcp ? GUARD_PORTS_TCP.rawValue : GUARD_PORTS_UDP.rawValue
-        var index = base + UInt32(socket.localPort / 64)
-        var word: UInt64 = 0
-        let map = try descriptor("guard_flow_ports")
-        try check(bpf_map_lookup_elem(map, &index, &word), "read the ports of connections")
-        word |= 1 << UInt64(socket.localPort % 64)
-        try check(bpf_map_update_elem(map, &index, &word, 0), "store the port of a connection")
+        let words = ports.base.assumingMemoryBound(to: Atomic<UInt64>.self)
+        let bit = UInt64(1) << UInt64(socket.localPort % 64)
+        _ = words[Int(base) + Int(socket.localPort / 64)].bitwiseOr(bit, ordering: .sequentiallyConsistent)
+    }
+}
+
+extension ConnectedSocket.Phase {
+    fileprivate var state: guard_flow_state {
+        switch self {
+        case .asked: GUARD_FLOW_HALF_OPEN
+        case .established: GUARD_FLOW_ESTABLISHED
+        case .closing: GUARD_FLOW_CLOSING
+        }
+    }
+}
+
+extension guard_flow_key {
+    fileprivate init(_ socket: ConnectedSocket) {
+        self.init()
+        local = guard_address6(of: socket.local)
+        remote = guard_address6(of: socket.remote)
+        (local_port, remote_port) = (socket.localPort, socket.remotePort)
+        family = socket.local.family == .ipv4 ? 4 : 6
+        `protocol` = socket.proto.rawValue
     }
 }
 
@@ -99,24 +141,6 @@ extension guard_flow_group {
                 }.map { places[$0] }
             }
         }
-    }
-
-    /// False where all places are taken.
-    fileprivate mutating func keep(_ place: guard_flow_place, _ hash: UInt64) -> Bool {
-        let first = Int(guard_flow_first(hash)) - 1
-        let found = withPlaces { places -> Int? in
-            func isFree(_ number: Int) -> Bool {
-                places[number].key.family == 0 || FlowIdentity(places[number].key) == FlowIdentity(place.key)
-            }
-            let number = isFree(first) ? first : places.indices.first(where: isFree)
-            if let number { places[number] = place }
-            return number
-        }
-        guard let found else { return false }
-        withUnsafeMutableBytes(of: &tags) {
-            $0.assumingMemoryBound(to: UInt32.self)[found + 1] = guard_flow_tag(hash)
-        }
-        return true
     }
 }
 

@@ -113,6 +113,8 @@ struct GenerationChange {
         if generationSwitch?.isNew == true { unlink(pins.current) }
         for path in [pins.program, pins.description, pins.addresses] { unlink(Self.next(path)) }
         for link in pinned { unlink(pins.link(link.interface.index)) }
+        // They filter until nobody holds them.
+        (created, pinned) = ([], [])
         return failures
     }
 }

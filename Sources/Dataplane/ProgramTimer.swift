@@ -56,12 +56,13 @@ package final class ProgramTimer {
     /// Stores connections that this host opened, as if their handshakes had been seen.
     /// - Parameter packets: TCP, as the other side sends them.
     package func open(_ packets: [PacketDescription]) throws(KernelError) {
+        let seeding = try FlowSeeding(object)
         for packet in packets {
             let socket = ConnectedSocket(
                 proto: .tcp, local: packet.destination, remote: packet.source,
                 localPort: packet.destinationPort ?? 0, remotePort: packet.sourcePort ?? 0,
                 isAccepted: false)
-            guard try object.seed(socket, now: programClock()) else {
+            guard try seeding.seed(socket, now: programClock()) else {
                 throw KernelError("store connection \(packet.source)", code: ENOSPC)
             }
         }

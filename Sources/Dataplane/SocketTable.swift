@@ -6,6 +6,15 @@ import NetworkTypes
 
 /// A socket with two ends, in the kernel's table of its protocol.
 struct ConnectedSocket: Hashable {
+    /// How far a connection is.
+    enum Phase {
+        /// This host has sent its SYN, and has no answer.
+        case asked
+        case established
+        /// One side has sent its FIN.
+        case closing
+    }
+
     var proto: IPProtocol
     var local: IPAddress
     var remote: IPAddress
@@ -13,25 +22,39 @@ struct ConnectedSocket: Hashable {
     var remotePort: UInt16
     /// Its local port has a listener, so that the other side opened it.
     var isAccepted: Bool
+    var phase = Phase.established
 }
 
-/// Established and connected sockets of one table.
+/// Sockets of one table that wait for something of their other end. One that has not finished the handshake
+/// of a connection that it accepts is none: its SYN+ACK is sent again, and tells more of it.
 /// - Parameter text: of /proc/net/tcp, tcp6, udp or udp6; lines that are none are left out.
 func connectedSockets(_ proto: IPProtocol, in text: String) -> [ConnectedSocket] {
     let rows = text.split(separator: "\n").dropFirst().compactMap(SocketRow.init)
     let listening = Set(rows.filter { $0.state == SocketRow.listen }.map(\.local.port))
     return rows.compactMap { row in
-        guard row.state == SocketRow.established, row.remote.port != 0 else { return nil }
-        return ConnectedSocket(
+        guard let phase = row.phase(proto), row.remote.port != 0 else { return nil }
+        var socket = ConnectedSocket(
             proto: proto, local: row.local.address, remote: row.remote.address, localPort: row.local.port,
-            remotePort: row.remote.port, isAccepted: proto == .tcp && listening.contains(row.local.port))
+            remotePort: row.remote.port, isAccepted: false, phase: phase)
+        socket.isAccepted = proto == .tcp && phase != .asked && listening.contains(row.local.port)
+        return socket
     }
 }
 
 /// As in "  0: 0100007F:1F90 00000000:0000 0A ...": number, local end, remote end, state.
 private struct SocketRow {
-    static let established = "01"
     static let listen = "0A"
+
+    /// By the numbers of net/tcp_states.h. A datagram socket is connected or not.
+    func phase(_ proto: IPProtocol) -> ConnectedSocket.Phase? {
+        switch (state, proto) {
+        case ("01", _): .established
+        case ("02", .tcp): .asked
+        // FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING.
+        case ("04", .tcp), ("05", .tcp), ("08", .tcp), ("09", .tcp), ("0B", .tcp): .closing
+        default: nil
+        }
+    }
 
     var local: (address: IPAddress, port: UInt16)
     var remote: (address: IPAddress, port: UInt16)

@@ -68,6 +68,17 @@ extension LiveTests {
             #expect(try net.server.report("flows")["flows"][0]["opener"].string == "local")
         }
 
+        @Test func `a connection that is half closed before the first policy gets its answer`() throws {
+            let listener = try net.client.listener(at: peer, 8080)
+            let (ours, theirs) = try connection(to: listener)
+            shutdown(ours.descriptor, Int32(SHUT_WR))
+            #expect(theirs.receive(milliseconds: 2000) == [])
+            try net.apply(Self.closed)
+            #expect(write(theirs.descriptor, "x", 1) == 1)
+            #expect(ours.receive(milliseconds: 2000) == [0x78])
+            #expect(try net.server.report("flows")["flows"][0]["state"].string == "closing")
+        }
+
         @Test func `the egress program comes and goes with the policies that need it`() throws {
             let folder = { FileManager.default.fileExists(atPath: $0) }
             try net.apply(Self.closed)

@@ -39,6 +39,17 @@ private let samples = [
         proto: .udp,
         text: header + " 10: 016433C6:14E9 070200C0:0035 01 0\n 11: 00000000:0044 00000000:0000 07 0\n",
         expected: ["198.51.100.1 5353 > 192.0.2.7 53"]),
+    Sample(
+        proto: .tcp,
+        text: header
+            + (1...0xb).map { state in
+                let port = String(0x9c40 + state, radix: 16)
+                let word = (state < 16 ? "0" : "") + String(state, radix: 16).uppercased()
+                return "   0: 016433C6:\(port) 070200C0:01BB \(word) 0\n"
+            }.joined(),
+        expected: [1, 2, 4, 5, 8, 9, 11].map { "198.51.100.1 \(40_000 + $0) > 192.0.2.7 443" }),
+    Sample(
+        proto: .udp, text: header + " 10: 016433C6:14E9 070200C0:0035 08 0\n", expected: []),
     Sample(proto: .udp, text: "", expected: []),
     Sample(
         proto: .tcp,
