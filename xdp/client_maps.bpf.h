@@ -55,8 +55,9 @@ struct {
 } guard_flows SEC(".maps");
 
 /* Connections that this host opened and nobody answered yet: written by the egress program, moved on by both.
- * Nothing that comes in makes this host open one, so that no flood has a place here. A full table forgets the
- * one that was not looked at for longest. */
+ * A flood of what this host itself answers or drops has no place here; of what it forwards, or asks others
+ * for in the name of its clients, each packet may have one. A full table forgets the one that was not looked
+ * at for longest. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, struct guard_flow_key);

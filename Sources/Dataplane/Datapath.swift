@@ -207,7 +207,9 @@ public struct Datapath {
         do {
             try egress.bring(to: interfaces)
             // What begins from here on is learnt. New XDP links filter at once.
-            let isSeeded = generation.config.followsConnections && (!hasOldFlows || egress.isNewSomewhere)
+            // Where nothing filtered until now, an apply before may have ended between the two.
+            let isNew = try !hasOldFlows || egress.isNewSomewhere || attachments().isEmpty
+            let isSeeded = generation.config.followsConnections && isNew
             seeding = isSeeded ? try FlowSeeding(generation) : nil
             _ = seeding?.seedSockets(now: programClock())
             for interface in interfaces { try change.bring(interface, attach: attach) }

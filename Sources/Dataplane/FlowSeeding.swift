@@ -65,10 +65,15 @@ struct FlowSeeding {
     func seed(_ socket: ConnectedSocket, now: UInt64) throws(KernelError) -> Bool {
         var key = guard_flow_key(socket)
         if answered.has(key, now: now) { return true }
-        if !socket.isAccepted { setPort(socket) }
+        let opening = try opening(&key, now: now)
+        // A server's socket is connected too once it has answered: whoever asked there stays who began.
+        if socket.proto == .udp, opening != nil || isServed(socket.localPort, now: now) { return true }
+        let isAccepted = opening.map(\.isAccepted) ?? socket.isAccepted
+        if !isAccepted { setPort(socket) }
         var flow = guard_flow()
-        let side = socket.isAccepted ? UInt64(GUARD_FLOW_THERE) : 0
-        guard_flow_begin(&flow, now, side | UInt64(socket.phase.state.rawValue))
+        let side = isAccepted ? UInt64(GUARD_FLOW_THERE) : 0
+        guard_flow_begin(&flow, opening?.openedNanoseconds ?? now, side | UInt64(socket.phase.state.rawValue))
+        flow.seen_ns = now
         if socket.phase == .asked { return try keepUnanswered(&key, flow, now: now) }
         guard answered.keep(guard_flow_place(key: key, flow: flow), now: now) else { return false }
         // The socket is past what they say.
@@ -76,6 +81,37 @@ struct FlowSeeding {
         bpf_map_delete_elem(halfOpen, &key)
         return true
     }
+
+    /// What the programs know of a connection that nobody answered yet, or that this host accepted.
+    private struct Opening {
+        var isAccepted: Bool
+        /// Of the programs' clock, in its steps.
+        var openedNanoseconds: UInt64
+    }
+
+    private func opening(_ key: inout guard_flow_key, now: UInt64) throws(KernelError) -> Opening? {
+        for table in [unanswered, halfOpen] {
+            var known = guard_opening()
+            let result = bpf_map_lookup_elem(table, &key, &known)
+            if result == -ENOENT { continue }
+            try check(result, "look a connection up")
+            guard timeLeft(key, known.flow, now: now) > 0 else { continue }
+            return Opening(
+                isAccepted: guard_flow_state_of(&known.flow) & UInt64(GUARD_FLOW_THERE) != 0,
+                openedNanoseconds: guard_flow_opened_ns(&known.flow))
+        }
+        return nil
+    }
+
+    /// Whether others have begun a conversation on a local port not long ago, as the programs have it.
+    private func isServed(_ port: UInt16, now: UInt64) -> Bool {
+        let words = ports.base.assumingMemoryBound(to: Atomic<UInt64>.self)
+        let noted = words[Int(GUARD_PORTS_SERVED.rawValue) + Int(port)].load(ordering: .relaxed)
+        return noted != 0 && (noted > now || now - noted < Self.servedNanoseconds)
+    }
+
+    /// As long as the programs hold it for possible.
+    private static let servedNanoseconds: UInt64 = 122_000_000_000
 
     private func keepUnanswered(
         _ key: inout guard_flow_key, _ flow: guard_flow, now: UInt64

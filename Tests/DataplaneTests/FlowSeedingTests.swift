@@ -17,9 +17,15 @@ struct FlowSeedingTests {
     private let program: LiveProgram
     private let seeding: FlowSeeding
 
-    init() throws {
-        var policy = CheckedPolicy(name: "closed")
-        policy.defaultVerdict = .drop
+    init() throws { try self.init(.drop) }
+
+    private init(_ verdict: PassOrDrop) throws {
+        var policy = CheckedPolicy(name: "connections")
+        policy.defaultVerdict = verdict
+        // Under `default: pass` connections are followed where a rule asks for them.
+        var rule = Rule(name: "known", action: .pass, range: World.range)
+        rule.state = [.established]
+        policy.rules = verdict == .pass ? [rule] : []
         var target = CompileTarget()
         target.flowCount = UInt32(GUARD_FLOW_GROUP)
         let image = try compile(policy, for: target)
@@ -85,6 +91,26 @@ struct FlowSeedingTests {
         #expect(try passes(40_001, "ack"))
         #expect(try flows().map(\.state) == [.established])
         #expect(try program.state.flows(now: programClock())?.unanswered.used == 0)
+    }
+
+    @Test func `a server's socket does not make its clients' conversations this host's`() throws {
+        let open = try FlowSeedingTests(.pass)
+        _ = try open.program.run(PacketBuilder("udp 192.0.2.7:443 > 198.51.100.1:5353").bytes)
+        _ = try open.program.send(PacketBuilder("udp 198.51.100.1:5353 > 192.0.2.7:443").bytes)
+        var served = try socket(5353, .established)
+        served.proto = .udp
+        #expect(try open.seeding.seed(served, now: programClock()))
+        #expect(try open.flows().isEmpty)
+        #expect(try open.seeding.seed(served, now: programClock() + 200_000_000_000))
+        #expect(try open.flows().count == 1)
+    }
+
+    @Test func `who opened a connection stays so where its listener is gone`() throws {
+        let open = try FlowSeedingTests(.pass)
+        _ = try open.program.run(PacketBuilder("tcp 192.0.2.7:443 > 198.51.100.1:8080 syn").bytes)
+        _ = try open.program.send(PacketBuilder("tcp 198.51.100.1:8080 > 192.0.2.7:443 syn,ack").bytes)
+        #expect(try open.seeding.seed(socket(8080, .established), now: programClock()))
+        #expect(try open.flows().map(\.isOpenedHere) == [false])
     }
 
     @Test func `a full group takes no socket, and loses no connection`() throws {
