@@ -228,6 +228,8 @@ final class GuardObject {
             memory.add(map)
             next = bpf_object__next_map(object, map)
         }
+        // The table within guard_addresses.
+        memory.add("addresses of sets", bytes: UInt64(config.addresses_size))
         return memory
     }
 

@@ -27,6 +27,9 @@ public struct TableMemory: Sendable, CustomStringConvertible {
         sizes.append((name, UInt64(bpf_map__max_entries(map)) * entry))
     }
 
+    /// A table that is a map within one of these.
+    mutating func add(_ name: String, bytes: UInt64) { sizes.append((name, bytes)) }
+
     /// As in "at least 81 MiB (guard_flows 32 MiB, guard_buckets 16 MiB, guard_bans 12 MiB)".
     public var description: String {
         let most = sizes.sorted { $0.bytes > $1.bytes }.prefix(3)
