@@ -95,6 +95,11 @@ public struct BanService {
         return try locked { service in (try service.state.restore(entries, times), store.path) }
     }
 
+    /// As a first apply does: where something is wrong with the file that is told, and it gets another name.
+    func restoreKept(_ warn: (String) -> Void) throws {
+        try locked { restoreBans($0.state, note: { _ in }, warn: warn) }
+    }
+
     /// Writes the file where this namespace has one.
     private func keep(_ warn: (String) -> Void) {
         do {

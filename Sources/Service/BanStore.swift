@@ -107,13 +107,15 @@ struct BanStore {
         }
     }
 
-    /// Gives the file a second name that the next ban does not write over, unless it has one.
+    /// Gives the file a second name that the next ban does not write over, unless it has one: `bans.json.all`
+    /// where there is no room for all of it, `bans.json.broken` where a part cannot be read; numbered where
+    /// another file has the name.
     /// - Returns: that path; nil where none can be had.
-    func keepAll() -> String? {
+    func keepCopy(_ suffix: String) -> String? {
         var mine = stat()
         guard stat(path, &mine) == 0 else { return nil }
         for number in 1...9 {
-            let kept = path + (number == 1 ? ".all" : ".all.\(number)")
+            let kept = path + suffix + (number == 1 ? "" : ".\(number)")
             if link(path, kept) == 0 { return kept }
             guard errno == EEXIST else { return nil }
             var other = stat()
@@ -127,23 +129,17 @@ struct BanStore {
     /// Sets a file aside that cannot be read, so that the next ban does not write over it.
     /// - Returns: its new path; nil where that fails.
     func setAside() -> String? {
+        if let aside = keepCopy(".broken") { return unlink(path) == 0 ? aside : nil }
+        // No file: a folder has one name.
         let aside = path + ".broken"
         return rename(path, aside) == 0 ? aside : nil
-    }
-
-    /// Gives a file of which a part cannot be read a second name, which the next ban does not write over.
-    /// - Returns: that path; nil where that fails.
-    func copyAside() -> String? {
-        let aside = path + ".broken"
-        unlink(aside)
-        return link(path, aside) == 0 ? aside : nil
     }
 
     /// The file's bans, to be restored. Entries that are none are told, and the file stays as it is under a
     /// second name.
     func readToRestore(_ warn: (String) -> Void) throws -> [BanEntry]? {
         try read { skipped in
-            let aside = copyAside().map { "; the file as it is was kept as \($0)" } ?? ""
+            let aside = keepCopy(".broken").map { "; the file as it is was kept as \($0)" } ?? ""
             warn("\(skipped); the rest is restored\(aside)")
         }
     }
@@ -271,29 +267,32 @@ extension BanStore {
     }
 }
 
-/// The bans of before the boot, where a first apply finds their file. Whatever is wrong with it, the policy
-/// is applied.
-func restoreBans(_ state: SharedState, _ warn: (String) -> Void) {
+/// The bans of before the boot, where a first apply finds their file, or `run`. Whatever is wrong with it, the
+/// policy runs; and what is not restored has a name that no later ban writes over.
+/// - Parameters:
+///   - note: takes how many hold again.
+///   - warn: takes what is wrong, a sentence each.
+func restoreBans(_ state: SharedState, note: (String) -> Void, warn: (String) -> Void) {
     guard let store = BanStore.kept() else { return }
     do {
-        guard let entries = try store.readToRestore({ warn("xdpguard: warning: \($0)\n") }) else { return }
+        guard let entries = try store.readToRestore(warn) else { return }
         let (count, restored, _) = try state.restoreThatFit(entries, try BanTranslation(state))
         guard restored < count else {
-            if count > 0 { warn("xdpguard: note: \(count) bans of \(store.path) hold again\n") }
+            if count > 0 { note("\(count) bans of \(store.path) hold again") }
             return
         }
-        let aside = store.keepAll()
+        let aside = store.keepCopy(".all")
         warn(
-            "xdpguard: warning: \(restored) of \(count) bans of \(store.path) hold again, those that last "
+            "\(restored) of \(count) bans of \(store.path) hold again, those that last "
                 + "longest; there is no room for more"
                 + (aside.map {
                     ": they all stand in \($0); apply with a larger '--max-bans', copy that file to "
-                        + "bans.json, and run 'xdpguard bans --restore'\n"
-                } ?? "\n"))
+                        + "bans.json, and run 'xdpguard bans --restore'"
+                } ?? ""))
     } catch {
         let failure = ServiceError(wrapping: error)
         let aside = failure.status == .wrongInput ? store.setAside() : nil
         let whereabouts = aside.map { "; it was set aside as \($0)" } ?? ""
-        warn("xdpguard: warning: bans were not restored: \(failure.message)\(whereabouts)\n")
+        warn("bans were not restored: \(failure.message)\(whereabouts)")
     }
 }

@@ -132,7 +132,11 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     do {
         applied = try withoutActuallyEscaping(warn) { warn in
             var datapath = datapath
-            datapath.beforeFirstPacket = { restoreBans($0, warn) }
+            datapath.beforeFirstPacket = { state in
+                restoreBans(
+                    state, note: { warn("xdpguard: note: \($0)\n") },
+                    warn: { warn("xdpguard: warning: \($0)\n") })
+            }
             datapath.beforeChange = consent.change
             return try datapath.apply(
                 to: interfaces, attach: request.attach, names: names,

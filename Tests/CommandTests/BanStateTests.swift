@@ -95,7 +95,8 @@ extension LiveTests {
             #expect(try !apply().errors.contains("hold again"))
         }
 
-        @Test func `the ban of a limit is in the file once run has ended`() throws {
+        /// Applies a limit that bans, and has it ban somebody while `run` is there.
+        private func banWhileRunning() throws {
             let text =
                 Policies.plain + """
                     default: pass
@@ -120,6 +121,21 @@ extension LiveTests {
             try net.server.mustRun("unban", "--all")
             #expect(try guarded("bans", "--restore").output == "restored 1 bans: \(state)/bans.json\n")
             #expect(try net.server.report("bans")["bans"].elements.map { $0["origin"].string } == ["limit"])
+        }
+
+        @Test func `the ban of a limit is in the file once run has ended`() throws {
+            try banWhileRunning()
+        }
+
+        @Test func `run sets a broken file aside before it writes another`() throws {
+            try FileManager.default.createDirectory(
+                atPath: state, withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o700])
+            try "{\"version\":7}".write(toFile: state + "/bans.json", atomically: false, encoding: .utf8)
+            chmod(state + "/bans.json", 0o600)
+            try banWhileRunning()
+            let aside = try String(contentsOfFile: state + "/bans.json.broken", encoding: .utf8)
+            #expect(aside == "{\"version\":7}")
         }
 
         @Test func `bans --save and --restore do the same by hand`() throws {

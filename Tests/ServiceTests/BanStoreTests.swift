@@ -85,11 +85,22 @@ private final class Folder {
         #expect(read?.map(\.prefix.description) == ["192.0.2.8"])
         #expect(told.count == 1)
         #expect(told.first?.hasPrefix("entry 2 ") == true && told.first?.contains("1 more") == true)
-        #expect(folder.store.copyAside() == folder.store.path + ".broken")
+        #expect(folder.store.keepCopy(".broken") == folder.store.path + ".broken")
         #expect(try folder.store.read()?.count == 1, "the file stays")
         try folder.store.write([], at: 0)
         let aside = try String(contentsOfFile: folder.store.path + ".broken", encoding: .utf8)
         #expect(aside.contains(bad), "with what it was")
+    }
+
+    @Test func `what was set aside before stays, and one file gets one name`() throws {
+        let folder = try Folder()
+        for number in 1...3 {
+            try folder.write("broken \(number)")
+            let name = folder.store.path + ".broken" + (number == 1 ? "" : ".\(number)")
+            #expect(folder.store.keepCopy(".broken") == name && folder.store.keepCopy(".broken") == name)
+            #expect(folder.store.setAside() == name)
+            #expect(try String(contentsOfFile: name, encoding: .utf8) == "broken \(number)")
+        }
     }
 
     @Test func `a file that stays is told of: its bans would come back`() throws {

@@ -30,8 +30,7 @@ public func run(_ request: RunRequest, tell: @escaping (String) -> Void) throws 
 /// Bans of the file that the kernel does not have: mostly an apply has brought them already.
 private func restoreKeptBans(_ tell: (String) -> Void) {
     do {
-        guard let store = BanStore.kept(), try store.read() != nil else { return }
-        _ = try BanService(for: "run").restore(tell)
+        try BanService(for: "run").restoreKept(tell)
     } catch {
         tell("bans were not restored: \(ServiceError(wrapping: error).message)")
     }
