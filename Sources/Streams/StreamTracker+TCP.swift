@@ -12,7 +12,7 @@ extension StreamTracker {
         if judgement.isReplaced {
             counters.flowsReplaced &+= 1
             close(slot, .replaced)
-            let isClients = judgement.answer != nil || !packet.tcpFlags.contains(.ack)
+            let isClients = judgement.isClients || !packet.tcpFlags.contains(.ack)
             slot = open(packet, place, isClients ? .toServer : .toClient)
             guard let opened = self.flow(slot) else { return }
             flow = opened

@@ -63,6 +63,31 @@ struct AnswerFirstTests {
         #expect(try bench.alerts().contains(5))
     }
 
+    /// What a client says out of any connection, which the server answers with a reset.
+    private static let strays =
+        [
+            (40_000, "ack payload 485454502f312e"), (40_000, "syn,ack"), (1000, "ack"),
+            (40_000, "ack payload 616263"),
+        ] as [(UInt16, String)]
+
+    @Test(arguments: strays, [false, true])
+    func `a stray segment in front does not make the client the server`(
+        stray: (port: UInt16, flags: String), isOneSided: Bool
+    ) throws {
+        let bench = try Bench(
+            #"alert http any any -> any any (msg:"e"; flow:to_server; http.uri; content:"secret"; sid:1;)"#
+        ) { $0.isOneSided = isOneSided }
+        var talk = Conversation(serverPort: 8080, clientPort: stray.port)
+        bench.feed(
+            try PacketBuilder("tcp 203.0.113.7:\(stray.port) > 198.51.100.1:8080 \(stray.flags)").bytes)
+        let opening = talk.open()
+        for (index, frame) in opening.enumerated() where !isOneSided || index != 1 { bench.feed(frame) }
+        bench.feed(talk.say(.toServer, request))
+        if !isOneSided { bench.feed(talk.say(.toClient, reply)) }
+        bench.finish()
+        #expect(try bench.alerts() == [1])
+    }
+
     @Test(arguments: [8080, 80] as [UInt16])
     func `a response in the middle of a connection is what a server says`(_ port: UInt16) throws {
         let bench = try Bench(

@@ -20,6 +20,8 @@ struct SegmentJudgement {
     var request: ConnectionRequest?
     /// Likewise, where its answer was seen too: the segment is the client's.
     var answer: UnconfirmedAnswer?
+    /// The segment is the client's although it is no SYN.
+    var isClients = false
 
     static func refused(_ anomaly: Anomaly? = nil) -> SegmentJudgement {
         var judgement = SegmentJudgement()
@@ -58,6 +60,8 @@ final class TCPSession {
     /// The newest SYN+ACKs of other connections.
     private var unconfirmed: [UnconfirmedAnswer] = []
     private static let mostUnconfirmed = 4
+    /// SYNs of the end that is taken for the server, as the first segment that was seen had it.
+    private var reversedRequests = OtherRequests()
     /// What the client acknowledged before any SYN+ACK was seen.
     var earlyAcknowledgement: UInt32?
     /// No answer was seen, and the client says that it has one: it goes another way.
@@ -91,6 +95,7 @@ final class TCPSession {
         halves.toServer.discard(rules.memory)
         halves.toClient.discard(rules.memory)
         otherRequests.removeAll(rules.memory)
+        reversedRequests.removeAll(rules.memory)
     }
 
     /// A connection whose client has taken the answer.
@@ -147,8 +152,10 @@ final class TCPSession {
             var judgement = SegmentJudgement()
             judgement.isReplaced = true
             judgement.answer = answer
+            judgement.isClients = true
             return judgement
         }
+        if isMidstream, let other = begunAnew(packet, direction) { return other }
         settleFirstByte(packet, direction)
         let marks = SegmentMarks(packet.tcpOptions)
         let refusal = agreed.refusal(marks, packet, direction, isOneSided: isOneSided)
@@ -167,6 +174,29 @@ final class TCPSession {
         agreed.take(marks, direction, isNext: isNext, isMidstream: isMidstream)
         // Of that all was acknowledged (RFC 9293 3.10.7.4): whoever sends it need not know the connection.
         judgement.isRefused = end < halves[direction].acked
+        return judgement
+    }
+
+    /// Of a connection that was picked up it is a guess who opened it, and that there is one: any segment may
+    /// mislead, and the other end answers it with a reset. Where that end answers a SYN of the one that is
+    /// taken for the server, or a client goes on behind its SYN where no answers are seen, it was wrong.
+    private func begunAnew(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement? {
+        let flags = packet.tcpFlags
+        let goesOn = isOneSided && !flags.contains(.rst)
+        var request: ConnectionRequest?
+        switch (flags.contains(.syn), flags.contains(.ack), direction) {
+        case (true, false, .toClient): reversedRequests.note(packet, rules.memory)
+        case (true, true, .toServer): request = reversedRequests.answered(by: packet.tcpAcknowledgement)
+        case (false, true, .toClient) where goesOn:
+            request = reversedRequests.beginning(at: packet.tcpSequence)
+        case (false, true, .toServer) where goesOn: request = otherRequests.beginning(at: packet.tcpSequence)
+        default: break
+        }
+        guard let request else { return nil }
+        var judgement = SegmentJudgement()
+        judgement.isReplaced = true
+        judgement.request = request
+        judgement.isClients = !flags.contains(.syn)
         return judgement
     }
 
