@@ -2,6 +2,7 @@
 // Flows whose packets several inspectors are asked for: whoever sends them chooses by DSCP, TTL or flags
 // which rule sees each, and is not to choose what finds them.
 import Diagnostics
+import Foundation
 import NetworkTypes
 import PolicyLanguage
 import SignatureMatching
@@ -62,6 +63,16 @@ private final class Seats {
             case .dropFlow: "\(finding.inspector) drop-flow"
             case .ban: "\(finding.inspector) ban"
             }
+        }
+    }
+
+    /// Signatures that were tried so far.
+    var candidates: Int {
+        get throws {
+            let line = inspector.stats(at: 0).line
+            let event = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+            let detect = (event?["stats"] as? [String: Any])?["detect"] as? [String: Any]
+            return try #require(detect?["candidates"] as? Int)
         }
     }
 
@@ -134,4 +145,23 @@ private let http: UInt16 = 7
     }
     for (index, frame) in frames.enumerated() { seats.feed(frame, index < max(1, joins) ? 0 : 1) }
     #expect(seats.findings == ["1 drop-flow"])
+}
+
+@Test func `inspectors that take turns search what is new, as one alone does`() throws {
+    let rules = (1...5).map { number in
+        #"alert http any any -> any any (msg:"h"; http.header; content:"X-Long"; pcre:"/z\#(number)$/"; sid:\#(number);)"#
+    }.joined(separator: "\n")
+    let head = "POST /a HTTP/1.1\r\nHost: a\r\nX-Long: \(String(repeating: "y", count: 2000))\r\n"
+    var candidates: [Int] = []
+    for others in [0, 1] as [UInt32] {
+        let seats = try Seats([
+            planned("a", .alert, try engine(rules)), planned("b", .alert, try engine(rules)),
+        ])
+        var talk = Conversation()
+        for frame in talk.open() { seats.feed(frame, 0) }
+        seats.feed(talk.say(.toServer, head + "Content-Length: 200\r\n\r\n"), 0)
+        for byte in 0..<100 { seats.feed(talk.say(.toServer, "b"), byte % 2 == 0 ? 0 : others) }
+        candidates.append(try seats.candidates)
+    }
+    #expect(candidates[0] > 0 && candidates[1] == 2 * candidates[0], "\(candidates)")
 }

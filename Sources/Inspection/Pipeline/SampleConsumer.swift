@@ -13,8 +13,10 @@ final class SampleConsumer {
     let options: InspectionOptions
     /// By position in the plan; nil for an inspector without signatures.
     private(set) var signatures: [InspectorSignatures?] {
-        didSet { testsStreamSizes = signatures.contains { $0?.testsStreamSizes ?? false } }
+        didSet { noteSignatures() }
     }
+    /// An inspector with signatures may be asked for packets of a flow that others were asked for before.
+    private var mayBeJoined = false
     /// Some signature asks how long a stream is.
     private(set) var testsStreamSizes = false
     let detector: ProtocolDetector
@@ -63,7 +65,12 @@ final class SampleConsumer {
         httpConfiguration = HTTPConfiguration()
         parserMemory = ParserMemory(limit: httpConfiguration.limits.httpHeldByAll)
         signatures = try Self.load(plan, after: [])
+        noteSignatures()
+    }
+
+    private func noteSignatures() {
         testsStreamSizes = signatures.contains { $0?.testsStreamSizes ?? false }
+        mayBeJoined = signatures.count > 1 && signatures.contains { $0 != nil }
     }
 
     /// Inspectors with the same files share the engine, not the memory of matches.
@@ -201,7 +208,8 @@ extension SampleConsumer: StreamConsumer {
 extension SampleConsumer {
     /// Whether anybody wants to know what its protocol says: signatures, who reads events, the policy.
     func isRead(_ state: InspectedFlow) -> Bool {
-        state.hasSignatures || options.writesProtocolEvents || state.gathered?.isOpen ?? false
+        state.hasSignatures || options.writesProtocolEvents || mayBeJoined
+            || state.gathered?.isOpen ?? false
     }
 }
 

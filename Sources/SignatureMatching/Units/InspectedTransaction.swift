@@ -31,6 +31,9 @@ public final class InspectedTransaction {
         var isComplete: Bool
         /// Changed since the last scan.
         var isNew: Bool
+        /// How often it was set anew, and how often it has grown since.
+        var sets: UInt32 = 0
+        var growths: UInt32 = 0
         /// A buffer that grows: how many bytes of it are no longer in `bytes`, and how many were searched,
         /// those among them.
         var forgotten = 0
@@ -71,6 +74,18 @@ public final class InspectedTransaction {
     /// Whose matches they are; the engine may be that of several.
     private var reader: ObjectIdentifier?
     private var matchedKeys: [(reader: ObjectIdentifier?, key: UInt64)] = []
+    /// Where the others stand that look at it in turn: hardly ever any.
+    private var turns: [Turn] = []
+
+    /// How far one reader has come.
+    private struct Turn {
+        var engine: UInt64
+        var reader: ObjectIdentifier?
+        var candidates: [UInt32]
+        var matched: [UInt32]
+        var wasInspected: Bool
+        var contents: [(sets: UInt32, growths: UInt32, isNew: Bool, searched: Int, literals: [UInt32])]
+    }
     var wasInspected = false
 
     /// Buffers with all their instances that one transaction keeps; more are refused.
@@ -82,8 +97,8 @@ public final class InspectedTransaction {
         contents.reserveCapacity(16)
     }
 
-    /// Where another engine takes it over, or looks at it in turn with others: everything is new to that one,
-    /// but what has matched.
+    /// Where another engine takes it over: everything is new to that one, but what has matched. Where several
+    /// look at it in turn each goes on where it was.
     /// - Parameter reader: what it remembers its matches in, over reloads.
     func meet(_ next: SignatureEngine, _ reader: MatchMemory) {
         origin?.meet(next, reader)
@@ -91,6 +106,13 @@ public final class InspectedTransaction {
         guard engine != next.number || self.reader != identity else { return }
         defer { (engine, self.reader) = (next.number, identity) }
         guard engine != 0 else { return }
+        if self.reader != identity {
+            turns.append(turn())
+            if let place = turns.firstIndex(where: { $0.reader == identity }) {
+                let own = turns.remove(at: place)
+                if own.engine == next.number { return goOn(from: own) }
+            }
+        }
         candidates.removeAll()
         let keys = Set(matchedKeys.lazy.filter { $0.reader == identity }.map(\.key))
         matchedHere =
@@ -103,6 +125,29 @@ public final class InspectedTransaction {
             contents[index].isNew = true
             contents[index].searched = 0
             contents[index].literals = []
+        }
+    }
+
+    private func turn() -> Turn {
+        Turn(
+            engine: engine, reader: reader, candidates: candidates, matched: matchedHere,
+            wasInspected: wasInspected,
+            contents: contents.map { ($0.sets, $0.growths, $0.isNew, $0.searched, $0.literals) })
+    }
+
+    private func goOn(from turn: Turn) {
+        (candidates, matchedHere, wasInspected) = (turn.candidates, turn.matched, turn.wasInspected)
+        for index in contents.indices {
+            contents[index].isNew = true
+            contents[index].searched = 0
+            contents[index].literals = []
+            guard index < turn.contents.count, turn.contents[index].sets == contents[index].sets else {
+                continue
+            }
+            let known = turn.contents[index]
+            contents[index].isNew = known.isNew || known.growths != contents[index].growths
+            contents[index].searched = known.searched
+            contents[index].literals = known.literals
         }
     }
 
@@ -132,14 +177,16 @@ public final class InspectedTransaction {
         contents[place].forgotten = forgotten
         contents[place].isComplete = isComplete
         contents[place].isNew = true
+        contents[place].growths &+= 1
     }
 
     /// Sets a buffer; again with `isComplete` false as it grows (all its bytes from the first one that is
     /// still looked at).
     public func set(_ buffer: Buffer, _ bytes: [UInt8], isComplete: Bool = true) {
         let place = Int(places[buffer.number])
-        let content = Content(buffer: buffer, bytes: bytes, isComplete: isComplete, isNew: true)
+        var content = Content(buffer: buffer, bytes: bytes, isComplete: isComplete, isNew: true)
         if place < contents.count {
+            content.sets = contents[place].sets &+ 1
             contents[place] = content
         } else {
             append(content)
