@@ -14,7 +14,7 @@ import Testing
 
     /// Inspector 0 bans for ten minutes at most, 1 drops flows, 2 alerts.
     private static let inspectors = [
-        InspectorBounds(strongest: .ban(nanoseconds: 10 * minute), ruleSlots: [7, 8]),
+        InspectorBounds(strongest: .ban(nanoseconds: 10 * minute), ruleSlots: [7, 8], meets: [1]),
         InspectorBounds(strongest: .dropFlow, ruleSlots: [9]),
         InspectorBounds(strongest: .alert, ruleSlots: [10]),
     ]
@@ -64,6 +64,9 @@ import Testing
         JudgeCase(
             name: "a flow whose latest packet another inspector was asked for",
             sampling: FlowSampling(ruleSlot: 9, inspector: 1)),
+        JudgeCase(
+            name: "a flow that is sampled for an inspector that it never meets",
+            sampling: FlowSampling(ruleSlot: 10, inspector: 2), refusal: .unknownFlow),
         JudgeCase(
             name: "a flow whose latest packet another rule of the inspector asked for",
             sampling: FlowSampling(ruleSlot: 8, inspector: 0)),

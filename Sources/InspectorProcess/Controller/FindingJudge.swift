@@ -16,10 +16,11 @@ public struct InspectorBounds: Sendable, Equatable {
     public var strongest: Strongest
     /// Counter slots of the rules that name the inspector.
     public var ruleSlots: Set<UInt32>
+    /// Positions of other inspectors that may be asked for packets of the same flows; nil: all.
+    public var meets: Set<UInt16>?
 
-    public init(strongest: Strongest, ruleSlots: Set<UInt32>) {
-        self.strongest = strongest
-        self.ruleSlots = ruleSlots
+    public init(strongest: Strongest, ruleSlots: Set<UInt32>, meets: Set<UInt16>? = []) {
+        (self.strongest, self.ruleSlots, self.meets) = (strongest, ruleSlots, meets)
     }
 }
 
@@ -96,10 +97,13 @@ public struct FindingJudge: Sendable {
         do throws(FindingRefusal) {
             try check(finding)
             guard tokens.take(at: now) else { throw .tooMany }
-            // The kernel has the rule and inspector of the flow's latest packet. Several may ask for packets
-            // of one flow, and each of them acts, whichever the sender chose last; that this rule has this
-            // inspector is checked above.
-            guard sampling(finding.flow) != nil else { throw .unknownFlow }
+            // The kernel has the rule and inspector of the flow's latest packet. Where rules of several may
+            // ask for packets of one flow each of them acts, whichever the sender chose last; that this rule
+            // has this inspector is checked above.
+            guard let latest = sampling(finding.flow)?.inspector,
+                latest == finding.inspector
+                    || inspectors[Int(finding.inspector)].meets?.contains(latest) ?? true
+            else { throw .unknownFlow }
         } catch {
             refused[error, default: 0] &+= 1
             throw error

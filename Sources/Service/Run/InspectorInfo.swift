@@ -18,6 +18,8 @@ extension GenerationInfo {
         /// found, and which flow a finding is about depends on the tunnels that rules look into.
         public var hasSignatures: Bool?
         public var decapsulate: [String]?
+        /// Positions of other inspectors that may be asked for packets of the same flows; nil: all.
+        public var meets: [Int]?
 
         /// Those of a policy, by their position in it.
         static func all(of policy: CheckedPolicy, slots: [String: UInt32]) -> [InspectorInfo] {
@@ -28,12 +30,13 @@ extension GenerationInfo {
                 }
             }
             let tunnels = policy.decapsulate.map(\.rawValue).sorted()
-            return policy.inspectors.map { inspector in
+            let meetings = policy.inspectorMeetings
+            return policy.inspectors.enumerated().map { position, inspector in
                 let (word, nanoseconds) = words(inspector.onMatch)
                 return InspectorInfo(
                     name: inspector.name, onMatch: word, banNanoseconds: nanoseconds,
                     ruleSlots: rules[inspector.name] ?? [], hasSignatures: !inspector.signatures.isEmpty,
-                    decapsulate: tunnels)
+                    decapsulate: tunnels, meets: meetings?[position])
             }
         }
 
@@ -53,7 +56,9 @@ extension GenerationInfo {
                 case "drop-flow": .dropFlow
                 default: .alert
                 }
-            return InspectorBounds(strongest: strongest, ruleSlots: Set(ruleSlots))
+            return InspectorBounds(
+                strongest: strongest, ruleSlots: Set(ruleSlots),
+                meets: meets.map { Set($0.map { UInt16(clamping: $0) }) })
         }
     }
 

@@ -144,7 +144,7 @@ private struct RingInspector: SampleInspector {
         _ job: WorkerJob, ring: SampleRing, inspector: PayloadInspector, _ policy: RunningPolicy
     ) {
         (self.job, self.ring, self.inspector) = (job, ring, inspector)
-        inspector.wallOffset = currentWallOffset()
+        inspector.followWall()
         ready = policy.ready
         info = RulePositions(policy.info)
     }
@@ -205,7 +205,7 @@ private struct RingInspector: SampleInspector {
     mutating func advance(into report: inout SampleReport) {
         let now = programClock()
         // The wall's clock may have been set: events tell its time, nothing else goes by it.
-        inspector.wallOffset = currentWallOffset()
+        inspector.followWall()
         inspector.advance(to: Int64(clamping: now), into: &outcome)
         if now >= nextStatistics {
             nextStatistics = now &+ Self.statisticsSpan
@@ -215,7 +215,7 @@ private struct RingInspector: SampleInspector {
     }
 
     mutating func finish(into report: inout SampleReport) {
-        inspector.wallOffset = currentWallOffset()
+        inspector.followWall()
         inspector.finish(into: &outcome)
         outcome.events.append(inspector.stats(at: Int64(clamping: programClock())))
         deliver(into: &report)
@@ -248,8 +248,14 @@ private func runningPolicy(
     return policy
 }
 
-/// From the program's clock, which samples have, to nanoseconds since 1970-01-01T00:00Z.
-private func currentWallOffset() -> Int64 { wallClock() &- Int64(clamping: programClock()) }
+extension PayloadInspector {
+    /// Tells times by the wall's clock from here on, where somebody has set that: two clocks are not read at
+    /// one moment, and events of one flow are to say the same of when it began.
+    fileprivate func followWall() {
+        let offset = wallClock() &- Int64(clamping: programClock())
+        if (offset &- wallOffset).magnitude > 10_000_000 { wallOffset = offset }
+    }
+}
 
 /// Tells the kernel which flows the signatures need: those of this very process, whatever files said before.
 /// - Parameter plan: nil: every flow.
