@@ -267,8 +267,8 @@ extension BanStore {
     }
 }
 
-/// The bans of before the boot, where a first apply finds their file, or `run`. Whatever is wrong with it, the
-/// policy runs; and what is not restored has a name that no later ban writes over.
+/// The bans of before the boot, where a first apply finds their file, or `run`. Whatever is wrong with it,
+/// the policy runs; and what is not restored has a name that no later ban writes over.
 /// - Parameters:
 ///   - note: takes how many hold again.
 ///   - warn: takes what is wrong, a sentence each.

@@ -149,7 +149,7 @@ private let http: UInt16 = 7
 
 @Test func `inspectors that take turns search what is new, as one alone does`() throws {
     let rules = (1...5).map { number in
-        #"alert http any any -> any any (msg:"h"; http.header; content:"X-Long"; pcre:"/z\#(number)$/"; sid:\#(number);)"#
+        #"alert http any any -> any any (http.header; content:"X-L"; pcre:"/z\#(number)$/"; sid:\#(number);)"#
     }.joined(separator: "\n")
     let head = "POST /a HTTP/1.1\r\nHost: a\r\nX-Long: \(String(repeating: "y", count: 2000))\r\n"
     var candidates: [Int] = []

@@ -8,8 +8,9 @@ extension CheckedPolicy {
     /// Inspectors that are compared with each other; of more any two may meet.
     private static let mostCompared = 64
 
-    /// By the inspectors' positions; nil: any two may meet. Two never do where no service of a rule of the one
-    /// has a protocol and port in common with one of the other: those a flow has alike in all its packets.
+    /// By the inspectors' positions; nil: any two may meet. Two never do where no service of a rule of the
+    /// one has a protocol and port in common with one of the other: those a flow has alike in all its
+    /// packets.
     var inspectorMeetings: [[Int]]? {
         guard inspectors.count <= Self.mostCompared else { return nil }
         let asked = inspectors.map { inspector in
