@@ -179,10 +179,11 @@ final class TCPSession {
 
     /// Of a connection that was picked up it is a guess who opened it, and that there is one: any segment may
     /// mislead, and the other end answers it with a reset. Where that end answers a SYN of the one that is
-    /// taken for the server, or a client goes on behind its SYN where no answers are seen, it was wrong.
+    /// taken for the server, or a client goes on behind its SYN where no answer was seen, it was wrong.
     private func begunAnew(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement? {
         let flags = packet.tcpFlags
-        let goesOn = isOneSided && !flags.contains(.rst)
+        let isUnanswered = isOneSided || halves[direction].edge == nil
+        let goesOn = isUnanswered && !flags.contains(.rst)
         var request: ConnectionRequest?
         switch (flags.contains(.syn), flags.contains(.ack), direction) {
         case (true, false, .toClient): reversedRequests.note(packet, rules.memory)
