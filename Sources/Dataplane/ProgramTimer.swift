@@ -56,6 +56,8 @@ package final class ProgramTimer {
     /// Stores connections that this host opened, as if their handshakes had been seen.
     /// - Parameter packets: TCP, as the other side sends them.
     package func open(_ packets: [PacketDescription]) throws(KernelError) {
+        // Programs that follow no connections have no room for them.
+        guard !packets.isEmpty else { return }
         let seeding = try FlowSeeding(object)
         for packet in packets {
             let socket = ConnectedSocket(
