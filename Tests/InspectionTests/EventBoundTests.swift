@@ -88,18 +88,10 @@ private let rules = """
 private func told(_ filling: [UInt8], _ contents: AlertContents) throws -> Bench {
     let bench = try Bench(rules) { $0.alertContents = contents }
     let banner = Array("SSH-2.0-".utf8) + filled(filling, 240) + [13, 10] as [UInt8]
-    let streams: [(UInt16, [UInt8], [UInt8])] = [
-        (80, request(filling), response(filling)), (443, hello(filling), []), (22, banner, banner),
-    ]
-    for (port, client, server) in streams {
-        var talk = Conversation(serverPort: port, clientPort: 40_000 + port)
-        bench.feed(talk.open())
-        for (way, bytes) in [(FlowDirection.toServer, client), (.toClient, server)] {
-            for start in stride(from: 0, to: bytes.count, by: 1400) {
-                bench.feed(talk.say(way, bytes[start..<min(bytes.count, start + 1400)]))
-            }
-        }
-    }
+    bench.feed([
+        Talk(serverPort: 80, client: request(filling), server: response(filling)),
+        Talk(serverPort: 443, client: hello(filling)), Talk(serverPort: 22, client: banner, server: banner),
+    ])
     let authority = pointer + pointer + [UInt8](repeating: 0xff, count: 20)
     let records: [(Int, [UInt8])] = [(5, pointer), (6, authority), (16, [200] + filled(filling, 200))]
     for (type, data) in records {

@@ -85,19 +85,12 @@ private let rules = """
 private func told(_ text: [UInt8]) throws -> Bench {
     let bench = try Bench(rules)
     let dns = answer(text)
-    let streams: [(UInt16, [UInt8], [UInt8])] = [
-        (80, request(text), response(text)), (443, hello(text), []),
-        (22, banner("SSH-2.0-", text), banner("SSH-2.0-x ", text)), (53, number(dns.count) + dns, []),
-    ]
-    for (port, client, server) in streams {
-        var talk = Conversation(serverPort: port, clientPort: 40_000 + port)
-        bench.feed(talk.open())
-        for (way, bytes) in [(FlowDirection.toServer, client), (.toClient, server)] {
-            for start in stride(from: 0, to: bytes.count, by: 1400) {
-                bench.feed(talk.say(way, bytes[start..<min(bytes.count, start + 1400)]))
-            }
-        }
-    }
+    bench.feed([
+        Talk(serverPort: 80, client: request(text), server: response(text)),
+        Talk(serverPort: 443, client: hello(text)),
+        Talk(serverPort: 22, client: banner("SSH-2.0-", text), server: banner("SSH-2.0-x ", text)),
+        Talk(serverPort: 53, client: number(dns.count) + dns),
+    ])
     bench.feed(Conversation(serverPort: 53, clientPort: 41_000).datagram(.toClient, dns))
     bench.finish()
     return bench
