@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Protocols that no parser here reads, by the detector's answer: for `alert ftp ...` and
-// `app-layer-protocol`. In: a detector's name. Out: the signatures' word for it.
+// What the detector calls protocols, and what others do: signatures (`alert ftp ...`, `app-layer-protocol`),
+// and the parsers here. In: a detector's names. Out: its numbers with the others' words.
 import ProtocolDetection
+import Protocols
 import Signatures
 
 extension ProtocolNames {
@@ -10,6 +11,16 @@ extension ProtocolNames {
         var found: [ProtocolID: Signatures.ApplicationProtocol] = [:]
         for (name, application) in applicationNames {
             if let id = try? id(named: name) { found[id] = application }
+        }
+        return found
+    }
+
+    /// The detector's numbers of what the parsers here read.
+    /// - Throws: where it does not know one: what is read could not be forbidden then.
+    func parsedApplications() throws(UnknownProtocolName) -> [Protocols.ApplicationProtocol: ProtocolID] {
+        var found: [Protocols.ApplicationProtocol: ProtocolID] = [:]
+        for application in Protocols.ApplicationProtocol.allCases {
+            found[application] = try id(named: application.name)
         }
         return found
     }

@@ -113,15 +113,12 @@ extension SampleConsumer {
         var found: [ProtocolPair] = []
         if let pair = state.gathered?.recognised { found.append(pair) }
         guard let read = state.reader?.applications else { return found }
-        if let pair = read.toServer.flatMap(pair) { found.append(pair) }
-        if read.toClient != read.toServer, let pair = read.toClient.flatMap(pair) { found.append(pair) }
+        let spoken = read.toClient == read.toServer ? [read.toServer] : [read.toServer, read.toClient]
+        for case let application? in spoken {
+            guard let id = parsed[application] else { continue }
+            found.append(ProtocolPair(master: .unknown, application: id))
+        }
         return found
-    }
-
-    /// As nDPI names what a parser here reads.
-    private func pair(_ application: Protocols.ApplicationProtocol) -> ProtocolPair? {
-        guard let id = try? detector.names.id(named: application.name) else { return nil }
-        return ProtocolPair(master: .unknown, application: id)
     }
 
     /// The signatures' word for what was recognised last.

@@ -25,6 +25,8 @@ final class SampleConsumer {
     let parserMemory: ParserMemory
     /// The signatures' words for what the detector finds.
     let applications: [ProtocolID: Signatures.ApplicationProtocol]
+    /// The detector's numbers of what the parsers here read: all of them.
+    let parsed: [Protocols.ApplicationProtocol: ProtocolID]
     /// From samples' times to those of events.
     var wallOffset: Int64 = 0
     var outcome = InspectionOutcome()
@@ -62,6 +64,13 @@ final class SampleConsumer {
             throw InspectionError("\(error.message); \(error.help)")
         }
         applications = detector.names.signatureApplications
+        do throws(UnknownProtocolName) {
+            parsed = try detector.names.parsedApplications()
+        } catch {
+            throw InspectionError(
+                "nDPI does not know the protocol '\(error.name)', which policies may forbid; install nDPI 4.2"
+            )
+        }
         httpConfiguration = HTTPConfiguration()
         parserMemory = ParserMemory(limit: httpConfiguration.limits.httpHeldByAll)
         signatures = try Self.load(plan, after: [])
