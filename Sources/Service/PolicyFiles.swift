@@ -72,9 +72,16 @@ private struct AppliedFiles: FileReader {
                 texts[file.path] = text
                 continue
             }
-            guard let text = try? others.read(file.path), digest(text) == file.digest else {
-                throw hasChanged(file.path)
+            let text: [UInt8]
+            do throws(FileReadError) {
+                text = try others.read(file.path)
+            } catch {
+                throw ServiceError(
+                    .noInput,
+                    "cannot read \(file.path), which was applied: \(error.reason); put it back as it was, "
+                        + "or apply another policy")
             }
+            guard digest(text) == file.digest else { throw hasChanged(file.path) }
             texts[file.path] = text
         }
     }

@@ -114,6 +114,11 @@ func `a policy that was edited and not applied is read as it was applied`(
     let error = #expect(throws: ServiceError.self) { try appliedPolicy(info, DiskReader()) }
     #expect(error?.message == "\(folder.policy) has changed since it was applied: apply it again")
     #expect(error?.status == .wrongInput)
+    try FileManager.default.removeItem(atPath: folder.policy)
+    let missing = #expect(throws: ServiceError.self) { try appliedPolicy(info, DiskReader()) }
+    #expect(missing?.status == .noInput)
+    let words = "cannot read \(folder.policy), which was applied: No such file or directory; put it back"
+    #expect(missing?.message.hasPrefix(words) == true)
 }
 
 @Test func `what an earlier version applied is read from its file`() throws {
