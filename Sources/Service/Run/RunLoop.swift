@@ -63,6 +63,7 @@ private final class RunLoop {
     private let saving = BanSaving()
     private var savings = BanSavingSchedule()
     private var toldLoss: String?
+    private var toldBansFault: String?
     /// What the kernel was last told of the inspector, and when it is to hear it again.
     private var saidInspected = false
     private var nextSaying: UInt64 = 0
@@ -220,14 +221,25 @@ private final class RunLoop {
     private func saveBans(_ now: UInt64) {
         if saving.hasFailed { execution.hasUnsaved = true }
         guard BanStore.kept() != nil, !inputs.saving.isBusy else { return }
-        let made = bansMade
+        let made = bansMade()
         guard savings.isDue(at: now, hasUnsaved: execution.hasUnsaved, made: made) else { return }
         savings.begin(at: now, made: made, isAgain: saving.hasFailed)
         execution.hasUnsaved = !inputs.saving.start { [saving] tell in saving.write(tell) }
     }
 
-    /// By limits; nil where no policy runs.
-    private var bansMade: UInt64? { try? execution.currentState()?.bansMadeByLimits() }
+    /// By limits; nil where no policy runs, or that cannot be told, which is said once.
+    private func bansMade() -> UInt64? {
+        var fault: String?
+        defer { toldBansFault = fault }
+        do {
+            return try execution.currentState()?.bansMadeByLimits()
+        } catch {
+            let message = "bans of limits are not saved: \(ServiceError(wrapping: error).message)"
+            if message != toldBansFault { tell(message) }
+            fault = message
+            return nil
+        }
+    }
 
     private func tellLoss() {
         let problem = inputs.events?.problem
@@ -256,7 +268,7 @@ private final class RunLoop {
         inputs.events?.flush()
         inputs.work.finish(milliseconds: 10_000)
         inputs.saving.finish(milliseconds: 10_000)
-        let hasUnsaved = execution.hasUnsaved || saving.hasFailed || savings.hasNews(bansMade)
+        let hasUnsaved = execution.hasUnsaved || saving.hasFailed || savings.hasNews(bansMade())
         if hasUnsaved, BanStore.kept() != nil { saving.write(tell) }
         tellRemarks()
     }
