@@ -190,15 +190,20 @@ static long clear_if_ended(void *map, const struct guard_ban_key *key, struct gu
 	return 0;
 }
 
+static __always_inline struct guard_ban_upkeep *ban_upkeep(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&guard_ban_upkeep, &zero);
+}
+
 /* Clears ended bans away, at most once a second: it looks at every ban. 1 where it did. */
 static __always_inline int clear_ended_bans(__u64 now_ns)
 {
 	struct clearing clearing = {.now_ns = now_ns};
-	struct guard_ban_upkeep *upkeep;
+	struct guard_ban_upkeep *upkeep = ban_upkeep();
 	__u64 due, next;
-	__u32 zero = 0;
 
-	upkeep = bpf_map_lookup_elem(&guard_ban_upkeep, &zero);
 	if (!upkeep)
 		return 0;
 	due = *(volatile __u64 *)&upkeep->next_clearing_ns;
@@ -220,10 +225,8 @@ static __always_inline int clear_ended_bans(__u64 now_ns)
 
 static __always_inline void count_lost_ban(void)
 {
-	struct guard_ban_upkeep *upkeep;
-	__u32 zero = 0;
+	struct guard_ban_upkeep *upkeep = ban_upkeep();
 
-	upkeep = bpf_map_lookup_elem(&guard_ban_upkeep, &zero);
 	if (upkeep)
 		__sync_fetch_and_add(&upkeep->lost, 1);
 }
@@ -231,10 +234,8 @@ static __always_inline void count_lost_ban(void)
 /* Tells whoever keeps bans through a reboot that there is something new. */
 static __always_inline void count_made_ban(void)
 {
-	struct guard_ban_upkeep *upkeep;
-	__u32 zero = 0;
+	struct guard_ban_upkeep *upkeep = ban_upkeep();
 
-	upkeep = bpf_map_lookup_elem(&guard_ban_upkeep, &zero);
 	if (upkeep)
 		__sync_fetch_and_add(&upkeep->made, 1);
 }
