@@ -112,8 +112,12 @@ public class FlowRecord {
     final let key: FlowKey
     /// The client is the lower end of `key`.
     final var isClientLow = true
-    /// UDP: the payload of the first packet said that it is an answer.
+    /// The payload of the first packet said that it is an answer.
     final var isBegunByAnswer = false
+    /// TCP: it was picked up in its middle, and its first packet taken for the server's.
+    final var mayTurn = false
+    /// TCP: what was said as long as one end alone was heard.
+    final var pickUp: PickUp?
     /// How many flows began before, and this one.
     final var serial: UInt64 = 0
     final var session: TCPSession?

@@ -8,10 +8,10 @@ public protocol StreamConsumer: AnyObject {
     /// What the consumer keeps of a flow.
     associatedtype State
 
-    /// Which way the first packet of a flow goes as far as its payload says; nil: it says nothing. Not asked
-    /// of a SYN. Of UDP who is taken for the server goes on to send what is told to be an answer, or the flow
-    /// is replaced by one of the other direction.
-    func firstDirection(of packet: DecodedPacket) -> Direction?
+    /// Whether the payload of a packet, which is not empty, looks like what a server says to a client. Not
+    /// asked of a SYN. Of UDP who is taken for the server goes on to send what looks so, or the flow is
+    /// replaced by one of the other direction; of TCP picked up in its middle, where the other end does.
+    func saysAnswer(_ packet: DecodedPacket) -> Bool
     /// Makes the consumer's state of a flow that begins.
     func makeState(of start: FlowStart) -> State
     /// A flow began; its first packet follows.
@@ -37,7 +37,7 @@ public protocol StreamConsumer: AnyObject {
 }
 
 extension StreamConsumer {
-    public func firstDirection(of packet: DecodedPacket) -> Direction? { nil }
+    public func saysAnswer(_ packet: DecodedPacket) -> Bool { false }
     public func opened(_ flow: Flow<State>) {}
     public func arrived(_ packet: DecodedPacket, _ direction: Direction, of flow: Flow<State>) {}
     public func finished(

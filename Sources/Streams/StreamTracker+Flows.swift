@@ -47,7 +47,9 @@ extension StreamTracker {
         let isClientLow = (first == .toServer) == place.isSourceLow
         let flow = FlowOf(start, place.key, consumer.makeState(of: start))
         flow.isClientLow = isClientLow
-        flow.isBegunByAnswer = packet.proto == .udp && first == .toClient
+        flow.isBegunByAnswer =
+            first == .toClient && !packet.tcpFlags.contains(.syn) && saysAnswer(packet)
+        flow.mayTurn = packet.proto == .tcp && first == .toClient && !packet.tcpFlags.contains(.syn)
         flow.serial = counters.flows
         let slot = table.insert(flow, place.hash, packet.proto == .tcp ? .tcpNew : .otherNew)
         consumer.opened(flow)
@@ -56,6 +58,7 @@ extension StreamTracker {
 
     /// Tells all that is left of a flow's streams, and forgets it.
     func close(_ slot: FlowTable.Slot, _ reason: FlowEnd) {
+        let slot = conclude(slot)
         guard let flow = flow(slot) else { return }
         if let session = flow.session {
             tell(session.halves.toServer, .toServer, flow, isClosing: true)
@@ -99,11 +102,9 @@ extension StreamTracker {
         guard packet.proto == .tcp || packet.proto == .udp else { return .toServer }
         let flags = packet.tcpFlags
         if flags.contains(.syn) { return flags.contains(.ack) ? .toClient : .toServer }
-        if !packet.payload.isEmpty, packet.discardReason == nil,
-            let told = consumer.firstDirection(of: packet)
-        {
-            return told
-        }
+        // Who asks chooses a high port, as a rule; what is sent to a service from there is no answer.
+        let mayBeAnswer = packet.sourcePort < 1024 || packet.destinationPort >= 1024
+        if mayBeAnswer, saysAnswer(packet) { return .toClient }
         guard packet.proto == .tcp else { return .toServer }
         return packet.sourcePort < 1024 && packet.destinationPort >= 1024 ? .toClient : .toServer
     }
@@ -112,7 +113,11 @@ extension StreamTracker {
     /// packet that is cut short nothing is known.
     private func isNoAnswer(_ packet: DecodedPacket) -> Bool {
         packet.discardReason == nil && packet.missingPayload == 0
-            && (packet.payload.isEmpty || consumer.firstDirection(of: packet) != .toClient)
+            && !saysAnswer(packet)
+    }
+
+    func saysAnswer(_ packet: DecodedPacket) -> Bool {
+        !packet.payload.isEmpty && packet.discardReason == nil && consumer.saysAnswer(packet)
     }
 
     /// A number from 1 to 2^53 - 1 that no other flow of this tracker has: odd factors keep numbers apart.

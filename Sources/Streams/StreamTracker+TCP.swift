@@ -5,9 +5,11 @@ import NetworkTypes
 extension StreamTracker {
     /// A TCP segment of the flow in `slot`.
     func handleSegment(_ packet: DecodedPacket, _ slot: FlowTable.Slot, _ place: FlowPlace) {
-        guard var flow = flow(slot) else { return }
-        var (slot, direction) = (slot, place.direction(in: flow))
-        var isAgreed = flow.session?.isAgreed ?? false
+        let settled = packet.discardReason == nil ? settle(packet, slot, place) : slot
+        guard var flow = flow(settled) else { return }
+        var (slot, direction) = (settled, place.direction(in: flow))
+        // Before the other end was heard nobody knows what is refused.
+        var isAgreed = flow.pickUp == nil && flow.session?.isAgreed ?? false
         var judgement = packet.discardReason == nil ? judge(packet, direction, flow) : .refused()
         if judgement.isReplaced {
             counters.flowsReplaced &+= 1
@@ -64,7 +66,7 @@ extension StreamTracker {
     }
 
     /// What a tunnel carries may be answered without it: one direction may be all that comes.
-    private func rules(of packet: DecodedPacket) -> SessionRules {
+    func rules(of packet: DecodedPacket) -> SessionRules {
         packet.tunnel == 0 ? rules : SessionRules(isOneSided: true, limits: rules.limits)
     }
 
@@ -75,6 +77,7 @@ extension StreamTracker {
         counters.tcpMidstream &+= 1
         guard packet.tcpFlags.contains(.syn) else {
             let judgement = session.judge(packet, direction)
+            beginPickUp(packet, direction, flow, session)
             let isAlone = packet.payload.elementsEqual([0]) && packet.missingPayload == 0
             if isAlone, packet.tcpFlags == [.ack] { session.doubtFirstByte(of: direction) }
             return judgement
@@ -85,7 +88,7 @@ extension StreamTracker {
 
     /// Brings a payload to its stream, and tells all that follows, the reverse direction's too: an
     /// acknowledgement says that what is missing there will not come.
-    private func bring(
+    func bring(
         _ packet: DecodedPacket, _ direction: Direction, _ judgement: SegmentJudgement, _ flow: FlowOf
     ) -> SegmentUse {
         let hasPayload = packet.payloadEnd > packet.payloadStart || packet.missingPayload > 0
@@ -104,7 +107,7 @@ extension StreamTracker {
     }
 
     /// What a receiver discards differs from kernel to kernel: what it acknowledges tells.
-    private func doubt(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf) {
+    func doubt(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf) {
         guard packet.discardReason != .wrongChecksum, let session = flow.session, session.isAgreed,
             packet.tcpFlags.contains(.ack), packet.tcpFlags.isDisjoint(with: [.syn, .rst]),
             session.halves[direction].isSynced, !flow.ignored[direction]
@@ -166,7 +169,7 @@ extension StreamTracker {
         }
     }
 
-    private static func state(_ state: TCPState) -> FlowState {
+    static func state(_ state: TCPState) -> FlowState {
         switch state {
         case .none, .synSent, .synReceived: .new
         case .established, .finWait1, .finWait2, .closeWait, .closing: .established

@@ -79,7 +79,7 @@ struct AnswerFirstTests {
         let bench = try Bench(
             #"alert http any any -> any any (msg:"e"; flow:to_server; http.uri; content:"secret"; sid:1;)"#
         ) { $0.isOneSided = answers == .neverSampled }
-        var talk = Conversation(serverPort: 8080, clientPort: stray.port)
+        var talk = Conversation(serverPort: 8080, clientPort: stray.port, from: 0x4000_0000)
         bench.feed(
             try PacketBuilder("tcp 203.0.113.7:\(stray.port) > 198.51.100.1:8080 \(stray.flags)").bytes)
         for (index, frame) in talk.open().enumerated() where answers == .seen || index != 1 {
@@ -92,6 +92,23 @@ struct AnswerFirstTests {
         bench.feed(talk.say(.toServer, "G"))
         bench.finish()
         #expect(try bench.alerts() == [1])
+    }
+
+    /// The rest of a request whose beginning was forgotten.
+    @Test(arguments: [false, true]) func `a client that says a status line becomes no server`(
+        isAnsweredFirst: Bool
+    ) throws {
+        let bench = try Bench(
+            #"alert http any any -> any any (msg:"e"; flow:to_server; http.uri; content:"secret"; sid:1;)"#)
+        var talk = Conversation(serverPort: 8080, from: 0x4000_0000)
+        _ = talk.open()
+        bench.feed(talk.say(.toServer, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+        if isAnsweredFirst { bench.feed(talk.say(.toClient, "")) }
+        bench.feed(talk.say(.toServer, request))
+        if isAnsweredFirst { bench.feed(talk.say(.toClient, "")) }
+        bench.feed([talk.say(.toClient, reply), talk.say(.toServer, request), talk.say(.toClient, reply)])
+        bench.finish()
+        #expect(try bench.alerts() == [1, 1])
     }
 
     @Test(arguments: [8080, 80] as [UInt16])

@@ -6,14 +6,11 @@ import Protocols
 import Streams
 
 extension SampleConsumer {
-    func firstDirection(of packet: DecodedPacket) -> Direction? {
-        let (from, to) = (packet.sourcePort, packet.destinationPort)
-        // Who asks chooses a high port, as a rule; what is sent to a service from there is no answer.
-        guard from < 1024 || to >= 1024 else { return nil }
+    func saysAnswer(_ packet: DecodedPacket) -> Bool {
         switch packet.proto {
-        case .udp: return isDNSResponse(packet.payload) ? .toClient : nil
-        case .tcp: return packet.payload.starts(with: Self.statusLine) ? .toClient : nil
-        default: return nil
+        case .udp: isDNSResponse(packet.payload)
+        case .tcp: packet.payload.starts(with: Self.statusLine)
+        default: false
         }
     }
 

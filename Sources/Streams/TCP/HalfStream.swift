@@ -7,6 +7,8 @@ final class HalfStream {
     /// The sequence number of offset 0; of no meaning before `isSynced`.
     private(set) var base: UInt32 = 0
     private(set) var isSynced = false
+    /// Its sender said what is its next byte: it is not known by what the other end acknowledged alone.
+    var isHeard = false
     /// The offset behind all that was given or taken for lost.
     private(set) var next: Int64 = 0
     /// The offset behind all that was seen, the FIN counting as one.
@@ -75,8 +77,9 @@ final class HalfStream {
     }
 
     /// Whether an acknowledgement is of bytes that were seen.
-    func wasSeen(_ sequence: UInt32) -> Bool {
-        guard isSynced, edge != nil else { return true }
+    /// - Parameter isPickedUp: the stream was picked up with what its sender said.
+    func wasSeen(_ sequence: UInt32, isPickedUp: Bool) -> Bool {
+        guard isSynced, edge != nil || isPickedUp else { return true }
         return offset(of: sequence) <= max(seen, doubtedSeen)
     }
 

@@ -145,6 +145,13 @@ extension TCPSession {
         return more > 0 && more <= HalfStream.blindWindow
     }
 
+    /// The other end is not heard: what waits for its answer counts.
+    func goOnUnanswered() {
+        guard state == .synSent, let first = earlyAcknowledgement else { return }
+        isAnsweredUnseen = true
+        goOn(from: first)
+    }
+
     /// Goes on without the SYN+ACK, whose server's first byte has the number `start`. Where what the client
     /// said of it was a decoy, the SYN+ACK will show it.
     private func goOn(from start: UInt32) {
@@ -225,9 +232,10 @@ extension TCPSession {
             return judgement
         }
         guard direction == .toServer else { return .refused(.establishedSYNToClient) }
-        guard packet.tcpSequence &+ 1 != halves.toServer.base else { return .refused(.establishedSYN) }
-        otherRequests.note(packet, rules.memory)
-        return .refused(.establishedSYNDiffers)
+        let isAgain = packet.tcpSequence &+ 1 == halves.toServer.base
+        // Of a connection that was picked up nobody saw the first one.
+        if !isAgain || isMidstream { otherRequests.note(packet, rules.memory) }
+        return .refused(isAgain ? .establishedSYN : .establishedSYNDiffers)
     }
 
     private func judgeLateAnswer(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {

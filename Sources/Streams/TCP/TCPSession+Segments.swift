@@ -9,11 +9,15 @@ extension TCPSession {
         let (half, other) = (halves[direction], halves[direction.reversed])
         if !half.isSynced { half.sync(packet.tcpSequence, rules.memory) }
         guard other.mayAcknowledge(packet.tcpAcknowledgement, isWhole: !isMidstream) else {
-            return .refused(.invalidAck)
+            return isUnheard(half) ? elsewhere(direction) : .refused(.invalidAck)
         }
         let offset = half.offset(of: packet.tcpSequence)
-        if let refusal = windowRefusal(packet, at: offset, half) { return refusal }
+        if let refusal = windowRefusal(packet, at: offset, half) {
+            return isUnheard(half) ? elsewhere(direction) : refusal
+        }
+        if offset < 0, isUnheard(half), !packet.payload.isEmpty { return elsewhere(direction) }
         let isDoubted = isAheadOfTheOther(packet, other)
+        half.isHeard = true
         take(acknowledgementOf: packet, direction)
         if isDoubted { return .doubted }
         var judgement = payload(of: packet, at: offset)
@@ -33,12 +37,23 @@ extension TCPSession {
         return judgement
     }
 
+    /// Of a connection that was picked up nobody heard the receiver of a stream, and nobody will: any segment
+    /// may have misled, and where another stands the connection may go on.
+    private func isUnheard(_ half: HalfStream) -> Bool { isMidstream && !isUnsettled && half.edge == nil }
+
+    private func elsewhere(_ direction: Direction) -> SegmentJudgement {
+        var judgement = SegmentJudgement()
+        judgement.isReplaced = true
+        judgement.isClients = direction == .toServer
+        return judgement
+    }
+
     /// Whether a segment that brings something acknowledges what the other side was not seen to send: a
     /// decoy, or samples were lost. Of a connection in its middle one side may be all that there is.
     private func isAheadOfTheOther(_ packet: DecodedPacket, _ other: HalfStream) -> Bool {
         let brings = !packet.payload.isEmpty || packet.missingPayload > 0 || packet.tcpFlags.contains(.fin)
-        guard brings, !isOneSided, !isMidstream || other.seen > 0 else { return false }
-        return !other.wasSeen(packet.tcpAcknowledgement)
+        guard brings, !isOneSided, !isMidstream || other.isHeard else { return false }
+        return !other.wasSeen(packet.tcpAcknowledgement, isPickedUp: isMidstream)
     }
 
     /// A payload that is taken, with what is to be said of it.

@@ -68,6 +68,8 @@ final class TCPSession {
     var isAnsweredUnseen = false
     /// The other side is not seen.
     var isOneSided: Bool { rules.isOneSided || isAnsweredUnseen }
+    /// It was picked up in its middle, and the other end is still to be heard.
+    var isUnsettled = false
     /// Who sent the first FIN.
     var firstFIN: Direction?
     var isReset = false
@@ -182,8 +184,8 @@ final class TCPSession {
     /// taken for the server, or a client goes on behind its SYN where no answer was seen, it was wrong.
     private func begunAnew(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement? {
         let flags = packet.tcpFlags
-        let isUnanswered = isOneSided || halves[direction].edge == nil
-        let goesOn = isUnanswered && !flags.contains(.rst)
+        let isUnanswered = isOneSided || halves[direction].edge == nil && !isUnsettled
+        let goesOn = isUnanswered && !flags.contains(.rst) && !continues(packet, direction)
         var request: ConnectionRequest?
         switch (flags.contains(.syn), flags.contains(.ack), direction) {
         case (true, false, .toClient): reversedRequests.note(packet, rules.memory)
@@ -201,6 +203,15 @@ final class TCPSession {
         return judgement
     }
 
+    /// Whether a segment goes on where its sender's others stand, and acknowledges what they do: then
+    /// a SYN in front of it was a decoy. The numbers of a new connection are elsewhere.
+    private func continues(_ packet: DecodedPacket, _ direction: Direction) -> Bool {
+        let (half, other) = (halves[direction], halves[direction.reversed])
+        guard half.isSynced, other.isSynced else { return false }
+        return abs(half.offset(of: packet.tcpSequence) - half.next) <= PickUp.near
+            && abs(other.offset(of: packet.tcpAcknowledgement) - other.acked) <= PickUp.near
+    }
+
     /// Whether a segment acknowledges neither less than one before, nor what the other side has not sent: one
     /// that does moves no clock of a Linux host, and nobody is to move ours.
     private func acknowledgesWhatIsThere(_ packet: DecodedPacket, _ direction: Direction) -> Bool {
@@ -215,7 +226,7 @@ final class TCPSession {
     func note(_ answer: DecodedPacket, to request: ConnectionRequest?) {
         let server = halves.toClient.offset(of: answer.tcpSequence &+ 1) - halves.toClient.next
         let client = halves.toServer.offset(of: answer.tcpAcknowledgement) - halves.toServer.next
-        let goesOn = halves.toClient.isSynced && abs(server) <= Self.near && abs(client) <= Self.near
+        let goesOn = halves.toClient.isSynced && abs(server) <= PickUp.near && abs(client) <= PickUp.near
         guard request != nil || !goesOn else { return }
         let noted = UnconfirmedAnswer(answer, to: request)
         // Sent again it takes no further place.
@@ -223,8 +234,6 @@ final class TCPSession {
         if unconfirmed.count == Self.mostUnconfirmed { unconfirmed.removeFirst() }
         unconfirmed.append(noted)
     }
-
-    private static let near: Int64 = 1 << 20
 
     /// A connection was picked up with a zero of its own without PSH: so stacks ask whether the other end is
     /// still there, with a byte that it has already (RFC 1122 4.2.3.6), and hardly anybody sends data so.

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flows -> streams: connections that were picked up in their middle, until both ends were heard. What the
+// first one says is told at once, by its own numbers. Where the other's show that these were wrong, or its
+// words that it is the server, the flow begins anew with all that was said.
+import NetworkTypes
+
+extension StreamTracker {
+    /// Keeps what the first end says, if it is not this host and another is to be heard.
+    func beginPickUp(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf, _ session: TCPSession) {
+        guard !packet.isSentByHost, !session.rules.isOneSided, !packet.tcpFlags.contains(.syn) else { return }
+        let pickUp = PickUp(direction, at: packet.time, pickUpMemory)
+        guard pickUp.keep(packet) else { return }
+        flow.pickUp = pickUp
+        session.isUnsettled = true
+    }
+
+    /// Settles, before a segment is judged, where its flow stands.
+    /// - Returns: the flow's slot, which may be another.
+    func settle(_ packet: DecodedPacket, _ slot: FlowTable.Slot, _ place: FlowPlace) -> FlowTable.Slot {
+        guard let flow = flow(slot) else { return slot }
+        let direction = place.direction(in: flow)
+        if flow.mayTurn, direction == .toServer, isAnswer(packet, of: flow) {
+            return beginAnew(packet, flow, slot, place, direction: .toClient)
+        }
+        guard let pickUp = flow.pickUp, let session = flow.session else { return slot }
+        if direction == pickUp.direction {
+            return pickUp.keep(packet) ? slot : conclude(slot)
+        }
+        let flags = packet.tcpFlags
+        guard flags.contains(.ack), flags.isDisjoint(with: [.syn, .rst]) else {
+            flow.endPickUp()
+            return slot
+        }
+        // Who is taken for the server may turn out to be the client as soon as the other says more.
+        let mayWait = flow.mayTurn && packet.payload.isEmpty
+        let isTrusted = packet.isSentByHost || direction == .toClient
+        let base = session.halves[pickUp.direction].base
+        switch isTrusted ? pickUp.answer(packet, base: base) : .agreed {
+        case .open: break
+        case .agreed: if !mayWait { flow.endPickUp() }
+        case .other: return beginAnew(packet, flow, slot, place, direction: direction)
+        }
+        return slot
+    }
+
+    /// Whether the end that is taken for the client speaks as a server: that of a connection of which the
+    /// first payload alone said who is who, or this host.
+    private func isAnswer(_ packet: DecodedPacket, of flow: FlowOf) -> Bool {
+        (packet.isSentByHost || flow.isBegunByAnswer) && saysAnswer(packet)
+    }
+
+    /// A flow with the numbers that `packet` says, which goes in `direction` and has yet to be judged, and
+    /// with what the other end said before.
+    private func beginAnew(
+        _ packet: DecodedPacket, _ former: FlowOf, _ slot: FlowTable.Slot, _ place: FlowPlace,
+        direction: Direction
+    ) -> FlowTable.Slot {
+        let pickUp = former.pickUp
+        former.pickUp = nil
+        counters.flowsReplaced &+= 1
+        close(slot, .replaced)
+        let slot = open(packet, place, direction)
+        guard let flow = flow(slot) else { return slot }
+        flow.mayTurn = false
+        let session = TCPSession(midstream: packet, direction, rules(of: packet))
+        flow.session = session
+        counters.tcpSessions &+= 1
+        counters.tcpMidstream &+= 1
+        guard let pickUp else { return slot }
+        session.halves[direction.reversed].sync(pickUp.start(before: packet), limits.memory)
+        session.take(acknowledgementOf: packet, direction)
+        for segment in pickUp.segments where !segment.isRequest {
+            let isTaken = pickUp.isTaken(segment.packet, before: packet)
+            segment.withPacket { bringKept($0, direction.reversed, isTaken: isTaken, flow) }
+        }
+        pickUp.discard()
+        return slot
+    }
+
+    /// The other end is not heard. What the first one said may have been the beginning of a connection.
+    func conclude(_ slot: FlowTable.Slot) -> FlowTable.Slot {
+        guard let former = flow(slot), let pickUp = former.pickUp else { return slot }
+        former.pickUp = nil
+        former.session?.isUnsettled = false
+        defer { pickUp.discard() }
+        guard let index = pickUp.newBeginning else { return slot }
+        let place = FlowPlace(
+            key: former.key, hash: former.key.hash(seed: options.seed),
+            isSourceLow: (pickUp.direction == .toServer) == former.isClientLow)
+        counters.flowsReplaced &+= 1
+        close(slot, .replaced)
+        let slot = pickUp.segments[index].withPacket { request in
+            let slot = open(request, place, .toServer)
+            flow(slot)?.session = TCPSession(request: ConnectionRequest(request), rules(of: request))
+            return slot
+        }
+        guard let flow = flow(slot) else { return slot }
+        counters.tcpSessions &+= 1
+        for segment in pickUp.segments[(index + 1)...] {
+            segment.withPacket { bringKept($0, .toServer, isTaken: true, flow) }
+        }
+        flow.session?.goOnUnanswered()
+        return slot
+    }
+
+    /// A segment that was told of before, in another flow.
+    private func bringKept(
+        _ packet: DecodedPacket, _ direction: Direction, isTaken: Bool, _ flow: FlowOf
+    ) {
+        guard let session = flow.session else { return }
+        guard isTaken else { return doubt(packet, direction, flow) }
+        let judgement = session.judge(packet, direction)
+        guard !judgement.isReplaced else { return }
+        _ = bring(packet, direction, judgement, flow)
+        flow.state = Self.state(flow.tcpState)
+    }
+}
+
+extension FlowRecord {
+    /// Both ends were heard, or it does not matter any more.
+    final func endPickUp() {
+        pickUp?.discard()
+        pickUp = nil
+        session?.isUnsettled = false
+    }
+}

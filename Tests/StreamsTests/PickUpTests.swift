@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connections that are picked up in their middle, where the client says what the server does not take: the
+// server's numbers tell what it does.
+import NetworkTypes
+import Testing
+
+@testable import Streams
+
+struct PickUpTests {
+    private let talk = Talk()
+    private let real = "GET /evil HTTP/1.1\r\n\r\n"
+
+    /// All that the client said, by any of its flows.
+    private func heard(_ wire: Wire, _ text: String) -> Bool {
+        wire.recorder.flows.contains {
+            String(decoding: $0.attachment.bytes.toServer, as: UTF8.self).contains(text)
+        }
+    }
+
+    private func ack(_ offset: Int) -> Segment { talk.response("", acknowledging: offset) }
+
+    private func syn(before offset: Int) -> Segment {
+        talk.request("", at: offset).with {
+            $0.sequence &-= 1
+            $0.acknowledgement = 0
+            $0.flags = [.syn]
+        }
+    }
+
+    /// Where a decoy stands, from the next byte that the server expects: ahead of it within and without its
+    /// window, and behind it.
+    private static let places = [30, 500, 200_000, 3_000_000, 50_000_000, 1_000_000_000]
+        .flatMap { [$0, -$0 - 20] }
+
+    @Test(arguments: places, [false, true]) func `a decoy in front does not hide what follows`(
+        _ place: Int, isAnsweredFirst: Bool
+    ) {
+        let wire = Wire()
+        wire.send(talk.request("junkjunk", at: place))
+        if isAnsweredFirst { wire.send(ack(0)) }
+        wire.send(talk.request("GET /ev"), talk.request("il HTTP/1.1\r\n\r\n", at: 7), ack(22))
+        #expect(heard(wire, real))
+        #expect(wire.request == real || place > 0 && wire.request == real + "junkjunk")
+    }
+
+    @Test(arguments: places) func `nor do decoys between`(_ place: Int) {
+        let wire = Wire()
+        wire.send(talk.request("junk", at: place), talk.request("GET /ev"))
+        wire.send(talk.request("trash", at: -place), talk.request("il HTTP/1.1\r\n\r\n", at: 7), ack(22))
+        #expect(heard(wire, real))
+    }
+
+    @Test(arguments: [1000, 100_000, -20_000_000] as [Int])
+    func `what acknowledges wrongly does not stand for what comes later`(_ ahead: Int) {
+        let wire = Wire()
+        wire.send(
+            talk.request("XXXXXXX").with { $0.acknowledgement &+= UInt32(truncatingIfNeeded: ahead) })
+        wire.send(talk.request("GET /ev"), talk.request("il HTTP/1.1\r\n\r\n", at: 7), ack(22))
+        #expect(wire.request == real)
+    }
+
+    @Test func `nor behind a server that was heard first`() {
+        let wire = Wire()
+        wire.send(talk.response("").packet) { $0.isSentByHost = true }
+        wire.send(talk.request("XXXXXXX").with { $0.acknowledgement &+= 1000 }, talk.request("GET /ev"))
+        wire.send(talk.request("il HTTP/1.1\r\n\r\n", at: 7), ack(22))
+        #expect(wire.request == real)
+    }
+
+    /// A host answers a SYN within a connection with a bare ACK: the stream goes on.
+    @Test(arguments: [0, 3, 4], [0, 100, 22]) func `a SYN among what is said cuts nothing`(
+        _ overlap: Int, acknowledged: Int
+    ) {
+        for isOneSided in [false, true] {
+            let wire = Wire { $0.isOneSided = isOneSided }
+            wire.send(talk.request("GET /ev"), syn(before: 7 - overlap))
+            wire.send(talk.request(String(real.dropFirst(7 - overlap)), at: 7 - overlap))
+            if acknowledged <= 22, !isOneSided { wire.send(ack(acknowledged)) }
+            wire.tracker.finish()
+            #expect(heard(wire, real))
+        }
+    }
+
+    @Test(arguments: [false, true]) func `a SYN behind a decoy of its own number begins a connection`(
+        _ isAnswered: Bool
+    ) {
+        let wire = Wire()
+        wire.send(talk.request("").with { $0.acknowledgement = 0x7000_0000 }, talk.syn)
+        if isAnswered { wire.send(talk.synAck) }
+        wire.send(talk.request(""), talk.request("GET /ev"))
+        if isAnswered { wire.send(syn(before: 7)) }
+        wire.send(talk.request("il HTTP/1.1\r\n\r\n", at: 7))
+        wire.tracker.finish()
+        #expect(heard(wire, real))
+        if isAnswered { #expect(wire.flow?.isMidstream == false) }
+    }
+
+    /// Nobody is heard who could tell: what stands elsewhere is followed there.
+    @Test(arguments: [200_000, 50_000_000, -50_000_000, 1_000_000_000], [false, true])
+    func `where answers are not seen a decoy far away hides nothing`(_ place: Int, isOneSided: Bool) {
+        let wire = Wire { $0.isOneSided = isOneSided }
+        wire.send(talk.request("junkjunk", at: place))
+        wire.time += 2_000_000_000
+        wire.send(talk.request("GET /ev"), talk.request("il HTTP/1.1\r\n\r\n", at: 7))
+        #expect(heard(wire, real))
+    }
+
+    @Test func `both ends that agree keep nothing and begin no other flow`() {
+        let wire = Wire()
+        var talk = talk
+        for _ in 0..<4 { wire.send(talk.say("question"), talk.answer("answer")) }
+        #expect(wire.recorder.flows.count == 1)
+        #expect(wire.tracker.pickUpMemory.used == 0)
+        #expect(wire.request == String(repeating: "question", count: 4))
+    }
+
+    @Test func `what is kept is bounded and given back`() {
+        let wire = Wire { $0.maximumStreamBytes = 1 << 20 }
+        for port in 1...200 as ClosedRange<UInt16> {
+            var talk = Talk()
+            talk.client.port = port &+ 40_000
+            for index in 0..<120 { wire.send(talk.request("x", at: index)) }
+        }
+        #expect(wire.tracker.streamBytesHeld <= 1 << 20)
+        #expect(wire.tracker.pickUpMemory.used <= 1 << 17)
+        wire.tracker.finish()
+        #expect(wire.tracker.pickUpMemory.used == 0)
+    }
+}
