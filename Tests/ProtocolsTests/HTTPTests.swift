@@ -75,6 +75,8 @@ struct URICase: Sendable, CustomTestStringConvertible {
 
 @Test(arguments: [
     URICase(sent: "/%63md.exe", read: "/cmd.exe"),
+    URICase(sent: "/Admin/Login.ASPX?Q=R", read: "/Admin/Login.ASPX?Q=R"),
+    URICase(sent: "/%41dmin/X%5a", read: "/Admin/XZ"),
     URICase(sent: "/a//b/./c", read: "/a/b/c"),
     URICase(sent: "/a/b/../../etc/passwd", read: "/etc/passwd"),
     URICase(sent: "/..%2f..%2fetc/passwd", read: "/etc/passwd"),

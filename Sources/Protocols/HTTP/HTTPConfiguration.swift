@@ -9,12 +9,15 @@ public final class HTTPConfiguration: @unchecked Sendable {
     public let limits: ProtocolLimits
     let handle: OpaquePointer?
 
-    /// libhtp's personality `IDS`: paths are decoded as the most lenient servers do; queries stay as sent.
+    /// libhtp's personality `IDS`: paths are decoded as the most lenient servers do, and keep their case;
+    /// queries stay as sent.
     public init(limits: ProtocolLimits = ProtocolLimits()) {
         self.limits = limits
         handle = htp_config_create()
         guard let handle else { return }
         htp_config_set_server_personality(handle, HTP_SERVER_IDS)
+        // The personality makes paths lower case, and signatures tell `/Admin` from `/admin`.
+        htp_config_set_convert_lowercase(handle, HTP_DECODER_URL_PATH, 0)
         htp_config_set_parse_request_cookies(handle, 0)
         htp_config_set_allow_space_uri(handle, 1)
         htp_config_set_plusspace_decode(handle, HTP_DECODER_URLENCODED, 0)

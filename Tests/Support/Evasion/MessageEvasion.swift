@@ -6,7 +6,7 @@
 public enum EvasionTarget: Int, CaseIterable, Sendable {
     /// The request's path in the stream's bytes.
     case content = 1
-    /// `/secret/passwd` in `http.uri`.
+    /// `/secret/Passwd` in `http.uri`.
     case uri = 2
     /// The same as an expression.
     case expression = 3
@@ -19,9 +19,9 @@ public enum EvasionTarget: Int, CaseIterable, Sendable {
 
     /// The signatures in Suricata's syntax, the target's number as sid.
     public static let rules = #"""
-        alert tcp any any -> any any (msg:"content"; flow:to_server; content:"/secret/passwd"; sid:1;)
-        alert http any any -> any any (msg:"uri"; flow:to_server; http.uri; content:"/secret/passwd"; sid:2;)
-        alert http any any -> any any (msg:"pcre"; flow:to_server; pcre:"/\/secret\/pass[a-w]d/U"; sid:3;)
+        alert tcp any any -> any any (msg:"content"; flow:to_server; content:"/secret/Passwd"; sid:1;)
+        alert http any any -> any any (msg:"uri"; flow:to_server; http.uri; content:"/secret/Passwd"; sid:2;)
+        alert http any any -> any any (msg:"pcre"; flow:to_server; pcre:"/\/secret\/Pass[a-w]d/U"; sid:3;)
         alert http any any -> any any (msg:"header"; flow:to_server; content:"X-Probe|3a 20|attack"; \
             nocase; http_header; sid:4;)
         alert http any any -> any any (msg:"upload"; flow:to_server; file.data; \
@@ -62,7 +62,7 @@ public struct MessageEvasion: Sendable, CustomStringConvertible {
 
 let plainRequest = Array(
     """
-    POST /secret/passwd?x=1 HTTP/1.1\r\nHost: www.example.com\r\nX-Probe: attack\r\n\
+    POST /secret/Passwd?x=1 HTTP/1.1\r\nHost: www.example.com\r\nX-Probe: attack\r\n\
     Content-Length: 21\r\n\r\nthe evil payload here
     """.utf8)
 let plainResponse = Array("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nthe evil answer here".utf8)
@@ -75,31 +75,32 @@ extension MessageEvasion {
 
     /// RFC 3986, and what servers make of it beyond that.
     static let uris: [MessageEvasion] = [
-        path("a letter URL-encoded", "/%73ecret/passwd"),
-        path("all letters URL-encoded", "/%73%65%63%72%65%74/%70%61%73%73%77%64"),
-        path("upper-case digits", "/secret/p%61sswd%3F"),
-        path("slashes URL-encoded", "%2fsecret%2Fpasswd"),
-        path("URL-encoded twice", "/%2573ecret/passwd"),
-        path("URL-encoded twice, digits of it", "/%25%37%33ecret/passwd"),
-        path("URL-encoded thrice", "/%252573ecret/passwd"),
-        path("%u of IIS", "/%u0073ecret/passwd"),
-        path("%u of full-width letters", "/%uff53ecret/passwd"),
-        path("a slash as %u2215", "/secret%u2215passwd"),
-        path("overlong UTF-8 of two bytes", "/%c1%b3ecret/passwd"),
-        path("overlong UTF-8 of three bytes", "/%e0%81%b3ecret/passwd"),
-        path("an overlong slash", "/secret%c0%afpasswd"),
-        path("full-width UTF-8", "/%ef%bd%93ecret/passwd"),
-        path("folders of itself", "/./secret/./passwd"),
-        path("folders up", "/a/b/../../secret/c/../passwd"),
-        path("folders up, encoded", "/a/%2e%2e/secret/c/%2e./passwd"),
-        path("folders up, encoded twice", "/a/%252e%252e/secret/passwd"),
-        path("above the root", "/../../secret/passwd"),
-        path("slashes repeated", "//secret////passwd"),
-        path("backslashes", #"\secret\passwd"#),
-        path("an absolute URI", "http://www.example.com/secret/passwd"),
-        path("an absolute URI of another name", "http://other.example:8080/%73ecret/passwd"),
-        path("a long way", "/" + String(repeating: "a/../", count: 800) + "secret/passwd"),
-        path("a query and a fragment", "/%73ecret/passwd?%2e%2e/x#/y"),
+        path("a letter URL-encoded", "/%73ecret/Passwd"),
+        path("all letters URL-encoded", "/%73%65%63%72%65%74/%50%61%73%73%77%64"),
+        path("a capital letter URL-encoded", "/secret/%50asswd"),
+        path("upper-case digits", "/secret/P%61sswd%3F"),
+        path("slashes URL-encoded", "%2fsecret%2FPasswd"),
+        path("URL-encoded twice", "/%2573ecret/Passwd"),
+        path("URL-encoded twice, digits of it", "/%25%37%33ecret/Passwd"),
+        path("URL-encoded thrice", "/%252573ecret/Passwd"),
+        path("%u of IIS", "/%u0073ecret/Passwd"),
+        path("%u of full-width letters", "/%uff53ecret/Passwd"),
+        path("a slash as %u2215", "/secret%u2215Passwd"),
+        path("overlong UTF-8 of two bytes", "/%c1%b3ecret/Passwd"),
+        path("overlong UTF-8 of three bytes", "/%e0%81%b3ecret/Passwd"),
+        path("an overlong slash", "/secret%c0%afPasswd"),
+        path("full-width UTF-8", "/%ef%bd%93ecret/Passwd"),
+        path("folders of itself", "/./secret/./Passwd"),
+        path("folders up", "/a/b/../../secret/c/../Passwd"),
+        path("folders up, encoded", "/a/%2e%2e/secret/c/%2e./Passwd"),
+        path("folders up, encoded twice", "/a/%252e%252e/secret/Passwd"),
+        path("above the root", "/../../secret/Passwd"),
+        path("slashes repeated", "//secret////Passwd"),
+        path("backslashes", #"\secret\Passwd"#),
+        path("an absolute URI", "http://www.example.com/secret/Passwd"),
+        path("an absolute URI of another name", "http://other.example:8080/%73ecret/Passwd"),
+        path("a long way", "/" + String(repeating: "a/../", count: 800) + "secret/Passwd"),
+        path("a query and a fragment", "/%73ecret/Passwd?%2e%2e/x#/y"),
     ]
 
     private static func line(_ name: String, _ request: String) -> MessageEvasion {
@@ -109,43 +110,43 @@ extension MessageEvasion {
     private static let host = "Host: www.example.com\r\n"
 
     static let lines: [MessageEvasion] = [
-        line("line ends without CR", "GET /secret/passwd HTTP/1.1\nHost: www.example.com\n\n"),
-        line("mixed line ends", "GET /secret/passwd HTTP/1.1\nHost: www.example.com\r\n\n"),
-        line("CR CR LF", "GET /secret/passwd HTTP/1.1\r\r\nHost: www.example.com\r\r\n\r\r\n"),
-        line("empty lines first", "\r\n\r\n\nGET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
-        line("blanks first", "  GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
-        line("blanks between", "GET   /secret/passwd   HTTP/1.1\r\n\(host)\r\n"),
-        line("tabs between", "GET\t/secret/passwd\tHTTP/1.1\r\n\(host)\r\n"),
-        line("form feeds between", "GET\u{0c}/secret/passwd\u{0b}HTTP/1.1\r\n\(host)\r\n"),
-        line("a blank behind the version", "GET /secret/passwd HTTP/1.1 \r\n\(host)\r\n"),
-        line("a blank in the path", "GET /a b/../secret/passwd HTTP/1.1\r\n\(host)\r\n"),
-        line("no version", "GET /secret/passwd\r\n\r\n"),
-        line("a version that is none", "GET /secret/passwd HTTP/9.9\r\n\(host)\r\n"),
-        line("version 1.0", "GET /secret/passwd HTTP/1.0\r\n\r\n"),
-        line("another case of the method", "get /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
-        line("a method of its own", "FROBNICATE /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
-        line("HEAD", "HEAD /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("line ends without CR", "GET /secret/Passwd HTTP/1.1\nHost: www.example.com\n\n"),
+        line("mixed line ends", "GET /secret/Passwd HTTP/1.1\nHost: www.example.com\r\n\n"),
+        line("CR CR LF", "GET /secret/Passwd HTTP/1.1\r\r\nHost: www.example.com\r\r\n\r\r\n"),
+        line("empty lines first", "\r\n\r\n\nGET /secret/Passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("blanks first", "  GET /secret/Passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("blanks between", "GET   /secret/Passwd   HTTP/1.1\r\n\(host)\r\n"),
+        line("tabs between", "GET\t/secret/Passwd\tHTTP/1.1\r\n\(host)\r\n"),
+        line("form feeds between", "GET\u{0c}/secret/Passwd\u{0b}HTTP/1.1\r\n\(host)\r\n"),
+        line("a blank behind the version", "GET /secret/Passwd HTTP/1.1 \r\n\(host)\r\n"),
+        line("a blank in the path", "GET /a b/../secret/Passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("no version", "GET /secret/Passwd\r\n\r\n"),
+        line("a version that is none", "GET /secret/Passwd HTTP/9.9\r\n\(host)\r\n"),
+        line("version 1.0", "GET /secret/Passwd HTTP/1.0\r\n\r\n"),
+        line("another case of the method", "get /secret/Passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("a method of its own", "FROBNICATE /secret/Passwd HTTP/1.1\r\n\(host)\r\n"),
+        line("HEAD", "HEAD /secret/Passwd HTTP/1.1\r\n\(host)\r\n"),
         line(
             "behind another request",
-            "GET / HTTP/1.1\r\n\(host)\r\nGET /secret/passwd HTTP/1.1\r\n\(host)\r\n"
+            "GET / HTTP/1.1\r\n\(host)\r\nGET /secret/Passwd HTTP/1.1\r\n\(host)\r\n"
         ),
         line(
             "behind a hundred others",
             String(repeating: "GET / HTTP/1.1\r\n\(host)\r\n", count: 100)
-                + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+                + "GET /secret/Passwd HTTP/1.1\r\n\(host)\r\n"),
         line(
             "behind one with a body",
             "POST / HTTP/1.1\r\n\(host)Content-Length: 5\r\n\r\nhello"
-                + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"
+                + "GET /secret/Passwd HTTP/1.1\r\n\(host)\r\n"
         ),
         line(
             "behind a chunked one",
             "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-                + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+                + "GET /secret/Passwd HTTP/1.1\r\n\(host)\r\n"),
         line(
             "behind one of which two lengths are told",
             "POST / HTTP/1.1\r\n\(host)Content-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-                + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n"),
+                + "GET /secret/Passwd HTTP/1.1\r\n\(host)\r\n"),
     ]
 
     private static let many = (0..<1100).map { "X-\($0): a\r\n" }.joined()
@@ -164,7 +165,7 @@ extension MessageEvasion {
             ),
             ("a length that is none", "POST / HTTP/1.1\r\n\(host)Content-Length: five\r\n\r\nhello"),
         ].map { name, first in
-            line("behind one with \(name)", first + "GET /secret/passwd HTTP/1.1\r\n\(host)\r\n")
+            line("behind one with \(name)", first + "GET /secret/Passwd HTTP/1.1\r\n\(host)\r\n")
         } + [
             header("behind more than libhtp takes", many + "X-Probe: attack\r\n"),
             MessageEvasion(
