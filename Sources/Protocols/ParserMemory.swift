@@ -31,7 +31,11 @@ extension HTTPTransaction {
     }
 
     /// What its request line and status line cost.
-    var lineCost: Int { (request.line.count &+ response.line.count) &* Self.perLineByte }
+    var lineCost: Int {
+        // A first further reading of a URI is among what a line's bytes cost.
+        let further = request.uriDecodedFurther.dropFirst().reduce(0) { $0 &+ $1.count }
+        return (request.line.count &+ response.line.count) &* Self.perLineByte &+ further &* 2
+    }
 
     static let perLineByte = 10
     /// libhtp's transaction with its tables, ours, and its buffers.

@@ -18,12 +18,12 @@ func inspectionSection() -> [String] {
 
             scripts/test EvasionSuiteTests
 
-        Six signatures must find them: a `content`, `http.uri`, a `pcre` with `U`, the old `http_header`,
-        and `file.data` of requests and of responses.
+        Seven signatures must find them: a `content`, `http.uri` for a path and for a query, a `pcre` with
+        `U`, the old `http_header`, and `file.data` of requests and of responses.
 
         ## Beneath HTTP
 
-        Found by all six: \(names(plain)).
+        Found by all whose text the plain request or its answer has: \(names(plain)).
 
         Where expiry before the host, or another overlap, makes two readings possible, the first data wins,
         and the anomaly event `stream.reassembly_overlap_different_data` says that there are two; `content`
@@ -38,8 +38,10 @@ func inspectionSection() -> [String] {
 
         Found: \(names(found)).
 
-        A path that is encoded more than once is looked at in two forms: decoded once, as most servers do,
-        and decoded up to \(timesDecoded) times. Query and fragment are looked at as they were sent.
+        A path and a query that are encoded more than once are looked at in two forms each: decoded once, as
+        most servers do, and decoded up to \(timesDecoded) times. `%u0041` in a query is of the second form. A
+        `+` stays a `+`, and an escape that is none stays as it is: signatures are written for that. What
+        was sent is in `http.uri.raw`.
 
         Found in pieces of ordinary size; in pieces of a few bytes libhtp 0.5.42 cannot tell how a body is
         packed, and a request that is packed twice is unpacked once. Then the anomaly event says so

@@ -41,3 +41,21 @@ private func alerts(_ uri: String, _ rules: String) throws -> [Int] {
     #expect(try alerts("/Dot.class", rule) == [2_015_885])
     #expect(try alerts("/dot.class", rule) == [])
 }
+
+@Test(arguments: [
+    ("/x.php?id=1+uni%6fn+select", "union+select"), ("/x.php?id=..%2f..%2fetc%2fpasswd", "../etc/passwd"),
+    ("/x.php?id=%3Cscript%3E", "<script>"), ("/x.php?id=a%20b", "a b"),
+    ("/x.php?id=uni%256fn", "union"), ("/x.php?id=uni%u006fn", "union"), ("/x.php?id=%u006f", "%u006f"),
+])
+func `a query is looked at decoded`(_ uri: String, _ text: String) throws {
+    let rule = "alert http any any -> any any (http.uri; content:\"\(text)\"; sid:1;)"
+    #expect(try alerts(uri, rule) == [1])
+}
+
+@Test func `the raw URI has the query as it was sent`() throws {
+    let rule = """
+        alert http any any -> any any (http.uri.raw; content:"%6f"; sid:1;)
+        alert http any any -> any any (http.uri.raw; content:"union"; sid:2;)
+        """
+    #expect(try alerts("/x.php?id=uni%6fn", rule) == [1])
+}

@@ -21,7 +21,7 @@ private let plain = Conversation(
     #expect(request.line.text == "POST /a%2Fb/../c?x=%41 HTTP/1.1")
     #expect(request.method.text == "POST")
     #expect(request.rawURI.text == "/a%2Fb/../c?x=%41")
-    #expect(request.uri.text == "/a/c?x=%41")
+    #expect(request.uri.text == "/a/c?x=A")
     #expect(request.protocolName.text == "HTTP/1.1")
     #expect(request.host.text == "www.example.org")
     #expect(request.rawHost.text == "WWW.Example.org:8080")
@@ -82,7 +82,13 @@ struct URICase: Sendable, CustomTestStringConvertible {
     URICase(sent: "/..%2f..%2fetc/passwd", read: "/etc/passwd"),
     URICase(sent: "/a\\b", read: "/a/b"),
     URICase(sent: "/%u0063md.exe", read: "/cmd.exe"),
-    URICase(sent: "/a?b=%63#d", read: "/a?b=%63#d"),
+    URICase(sent: "/a?b=%63#d", read: "/a?b=c#d"),
+    URICase(sent: "/a?b=1+%2f%3C%20%00", read: "/a?b=1+/< \0"),
+    URICase(sent: "/a?..%2f..%2Fb//c\\d", read: "/a?../../b//c\\d"),
+    // Encoded once more, in the manner of IIS, and not validly: as Suricata has it.
+    URICase(sent: "/a?%2563", read: "/a?%63"),
+    URICase(sent: "/a?%u0063", read: "/a?%u0063"),
+    URICase(sent: "/a?%zz%6%", read: "/a?%zz%6%"),
     URICase(sent: "http://user@192.0.2.1:81/x?y", read: "/x?y"),
     URICase(sent: "*", read: "*"),
 ])
@@ -91,6 +97,20 @@ func `a URI is decoded as lenient servers do`(uri: URICase) throws {
         Reading(Conversation("GET \(uri.sent) HTTP/1.1\r\nHost: h\r\n\r\n")).transactions.first)
     #expect(request.request.rawURI.text == uri.sent)
     #expect(request.request.uri.text == uri.read)
+}
+
+@Test(
+    arguments: [
+        ("/a?%2563", ["/a?c"]), ("/a?%u0063", ["/a?c"]), ("/a?%uff23", ["/a?C"]), ("/a?%25252563", ["/a?c"]),
+        ("/a?%zz", []), ("/a?%63", []), ("/%2541?x=%41", ["/A?x=A"]),
+        ("/%2541/%252e%252e/b?%2541#c", ["/b?%41#c", "/%41/%2e%2e/b?A#c", "/b?A#c"]),
+    ] as [(String, [String])])
+func `a path and a query that are encoded more than once have further readings`(
+    _ sent: String, _ readings: [String]
+) throws {
+    let request = try #require(
+        Reading(Conversation("GET \(sent) HTTP/1.1\r\nHost: h\r\n\r\n")).transactions.first)
+    #expect(request.request.uriDecodedFurther.map(\.text) == readings)
 }
 
 @Test func `chunks are joined and their trailers count as headers`() throws {

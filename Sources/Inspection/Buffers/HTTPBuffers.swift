@@ -78,9 +78,9 @@ final class HTTPBuffers {
     private func fillRequestLine(_ message: HTTPRequest) {
         set(.httpMethod, request) { message.method }
         set(.httpURI, request) { message.uri }
-        // Signatures see both readings: which one the server has is the server's.
-        if let further = message.uriDecodedFurther, wanted.contains(.httpURI) {
-            request.append(.httpURI, further)
+        // Signatures see all readings: which one the server has is the server's.
+        if wanted.contains(.httpURI) {
+            for further in message.uriDecodedFurther { request.append(.httpURI, further) }
         }
         set(.httpURIRaw, request) { message.rawURI }
         set(.httpProtocol, request) { message.protocolName }

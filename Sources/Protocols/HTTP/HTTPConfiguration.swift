@@ -9,8 +9,8 @@ public final class HTTPConfiguration: @unchecked Sendable {
     public let limits: ProtocolLimits
     let handle: OpaquePointer?
 
-    /// libhtp's personality `IDS`: paths are decoded as the most lenient servers do, and keep their case;
-    /// queries stay as sent.
+    /// libhtp's personality `IDS`: paths are decoded as the most lenient servers do, and keep their case.
+    /// Of a query, `%41` is decoded, and `+` stays: rules are written for that.
     public init(limits: ProtocolLimits = ProtocolLimits()) {
         self.limits = limits
         handle = htp_config_create()

@@ -29,11 +29,24 @@ extension HTTPParser {
         request.uri = request.rawURI
         guard let parts = source.parsed_uri?.pointee, parts.path != nil else { return }
         let path = bytes(parts.path)
-        var rest: [UInt8] = []
-        if parts.query != nil { rest += [0x3f] + bytes(parts.query) }
-        if parts.fragment != nil { rest += [0x23] + bytes(parts.fragment) }
-        request.uri = path + rest
-        request.uriDecodedFurther = HTTPPath.decodedFurther(path).map { $0 + rest }
+        let query = parts.query.map { decodedQuery($0) }
+        let fragment = parts.fragment == nil ? [] : [0x23] + bytes(parts.fragment)
+        request.uri = path + (query.map { [0x3f] + $0 } ?? []) + fragment
+        request.uriDecodedFurther = HTTPPath.readings(path, query, fragment: fragment)
+    }
+
+    /// libhtp decodes of a URI all but its query.
+    private func decodedQuery(_ query: UnsafeMutablePointer<bstr>) -> [UInt8] {
+        let sent = bytes(query)
+        guard sent.contains(0x25), let handle = configuration.handle, let copy = bstr_dup(query) else {
+            return sent
+        }
+        defer { bstr_free(copy) }
+        var flags: UInt64 = 0
+        guard htp_urldecode_inplace(handle, HTP_DECODER_URLENCODED, copy, &flags) == HTP_OK else {
+            return sent
+        }
+        return bytes(copy)
     }
 
     func requestHeaders(_ handle: LibraryTransaction?) -> CInt {

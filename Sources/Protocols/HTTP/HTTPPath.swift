@@ -1,23 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// A path that is still encoded once it was decoded: some servers, and the programs behind them, decode once
-// more. In: the path as libhtp decoded it. Out: what it comes to in the end.
+// A path or a query that is still encoded once it was decoded: some servers, and the programs behind them,
+// decode once more. In: what libhtp decoded. Out: what it comes to in the end.
 
 enum HTTPPath {
     /// How often it is decoded beyond the first time.
     static let rounds = 3
 
-    /// The path behind all of its encodings, with its folders settled; nil where it has but one.
-    static func decodedFurther(_ path: [UInt8]) -> [UInt8]? {
-        var current = path
+    /// The other readings of a URI: its path, its query, or both behind all of their encodings. A server may
+    /// decode the one further and not the other.
+    /// - Parameter fragment: what stands behind the query, with its `#`.
+    static func readings(_ path: [UInt8], _ query: [UInt8]?, fragment: [UInt8]) -> [[UInt8]] {
+        let (path, further) = (path, decodedFurther(path).map(settled))
+        let asRead = query.map { [0x3f] + $0 } ?? []
+        let queryFurther = query.flatMap(decodedFurther).map { [0x3f] + $0 }
+        var readings: [[UInt8]] = []
+        if let further { readings.append(further + asRead + fragment) }
+        if let queryFurther { readings.append(path + queryFurther + fragment) }
+        if let further, let queryFurther { readings.append(further + queryFurther + fragment) }
+        return readings
+    }
+
+    /// The text behind all of its encodings; nil where it has none.
+    private static func decodedFurther(_ text: [UInt8]) -> [UInt8]? {
+        guard text.contains(0x25) else { return nil }
+        var current = text
         for _ in 0..<rounds {
             let next = decoded(current)
             guard next.count < current.count else { break }
             current = next
         }
-        return current.count < path.count ? settled(current) : nil
+        return current.count < text.count ? current : nil
     }
 
-    /// `%41` and `%u0041` as bytes; what is neither stays as it is.
+    /// `%41`, `%u0041` and the full-width `%uff21` as bytes; what is none of them stays as it is.
     private static func decoded(_ path: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(path.count)
@@ -30,9 +45,9 @@ enum HTTPPath {
                     continue
                 }
                 if index &+ 1 < path.count, path[index &+ 1] | 0x20 == 0x75,
-                    let byte = number(path, index &+ 2, digits: 4), byte < 256
+                    let byte = number(path, index &+ 2, digits: 4).flatMap(narrow)
                 {
-                    result.append(UInt8(truncatingIfNeeded: byte))
+                    result.append(byte)
                     index &+= 6
                     continue
                 }
@@ -41,6 +56,15 @@ enum HTTPPath {
             index &+= 1
         }
         return result
+    }
+
+    /// A character of one byte; IIS takes full-width ones for their plain forms.
+    private static func narrow(_ character: Int) -> UInt8? {
+        switch character {
+        case 0...0xff: UInt8(truncatingIfNeeded: character)
+        case 0xff01...0xff5e: UInt8(truncatingIfNeeded: character &- 0xfee0)
+        default: nil
+        }
     }
 
     private static func number(_ path: [UInt8], _ start: Int, digits: Int) -> Int? {

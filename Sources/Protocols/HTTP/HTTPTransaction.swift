@@ -75,10 +75,11 @@ public struct HTTPRequest: Sendable {
     public internal(set) var method: [UInt8] = []
     /// The URI as sent.
     public internal(set) var rawURI: [UInt8] = []
-    /// Path decoded and normalised by libhtp, then `?` and query and `#` and fragment as sent.
+    /// Path decoded and normalised by libhtp, then `?` and query and `#` and fragment, decoded once.
     public internal(set) var uri: [UInt8] = []
-    /// The same with a path that was encoded several times decoded to its end; nil where it was not.
-    public internal(set) var uriDecodedFurther: [UInt8]?
+    /// The same with a path, a query, or both, that were encoded several times, decoded to their end: none
+    /// as a rule, three at most.
+    public internal(set) var uriDecodedFurther: [[UInt8]] = []
     /// `HTTP/1.1`.
     public internal(set) var protocolName: [UInt8] = []
     /// The host in lower case without its port, from the URI or else the Host header.

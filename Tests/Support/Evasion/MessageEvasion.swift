@@ -16,6 +16,8 @@ public enum EvasionTarget: Int, CaseIterable, Sendable {
     case upload = 5
     /// `evil answer` in `file.data` of a response.
     case download = 6
+    /// `union+Select <` in `http.uri`, behind a `?`.
+    case query = 7
 
     /// The signatures in Suricata's syntax, the target's number as sid.
     public static let rules = #"""
@@ -28,6 +30,8 @@ public enum EvasionTarget: Int, CaseIterable, Sendable {
             content:"evil payload"; sid:5;)
         alert http any any -> any any (msg:"download"; flow:to_client; file.data; content:"evil answer"; \
             sid:6;)
+        alert http any any -> any any (msg:"query"; flow:to_server; http.uri; \
+            content:"?q=union+Select <"; sid:7;)
         """#
 }
 
@@ -54,10 +58,11 @@ public struct MessageEvasion: Sendable, CustomStringConvertible {
     }
 
     /// All of them, the plain one first.
-    public static let all = [plain] + uris + lines + headers + stopped + uploads + downloads
+    public static let all = [plain] + uris + queries + lines + headers + stopped + uploads + downloads
 
     /// The request as any client writes it.
-    public static let plain = MessageEvasion("plain", plainRequest, finds: EvasionTarget.allCases)
+    public static let plain = MessageEvasion(
+        "plain", plainRequest, finds: [.content, .uri, .expression, .header, .upload, .download])
 }
 
 let plainRequest = Array(
@@ -101,6 +106,28 @@ extension MessageEvasion {
         path("an absolute URI of another name", "http://other.example:8080/%73ecret/Passwd"),
         path("a long way", "/" + String(repeating: "a/../", count: 800) + "secret/Passwd"),
         path("a query and a fragment", "/%73ecret/Passwd?%2e%2e/x#/y"),
+    ]
+
+    private static func query(_ name: String, _ query: String, at path: String = "/x.php") -> MessageEvasion {
+        MessageEvasion(
+            "query: \(name)", "GET \(path)?\(query) HTTP/1.1\r\nHost: www.example.com\r\n\r\n",
+            finds: [.query])
+    }
+
+    /// What programs behind servers make of a query.
+    static let queries: [MessageEvasion] = [
+        query("blanks URL-encoded", "q=union+Select%20%3c"),
+        query("letters URL-encoded", "q=uni%6fn+%53elect%20%3C"),
+        query("all URL-encoded", "%71%3d%75%6e%69%6f%6e%2b%53%65%6c%65%63%74%20%3c"),
+        query("URL-encoded twice", "q=uni%256fn%2b%2553elect%2520%253c"),
+        query("URL-encoded thrice", "q=uni%25256fn+Select%252520%25253c"),
+        query("URL-encoded twice, digits of it", "q=uni%25%36%66n+Select%20%3c"),
+        query("%u of IIS", "q=uni%u006fn+%U0053elect%20%u003c"),
+        query("%u of full-width letters", "q=%uff55nion+%uff33elect%20%uff1c"),
+        query("%u URL-encoded", "q=uni%25u006fn+Select%20%3c"),
+        query("before an invalid escape", "q=uni%6fn+Select%20%3c%zz%u12%4"),
+        query("before a zero byte", "q=uni%6fn+Select%20%3c%00"),
+        query("behind a path encoded twice", "q=uni%256fn+Select%20%3c", at: "/%252e/x.php"),
     ]
 
     private static func line(_ name: String, _ request: String) -> MessageEvasion {
