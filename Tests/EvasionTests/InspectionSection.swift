@@ -6,8 +6,6 @@ import TestSupport
 func inspectionSection() -> [String] {
     let plain = TransportEvasion.all.filter { $0.anomaly == nil }
     let twofold = TransportEvasion.all.filter { $0.anomaly != nil }
-    let found = MessageEvasion.all.filter { $0.told == nil }
-    let told = MessageEvasion.all.filter { $0.told != nil }
     let text = """
 
         # Requests that try to walk past the inspector
@@ -36,16 +34,16 @@ func inspectionSection() -> [String] {
 
         ## In HTTP
 
-        Found: \(names(found)).
+        Found: \(names(MessageEvasion.all)).
 
         A path and a query that are encoded more than once are looked at in two forms each: decoded once, as
         most servers do, and decoded up to \(timesDecoded) times. `%u0041` in a query is of the second form. A
         `+` stays a `+`, and an escape that is none stays as it is: signatures are written for that. What
         was sent is in `http.uri.raw`.
 
-        Found in pieces of ordinary size; in pieces of a few bytes libhtp 0.5.42 cannot tell how a body is
-        packed, and a request that is packed twice is unpacked once. Then the anomaly event says so
-        (`gzip_decompression_failed`, `too_many_encoding_layers`): \(names(told)).
+        Bodies are unpacked of gzip, each member of it, and deflate, and of no more than two codings, one
+        within the other; of three the anomaly event `http.too_many_encoding_layers` tells. Brotli, Zstandard
+        and LZMA are looked at as sent.
         """
     return text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
 }

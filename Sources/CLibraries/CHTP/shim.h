@@ -24,4 +24,12 @@ static inline void htp_shim_free_last_message(htp_conn_t *conn)
 		free(log);
 	}
 }
+
+/* Makes a decompressor whose stream has ended ready for a further gzip member: 15 + 32 is zlib's or gzip's
+   header, as libhtp begins. */
+static inline void htp_shim_begin_member(htp_decompressor_gzip_t *decompressor)
+{
+	if (inflateReset2(&decompressor->stream, 15 + 32) == Z_OK)
+		decompressor->zlib_initialized = HTP_COMPRESSION_GZIP;
+}
 #endif

@@ -35,9 +35,7 @@ enum HTTPAnomalies {
 
     private static let names: [(StaticString, StaticString)] = [
         ("GZip decompressor:", "gzip_decompression_failed"),
-        ("LZMA decompressor: memory limit reached", "lzma_memlimit_reached"),
         ("LZMA decompression disabled", "lzma_disabled"),
-        ("Compression bomb", "compression_bomb"),
         ("Request buffer over the limit", "request_field_too_long"),
         ("Request field length exceeds", "request_field_too_long"),
         ("Response the buffer limit", "response_field_too_long"),
@@ -71,10 +69,6 @@ enum HTTPAnomalies {
         ("Request line incomplete", "request_line_incomplete"),
         ("Too many request headers", "request_too_many_headers"),
         ("Too many response headers", "response_too_many_headers"),
-        ("Too many response content encoding layers", "too_many_encoding_layers"),
-        ("C-E gzip has abnormal value", "abnormal_ce_header"),
-        ("C-E deflate has abnormal value", "abnormal_ce_header"),
-        ("C-E unknown setting", "abnormal_ce_header"),
         ("Transfer-encoding has abnormal chunked value", "response_abnormal_transfer_encoding"),
         ("Chunked transfer-encoding on HTTP/0.9 or HTTP/1.0", "response_chunked_old_proto"),
         ("Invalid response line: invalid protocol", "response_invalid_protocol"),

@@ -32,6 +32,12 @@ enum HTTPCallbacks {
         }
     }
 
+    /// What a decompressor calls, which is not of a configuration's.
+    static func unpacked(_ data: UnsafeMutablePointer<htp_tx_data_t>?) -> CInt {
+        guard let data, let unpacking = parser(data)?.unpacking else { return HTP_ERROR }
+        return unpacking.take(data.pointee)
+    }
+
     private static func registerResponse(_ configuration: OpaquePointer) {
         htp_config_register_response_start(configuration) { parser($0)?.responseStart($0) ?? HTP_ERROR }
         htp_config_register_response_line(configuration) { parser($0)?.responseLine($0) ?? HTP_ERROR }

@@ -25,19 +25,11 @@ public final class HTTPConfiguration: @unchecked Sendable {
         htp_config_set_field_limits(handle, limits.httpField / 2, limits.httpField)
         htp_config_set_number_headers_limit(handle, limits.httpHeaderCount)
         HTTPCallbacks.register(handle)
-        setDecompression(handle)
-    }
-
-    private func setDecompression(_ handle: OpaquePointer) {
-        htp_config_set_request_decompression(handle, 1)
-        htp_config_set_response_decompression(handle, 1)
-        htp_config_set_response_decompression_layer_limit(handle, 2)
+        // Bodies come as sent: `HTTPUnpacker` unpacks them.
+        htp_config_set_request_decompression(handle, 0)
+        htp_config_set_response_decompression(handle, 0)
         // LZMA costs memory by the sender's choice, and browsers do not know it.
         htp_config_set_lzma_layers(handle, 0)
-        htp_config_set_compression_bomb_limit(handle, 1 << 20)
-        // The time limit goes by the wall clock: as far away as libhtp lets it, since the same bytes must
-        // give the same records on a busy machine; httpWastedDecompression bounds the work instead.
-        htp_config_set_compression_time_limit(handle, 1_000_000)
     }
 
     deinit {

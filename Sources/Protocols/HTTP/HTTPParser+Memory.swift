@@ -48,7 +48,7 @@ extension HTTPParser {
     /// Brings the account up to date, and what is held within its bounds.
     func settle() {
         while true {
-            var cost = 0
+            var cost = unpackers.reduce(0) { $0 &+ ($1?.cost ?? 0) }
             for entry in open { cost &+= self.cost(entry.handle, entry.transaction) }
             tally.change(by: cost &- held)
             held = cost

@@ -66,10 +66,7 @@ extension HTTPParser {
         transaction.request.rawHost =
             uriHost.map { bytes($0) }
             ?? transaction.request.headers.value(of: "host") ?? transaction.request.host
-        if let coding = transaction.request.headers.value(of: "content-encoding"), coding.contains(0x2c) {
-            // libhtp 0.5.42 unpacks a request once, and says nothing of the rest.
-            report("too_many_encoding_layers", .toServer)
-        }
+        beginUnpacking(transaction, transaction.request.headers, .toServer)
         transaction.requestProgress = .headers
         sink?(.http(transaction, .requestHeaders))
         return HTP_OK
@@ -137,14 +134,25 @@ extension HTTPParser {
         return isShortOfMemory(handle, transaction) ? HTP_STOP : HTP_OK
     }
 
-    /// A piece of a body, without chunk headers and decompressed; none at the body's end.
+    /// A piece of a body, without chunk headers; one without bytes at the body's end and for a gap in it.
     func bodyData(_ data: UnsafeMutablePointer<htp_tx_data_t>?, _ direction: FlowDirection) -> CInt {
         guard let data = data?.pointee, let handle = data.tx else { return HTP_ERROR }
-        // A gap within a body is a piece without bytes.
-        guard let start = data.data, data.len > 0 else { return HTP_OK }
+        guard let start = data.data, data.len > 0 else {
+            finishUnpacking(handle, direction)
+            return HTP_OK
+        }
         let transaction = transaction(handle)
         let piece = UnsafeRawBufferPointer(start: start, count: data.len)
         if direction == .toServer, transaction.index == surplusOf, takeSurplus(piece) { return HTP_STOP }
+        if !unpack(piece, of: transaction, handle, direction) { keep(piece, of: transaction, direction) }
+        return HTP_OK
+    }
+
+    /// A piece of a body as it is looked at; false where there was no room for it.
+    @discardableResult
+    func keep(
+        _ piece: UnsafeRawBufferPointer, of transaction: HTTPTransaction, _ direction: FlowDirection
+    ) -> Bool {
         let isNew: Bool
         if direction == .toServer {
             transaction.requestProgress = .body
@@ -155,30 +163,8 @@ extension HTTPParser {
             let most = mostBody(transaction.response.body, configuration.limits.httpResponseBody)
             isNew = transaction.response.body.append(piece, limit: most)
         }
-        if isNew {
-            sink?(.http(transaction, direction == .toServer ? .requestBody : .responseBody))
-        } else {
-            boundDecompression(handle, piece.count, direction)
-        }
-        return HTP_OK
-    }
-
-    /// Bytes that nobody keeps are not worth being unpacked for ever.
-    private func boundDecompression(_ handle: LibraryTransaction, _ count: Int, _ direction: FlowDirection) {
-        let limit = configuration.limits.httpWastedDecompression
-        let coding =
-            direction == .toServer
-            ? handle.pointee.request_content_encoding
-            : handle.pointee.response_content_encoding_processing
-        guard coding != HTP_COMPRESSION_NONE, coding != HTP_COMPRESSION_UNKNOWN else { return }
-        if wasted <= limit, wasted &+ count > limit { report("compression_bomb", direction) }
-        wasted &+= count
-        guard wasted > limit else { return }
-        if direction == .toServer {
-            handle.pointee.request_content_encoding = HTP_COMPRESSION_NONE
-        } else {
-            handle.pointee.response_content_encoding_processing = HTP_COMPRESSION_NONE
-        }
+        if isNew { sink?(.http(transaction, direction == .toServer ? .requestBody : .responseBody)) }
+        return isNew
     }
 
     func fields(_ table: OpaquePointer?) -> [HTTPHeader] {

@@ -51,6 +51,7 @@ extension HTTPParser {
         let transaction = transaction(handle)
         transaction.response.headers.fields = fields(handle.pointee.response_headers)
         if handle.pointee.seen_100continue != 0 { transaction.response.cutInterimHeaders() }
+        beginUnpacking(transaction, transaction.response.headers, .toClient)
         transaction.responseProgress = .headers
         sink?(.http(transaction, .responseHeaders))
         return HTP_OK

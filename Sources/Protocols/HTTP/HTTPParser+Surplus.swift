@@ -13,7 +13,7 @@ extension HTTPParser {
         }
         surplusOf = transaction(handle).index
         // It is no body, and packed as little.
-        handle.pointee.request_content_encoding = HTP_COMPRESSION_NONE
+        finishUnpacking(handle, .toServer)
     }
 
     /// Keeps a line that begins a request; false for any other.

@@ -23,6 +23,10 @@ public final class HTTPParser {
     private var heldBack: [[UInt8]] = [[], []]
     /// The direction of the bytes that libhtp has now.
     var current = FlowDirection.toServer
+    /// What unpacks the body of each direction that is being read, where it is packed.
+    var unpackers: [HTTPUnpacker?] = [nil, nil]
+    /// The one of them that is at work.
+    var unpacking: HTTPUnpacker?
     /// Decompressed bytes that no body had room for.
     var wasted = 0
     /// Which direction's parser has given up.

@@ -82,13 +82,9 @@ extension MessageEvasion {
             ("gzip in chunks", ("Content-Encoding: gzip\r\n" + isChunked, chunked(Deflate.gzip(bytes), 3))),
             ("gzip that is deflate", packed("gzip", Deflate.zlib(bytes))),
             ("deflate that is gzip", packed("deflate", Deflate.gzip(bytes))),
+            ("gzip behind an empty member", packed("gzip", Deflate.gzip([]) + Deflate.gzip(bytes))),
+            ("gzip in members of a byte", packed("gzip", bytes.flatMap { Deflate.gzip([$0]) })),
         ]
-        return all.map { name, message in
-            var evasion = make("\(word): \(name)", message.0, message.1)
-            // libhtp 0.5.42 tells by the first piece how a body is packed, and unpacks requests once.
-            if name.contains("deflate") { evasion.told = "gzip_decompression_failed" }
-            if name == "gzip twice", word == "upload" { evasion.told = "too_many_encoding_layers" }
-            return evasion
-        }
+        return all.map { name, message in make("\(word): \(name)", message.0, message.1) }
     }
 }

@@ -41,8 +41,6 @@ public struct MessageEvasion: Sendable, CustomStringConvertible {
     public let request: [UInt8]
     public let response: [UInt8]
     public let targets: [EvasionTarget]
-    /// The anomaly that is told where it is not found, for what libhtp cannot read.
-    public internal(set) var told: String?
 
     public var description: String { name }
 
