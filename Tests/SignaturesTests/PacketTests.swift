@@ -74,6 +74,17 @@ import Testing
         #expect(load("alert ip any any -> any any (\(name); sid:1;)").counts.errors == 1)
     }
 
+    @Test(arguments: [
+        ("x12", NumberTest.equal(0x12)), ("!xb8", .notEqual(0xb8)), ("! X8", .notEqual(8)),
+        ("!8", .notEqual(8)),
+    ])
+    func `the type of service may be hexadecimal`(text: String, test: NumberTest) throws {
+        #expect(try signature("tos:\(text);", proto: "ip").packetTests == [.number(.typeOfService, test)])
+        for text in ["x", "x123", "x+1", "xg"] {
+            #expect(load("alert ip any any -> any any (tos:\(text); sid:1;)").counts.errors == 1)
+        }
+    }
+
     struct Flags: CustomTestStringConvertible, Sendable {
         let text: String
         let flags: TCPFlags

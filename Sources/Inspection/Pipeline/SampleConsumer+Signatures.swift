@@ -190,6 +190,7 @@ extension DecodedPacket {
         var fields = PacketFields()
         fields.ttl = ttl
         if family == .ipv4 {
+            fields.typeOfService = trafficClass
             fields.ipID = UInt16(truncatingIfNeeded: identification)
             fields.ipOptions = optionNumbers
         }

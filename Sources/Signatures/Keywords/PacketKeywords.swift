@@ -14,6 +14,7 @@ private let otherKeywords: [String: KeywordHandler] = [
     "tcp.flags": { draft, option throws(RuleProblem) in try flags(&draft, option) },
     "fragbits": { draft, option throws(RuleProblem) in try fragmentBits(&draft, option) },
     "ipopts": { draft, option throws(RuleProblem) in try ipOption(&draft, option) },
+    "tos": { draft, option throws(RuleProblem) in try typeOfService(&draft, option) },
     "ip_proto": { draft, option throws(RuleProblem) in try ipProtocol(&draft, option) },
     "sameip": { draft, option throws(RuleProblem) in try sameAddress(&draft, option) },
 ]
@@ -36,6 +37,21 @@ private func numberKeyword(_ field: ComparedField) -> KeywordHandler {
     }
 }
 
+/// As other numbers, and hexadecimal behind an `x`: `[!]x12`
+private func typeOfService(_ draft: inout SignatureDraft, _ option: RuleOption) throws(RuleProblem) {
+    let expected = "a number to 255, or as in 'x12', '>1'"
+    let value = try required(option, expected)
+    let sign: Slice? = value.plain.trimmed.dropping("!")
+    let digits = sign ?? value.plain.trimmed
+    guard let hexadecimal = digits.dropping("x") ?? digits.dropping("X") else {
+        return draft.test(.number(.typeOfService, try numberTest(value, option.name, most: 255)))
+    }
+    guard (1...2).contains(hexadecimal.count), let number = UInt64(hexadecimal.text, radix: 16),
+        !hexadecimal.contains(UInt8(ascii: "+"))
+    else { throw RuleProblem(option.name, value: value, expected: expected) }
+    draft.test(.number(.typeOfService, sign == nil ? .equal(number) : .notEqual(number)))
+}
+
 private func sameAddress(_ draft: inout SignatureDraft, _ option: RuleOption) throws(RuleProblem) {
     try withoutValue(option)
     draft.test(.sameAddress)
@@ -45,7 +61,7 @@ private func sameAddress(_ draft: inout SignatureDraft, _ option: RuleOption) th
 private typealias ComparedField = (name: String, field: PacketField, most: UInt64)
 
 private let numberFields: [ComparedField] = [
-    ("dsize", .payloadSize, 65535), ("ttl", .ttl, 255), ("tos", .typeOfService, 255), ("id", .ipID, 65535),
+    ("dsize", .payloadSize, 65535), ("ttl", .ttl, 255), ("id", .ipID, 65535),
     ("seq", .tcpSequence, 0xffff_ffff), ("tcp.seq", .tcpSequence, 0xffff_ffff),
     ("ack", .tcpAcknowledgement, 0xffff_ffff), ("tcp.ack", .tcpAcknowledgement, 0xffff_ffff),
     ("window", .tcpWindow, 65535), ("tcp.window", .tcpWindow, 65535), ("tcp.mss", .tcpMaxSegmentSize, 65535),
