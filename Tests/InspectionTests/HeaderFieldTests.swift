@@ -20,3 +20,15 @@ func `the type of service is the IPv4 header's`(_ service: UInt8, _ found: [Int]
     bench.feed(frame)
     #expect(try bench.alerts() == found)
 }
+
+@Test(arguments: [("2.0", true), ("1.99", true), ("2", true), ("1.5", false), ("1.0", false)])
+func `2_compat is every version that speaks 2`(_ version: String, _ isFound: Bool) throws {
+    let bench = try Bench(
+        "alert ssh any any -> any any (flow:to_server; ssh.protoversion:2_compat; sid:1;)")
+    var talk = Conversation(serverPort: 22)
+    bench.feed(talk.open())
+    bench.feed(talk.say(.toServer, "SSH-\(version)-libssh_0.5.0\r\n"))
+    bench.feed(talk.say(.toClient, "SSH-2.0-OpenSSH_9.0\r\n"))
+    bench.finish()
+    #expect(try bench.alerts().contains(1) == isFound)
+}

@@ -89,7 +89,8 @@ func protocolTestHolds(_ test: ProtocolTest, _ subject: Subject) -> Bool {
         return states.isDisjoint(with: wanted) == isNegated
     case .sshVersion(let wanted, let orCompatible):
         guard let version = fields?.sshVersion, !version.isEmpty else { return false }
-        return version == wanted || orCompatible && version.elementsEqual("1.99".utf8)
+        return orCompatible
+            ? version.starts(with: wanted) || version.starts(with: "1.99".utf8) : version == wanted
     case .event(let name): return fields?.events.contains(name) ?? false
     }
 }
