@@ -185,7 +185,30 @@ func `what DNS forbids is named`(broken: BrokenDNS) {
     [UInt8](repeating: 0, count: 40), [UInt8]("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"),
     header(questions: 0) + question("a"), header(flags: 0x1900) + question("a.b"),
     header() + name("a.b") + [0, 1, 0x12, 0x34],
+    header(questions: 2) + question("a.b"), header(questions: 2) + question("a.b") + question("c.d") + [0],
+    header(questions: 2) + question("a.b") + name("c.d") + [0, 1, 0x12, 0x34],
+    header(questions: 17) + (0..<17).flatMap { _ in question("a.b") },
 ])
 func `other datagrams are not taken for DNS`(bytes: [UInt8]) {
     #expect(read(bytes).appProtocol == nil)
+}
+
+@Test(arguments: [2, 3, 16])
+func `a message with several questions is read, though it be the first`(count: Int) {
+    let names = (0..<count).map { "q\($0).example.org" }
+    let message = header(questions: count) + names.flatMap { question($0) }
+    let datagram = read(message)
+    #expect(datagram.appProtocol == .dns)
+    #expect(datagram.dns.first?.message.questions.map(\.name.text) == names)
+    for size in [1, 40, .max] {
+        var conversation = Conversation()
+        var rest = TLSBuilder.block16(message)[...]
+        while !rest.isEmpty {
+            conversation.client(Array(rest.prefix(size)))
+            rest = rest.dropFirst(size)
+        }
+        let stream = Reading(conversation)
+        #expect(stream.appProtocol == .dns, "pieces of \(size)")
+        #expect(stream.dns.first?.message.questions.map(\.name.text) == names)
+    }
 }

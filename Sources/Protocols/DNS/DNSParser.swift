@@ -75,16 +75,18 @@ public final class DNSParser {
 
 extension DNSParser {
     /// Whether a datagram is a DNS message: the header's counts and flags make sense, and the first question
-    /// can be read.
+    /// can be read. Of one with several questions, which is rare, all of it must be readable.
     public static func probe(
         datagram: UnsafeRawBufferPointer, _ direction: FlowDirection
     ) -> ProtocolMatch {
         var limits = ProtocolLimits()
-        limits.dnsRecords = 1
         guard datagram.count >= 17, hasPlausibleHeader(datagram) else { return .no }
+        let isUsual = hasOneQuestion(datagram)
+        if isUsual { limits.dnsRecords = 1 }
         var reader = DNSReader(datagram, limits: limits)
-        guard let message = reader.read(), let question = message.questions.first,
-            [1, 3, 4, 254, 255].contains(question.recordClass & 0x7fff)
+        guard let message = reader.read(), !message.questions.isEmpty,
+            message.questions.allSatisfy({ [1, 3, 4, 254, 255].contains($0.recordClass & 0x7fff) }),
+            isUsual || !message.isIncomplete && reader.isAtEnd
         else { return .no }
         // Who asks is the client, but for a flow whose first packet was not seen.
         return .match
@@ -123,11 +125,22 @@ extension DNSParser {
         guard bytes.count >= 14 else { return .needMore }
         let message = UnsafeRawBufferPointer(rebasing: bytes[2...].prefix(length))
         guard hasPlausibleHeader(message) else { return .no }
+        if !hasOneQuestion(message), message.count < length {
+            // No more is held of a direction before its protocol is known.
+            return 2 &+ length <= ProtocolLimits().probe ? .needMore : .no
+        }
         if message.count >= min(length, 270) { return probe(datagram: message, direction) }
         return probe(datagram: message, direction) == .match ? .match : .needMore
     }
 
-    /// One question, few records, an opcode that is in use, no more answers than fit.
+    /// More than one is answered by some servers, and by none as many.
+    private static let mostQuestions: UInt16 = 16
+
+    private static func hasOneQuestion(_ message: UnsafeRawBufferPointer) -> Bool {
+        message[4] == 0 && message[5] == 1
+    }
+
+    /// One question as a rule, few records, an opcode that is in use, no more answers than fit.
     private static func hasPlausibleHeader(_ message: UnsafeRawBufferPointer) -> Bool {
         var reader = ByteReader(message)
         guard reader.u16() != nil, let flags = reader.u16(), let questions = reader.u16(),
@@ -135,7 +148,7 @@ extension DNSParser {
         else { return false }
         let isResponse = flags & 0x8000 != 0
         let opcode = (flags >> 11) & 15
-        guard questions == 1, opcode <= 6, opcode != 3 else { return false }
+        guard 1...mostQuestions ~= questions, opcode <= 6, opcode != 3 else { return false }
         if isResponse { return answers <= 4096 && authorities <= 4096 && additionals <= 4096 }
         // Updates (5) and notifications (4) bring records along; what else does is answered all the same. A
         // query's response code says nothing: servers answer whatever it is.

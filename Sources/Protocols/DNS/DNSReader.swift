@@ -21,6 +21,9 @@ struct DNSReader {
         message.length = bytes.count
     }
 
+    /// What was read ends where the message does.
+    var isAtEnd: Bool { reader.left == 0 }
+
     /// The message; nil where even the header is cut.
     mutating func read() -> DNSMessage? {
         guard let id = reader.u16(), let flags = reader.u16(), let questions = reader.u16(),
