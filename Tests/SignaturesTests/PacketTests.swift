@@ -103,7 +103,7 @@ import Testing
     @Test(arguments: [
         Flags("S", .syn), Flags("SA", [.syn, .ack]), Flags("FSRPAUEC", TCPFlags(rawValue: 255)),
         Flags("0", []), Flags("A+", .ack, .all), Flags("+A", .ack, .all), Flags("*SF", [.syn, .fin], .anyOf),
-        Flags("!S", .syn, .none), Flags("RSF*", [.rst, .syn, .fin], .anyOf),
+        Flags("!S", .syn, .notAll), Flags("RSF*", [.rst, .syn, .fin], .anyOf),
         Flags("S,12", .syn, without: [.ece, .cwr]), Flags("S,CE", .syn, without: [.ece, .cwr]),
         Flags("12S", [.cwr, .ece, .syn]), Flags("s", .syn), Flags("A P", [.ack, .psh]),
     ])
@@ -119,7 +119,7 @@ import Testing
     @Test(arguments: [
         ("M", UInt8(1), BitMatch.exact), ("D", 2, .exact), ("R", 4, .exact), ("MD", 3, .exact),
         ("M+", 1, .all),
-        ("!DMR", 7, .none), ("*MD", 3, .anyOf),
+        ("!DMR", 7, .notAll), ("*MD", 3, .anyOf),
     ])
     func `fragment bits are letters with a sign`(text: String, bits: UInt8, match: BitMatch) throws {
         #expect(try signature("fragbits:\(text);", proto: "ip").packetTests == [.fragmentBits(bits, match)])

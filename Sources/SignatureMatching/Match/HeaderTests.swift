@@ -66,7 +66,7 @@ private func holds(_ match: BitMatch, _ bits: UInt8, _ wanted: UInt8) -> Bool {
     case .exact: bits == wanted
     case .all: bits & wanted == wanted
     case .anyOf: bits & wanted != 0
-    case .none: bits & wanted == 0
+    case .notAll: wanted == 0 ? bits != 0 : bits & wanted != wanted
     }
 }
 

@@ -19,8 +19,8 @@ public enum BitMatch: Sendable {
     case all
     /// One of them (`*`).
     case anyOf
-    /// Not one of them (`!`).
-    case none
+    /// Not all of them (`!`), as Suricata has it; of no bit at all, any bit.
+    case notAll
 }
 
 /// Fields of a packet that a number is compared with.

@@ -80,7 +80,7 @@ extension SignatureDraft {
 
 /// The sign of `flags` and `fragbits`, before or behind the letters, and the letters.
 private func sign(_ text: Slice) -> (BitMatch, Slice) {
-    let signs: [UInt8: BitMatch] = [0x2b: .all, 0x2a: .anyOf, 0x21: .none]
+    let signs: [UInt8: BitMatch] = [0x2b: .all, 0x2a: .anyOf, 0x21: .notAll]
     if let first = text.first, let match = signs[first] { return (match, text.dropFirst().trimmed) }
     if let last = text.last, let match = signs[last] { return (match, text.dropLast().trimmed) }
     return (.exact, text)
