@@ -25,9 +25,9 @@ func inspectionSection() -> [String] {
 
         Where expiry before the host, or another overlap, makes two readings possible, the first data wins,
         and the anomaly event `stream.reassembly_overlap_different_data` says that there are two; `content`
-        finds the request in the packet itself, and a signature with that `stream-event` acts on it. On the
-        host that it protects, a packet that comes in has not expired: what is followed is what the host
-        has. Such are: \(names(twofold)).
+        finds the request in the packet itself. The event is for a log's reader: signatures with
+        `stream-event` are not supported. On the host that it protects, a packet that comes in has not
+        expired: what is followed is what the host has. Such are: \(names(twofold)).
 
         The byte that an urgent pointer marks stays in the stream, as Linux has it with `SO_OOBINLINE`; the
         anomaly `stream.urgent_data` says that a host without it reads one byte less.
