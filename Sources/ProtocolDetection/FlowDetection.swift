@@ -42,7 +42,7 @@ public final class FlowDetection {
     /// - Parameters:
     ///   - packet: the bytes from the IP header on, reassembled or unfragmented; what stands behind the
     ///     packet's own length is ignored. Refused packets are counted and change nothing.
-    ///   - timeMilliseconds: the packet's time since 1970-01-01T00:00Z.
+    ///   - timeMilliseconds: the packet's time; with the detector's offset that since 1970-01-01T00:00Z.
     public func feed(_ packet: UnsafeRawBufferPointer, timeMilliseconds: UInt64) -> DetectionState {
         guard let flow, let checked = accepted(packet) else { return state }
         packets += 1

@@ -39,6 +39,9 @@ public final class ProtocolDetector {
     public internal(set) var counters = DetectionCounters()
     /// Flows that are not decided yet.
     public internal(set) var openFlows = 0
+    /// Added to packets' times for nDPI, which holds certificates against the wall's clock: milliseconds from
+    /// a clock that nobody sets; 0 where packets have the wall's time. Any step of it is taken as it is.
+    public var wallOffsetMilliseconds: Int64 = 0
     let module: OpaquePointer
     private var buffer = PacketBuffer()
     private var latestMilliseconds: UInt64 = 0
@@ -79,7 +82,8 @@ public final class ProtocolDetector {
             of: self, flow: flow.bindMemory(to: ndpi_flow_struct.self, capacity: 1))
     }
 
-    /// Shows one checked packet to nDPI. Time that goes back counts as none.
+    /// Shows one checked packet to nDPI. Packets' time that goes back counts as none. The wall's clock may be
+    /// set back: a later time, once told, must not stay, and nDPI 4.2 has no timeout that it would upset.
     func look(
         at packet: UnsafeRawBufferPointer, of flow: UnsafeMutablePointer<ndpi_flow_struct>,
         timeMilliseconds: UInt64
@@ -87,7 +91,17 @@ public final class ProtocolDetector {
         latestMilliseconds = max(latestMilliseconds, timeMilliseconds)
         counters.packets &+= 1
         return ndpi_detection_process_packet(
-            module, flow, buffer.hold(packet), UInt16(clamping: packet.count), latestMilliseconds)
+            module, flow, buffer.hold(packet), UInt16(clamping: packet.count), wallMilliseconds)
+    }
+
+    /// The latest packet's time since 1970-01-01T00:00Z, and not before.
+    private var wallMilliseconds: UInt64 {
+        let distance = wallOffsetMilliseconds.magnitude
+        guard wallOffsetMilliseconds > 0 else {
+            return latestMilliseconds - min(distance, latestMilliseconds)
+        }
+        let (sum, isOver) = latestMilliseconds.addingReportingOverflow(distance)
+        return isOver ? .max : sum
     }
 
     /// The name as ndpiReader prints it: "master.application" where they are two.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Samples of a host have a clock that nobody sets, events the one of the wall: somebody who sets that moves
-// the times that are told, and nothing else.
+// the times that are told and the one that certificates are held against, and nothing else.
+import Capture
 import Foundation
 import NetworkTypes
+import TestSupport
 import Testing
 
 @testable import Inspection
@@ -72,4 +74,61 @@ private struct Host {
     #expect(flow["start"] as? String == "2026-01-01T01:00:50.000000+0000")
     #expect(flow["end"] as? String == "2026-01-01T01:00:58.000000+0000")
     #expect(flow["age"] as? Int == 8)
+}
+
+/// The server's side of a TLS 1.2 connection of 2022, whose certificate was valid for that summer.
+@Suite(.enabled(if: SharedData.folder != nil, "\(SharedData.absence)"))
+struct CertificateDateTests {
+    private static let expired = "TLS Expired Certificate"
+    private static let years: Int64 = 30 * 365 * 86_400 * second
+
+    /// Feeds the recording.
+    /// - Parameter clock: the first packet's time on the samples' clock; nil: as it was recorded.
+    /// - Returns: when it was recorded, and what nDPI finds wrong with its flow.
+    private func feed(
+        _ inspector: PayloadInspector, clock: Int64? = nil
+    ) throws -> (recorded: Int64, risks: [String]) {
+        let folder = try #require(SharedData.folder)
+        let path = "\(folder)/tls-fingerprints/ndpi/tls_1.2_unidirectional_server.pcapng"
+        var reader = try CaptureReader(path: path)
+        var outcome = InspectionOutcome()
+        var first: Int64?
+        while let frame = try reader.next() {
+            let recorded = first ?? frame.timeNanoseconds
+            first = recorded
+            var sample = InspectionSample(
+                frame: frame.bytes,
+                timeNanoseconds: frame.timeNanoseconds - recorded + (clock ?? recorded), rule: 0,
+                inspector: 0)
+            (sample.linkType, sample.linkHeader) = (frame.linkType, frame.linkHeader)
+            inspector.feed(sample, into: &outcome)
+        }
+        inspector.finish(into: &outcome)
+        let flows = try outcome.events.filter { $0.kind == .flow }.map {
+            try #require(try JSONSerialization.jsonObject(with: Data($0.line.utf8)) as? [String: Any])
+        }
+        #expect(flows.count == 1)
+        let found = try #require(flows.first?["ndpi"] as? [String: Any])
+        return (try #require(first), found["flow_risk"] as? [String] ?? [])
+    }
+
+    @Test func `a certificate is held against the wall's clock, whatever the samples'`() throws {
+        let (recorded, risks) = try feed(try Bench().inspector)
+        #expect(!risks.contains(Self.expired))
+        let inspector = try Bench().inspector
+        inspector.wallOffset = recorded - 50 * second
+        #expect(try feed(inspector, clock: 50 * second).risks == risks)
+        let late = try Bench().inspector
+        late.wallOffset = recorded + Self.years
+        #expect(try feed(late, clock: 50 * second).risks.contains(Self.expired))
+    }
+
+    @Test func `a wall clock that ran ahead and is set back does not outdate certificates`() throws {
+        let (recorded, risks) = try feed(try Bench().inspector)
+        let inspector = try Bench().inspector
+        inspector.wallOffset = recorded + Self.years
+        #expect(try feed(inspector, clock: 50 * second).risks.contains(Self.expired))
+        inspector.wallOffset = recorded - 1000 * second
+        #expect(try feed(inspector, clock: 1000 * second).risks == risks)
+    }
 }

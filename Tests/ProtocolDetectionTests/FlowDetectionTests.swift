@@ -159,4 +159,15 @@ struct Conversation: CustomTestStringConvertible, Sendable {
         }
         #expect(flow.finish().name == "HTTP")
     }
+
+    @Test(arguments: [0, 7_200_000, -7_200_000, .max, .min] as [Int64])
+    func `a wall clock that is set in the middle of a flow changes nothing`(_ offset: Int64) throws {
+        let flow = try open()
+        let ends = TestFlow(port: 80)
+        for packet in ends.handshake { flow.feed(packet, at: 1_000_000) }
+        detector.wallOffsetMilliseconds = offset
+        flow.feed(ends.tcp(Payload.httpRequest), at: .max)
+        flow.feed(ends.tcp(Payload.httpResponse, fromServer: true), at: 0)
+        #expect(flow.finish().name == "HTTP")
+    }
 }

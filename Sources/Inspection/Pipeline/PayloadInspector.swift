@@ -28,9 +28,9 @@ public final class PayloadInspector {
         tracker = StreamTracker(streams, consumer)
     }
 
-    /// Added to samples' times where an event tells one, from the next event on: nanoseconds from a clock
-    /// that nobody sets to the one of the wall. Nothing else goes by it; 0 where samples have the wall's
-    /// time.
+    /// Added to samples' times where an event tells one and where a certificate's dates are judged, from the
+    /// next event and packet on: nanoseconds from a clock that nobody sets to the one of the wall. Nothing
+    /// else goes by it; 0 where samples have the wall's time.
     public var wallOffset: Int64 {
         get { consumer.wallOffset }
         set { consumer.wallOffset = newValue }

@@ -27,8 +27,10 @@ final class SampleConsumer {
     let applications: [ProtocolID: Signatures.ApplicationProtocol]
     /// The detector's numbers of what the parsers here read: all of them.
     let parsed: [Protocols.ApplicationProtocol: ProtocolID]
-    /// From samples' times to those of events.
-    var wallOffset: Int64 = 0
+    /// From samples' times to those of events, and to the one that certificates are held against.
+    var wallOffset: Int64 = 0 {
+        didSet { detector.wallOffsetMilliseconds = wallOffset / 1_000_000 }
+    }
     var outcome = InspectionOutcome()
     var counters = InspectionCounters()
     /// The sample that is being taken.

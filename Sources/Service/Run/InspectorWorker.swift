@@ -204,7 +204,8 @@ private struct RingInspector: SampleInspector {
 
     mutating func advance(into report: inout SampleReport) {
         let now = programClock()
-        // The wall's clock may have been set: events tell its time, nothing else goes by it.
+        // The wall's clock may have been set: events tell its time, and certificates are held
+        // against it; nothing else goes by it.
         inspector.followWall()
         inspector.advance(to: Int64(clamping: now), into: &outcome)
         if now >= nextStatistics {
