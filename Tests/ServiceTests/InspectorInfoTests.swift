@@ -45,18 +45,6 @@ import Testing
         #expect(infos.map(\.ruleSlots) == [[4, 2], [9], [7]])
     }
 
-    @Test(arguments: [
-        ("tcp/80", "tcp/80", [[], [], []] as [[Int]]), ("tcp/25", "tcp/81", [[], [], []]),
-        ("tcp/25", "tcp/8000-9000", [[1], [0], []]), ("udp/53", "[udp/53, tcp/25]", [[], [2], [1]]),
-        ("service: udp/53, ", "", [[2], [2], [0, 1]]), ("udp/53", "icmp", [[], [], []]),
-    ])
-    func `inspectors meet in a flow where their rules' services do`(
-        change: String, into: String, meets: [[Int]]
-    ) throws {
-        let text = Self.text.replacing(change, with: into)
-        #expect(try infos(text).map(\.meets) == meets)
-    }
-
     @Test func `acts keep to the bounds of the policy that runs by then`() throws {
         let source = try #require(IPAddress("203.0.113.7"))
         let flow = InspectedFlow(
@@ -80,8 +68,9 @@ import Testing
     @Test func `what is stored becomes the bounds that findings are held against`() throws {
         #expect(
             try infos().map(\.bounds) == [
-                InspectorBounds(strongest: .ban(nanoseconds: 600_000_000_000), ruleSlots: [4, 2]),
-                InspectorBounds(strongest: .dropFlow, ruleSlots: [9]),
+                InspectorBounds(
+                    strongest: .ban(nanoseconds: 600_000_000_000), ruleSlots: [4, 2], meets: [1]),
+                InspectorBounds(strongest: .dropFlow, ruleSlots: [9], meets: [0]),
                 InspectorBounds(strongest: .alert, ruleSlots: [7]),
             ])
     }
