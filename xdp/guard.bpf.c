@@ -112,7 +112,7 @@ static __always_inline int judge_rules(struct xdp_md *ctx, const struct view *vi
 }
 
 /* What the search found: the deciding rule's limit and cookies, or the default. */
-static __always_inline void settle(struct guard_scratch *room, struct decision *decision)
+static __always_inline void settle(struct xdp_md *ctx, struct guard_scratch *room, struct decision *decision)
 {
 	struct search *search = &room->search;
 
@@ -127,7 +127,7 @@ static __always_inline void settle(struct guard_scratch *room, struct decision *
 	else if (search->slot == GUARD_NO_SLOT)
 		decide(decision, GUARD_REASON_DEFAULT,
 		       guard_config.flags & GUARD_CFG_DEFAULT_DROP ? GUARD_DROP : GUARD_PASS);
-	else if (asks_cookie(room))
+	else if (asks_cookie(ctx, room))
 		decide(decision, GUARD_REASON_SYN_COOKIE, GUARD_DROP);
 	else
 		decide(decision, GUARD_REASON_RULE, search->verdict);
@@ -285,7 +285,7 @@ static __always_inline void judge(struct xdp_md *ctx, struct guard_scratch *room
 	if (!judge_packet(ctx, &view, room, &found, decision)) {
 		/* All that was found is in memory: here paths meet again. */
 		asm volatile("" : : : "memory");
-		settle(room, decision);
+		settle(ctx, room, decision);
 	}
 	asm volatile("" : : : "memory");
 	if (guard_config.flags & GUARD_CFG_INSPECT)

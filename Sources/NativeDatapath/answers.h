@@ -56,6 +56,12 @@ static __always_inline struct bpf_sock *bpf_sk_lookup_tcp(struct xdp_md *ctx, st
 	return 0;
 }
 
+static __always_inline struct bpf_sock *bpf_skc_lookup_tcp(struct xdp_md *ctx, struct bpf_sock_tuple *tuple,
+                                                           __u32 size, __u64 netns, __u64 flags)
+{
+	return 0;
+}
+
 static __always_inline long bpf_sk_release(struct bpf_sock *socket)
 {
 	return -EOPNOTSUPP;

@@ -9,6 +9,7 @@
 
 #include "stages/limits.bpf.h"
 #include "stages/listeners.bpf.h"
+#include "stages/sockets.bpf.h"
 #include "stages/syn_ack.bpf.h"
 
 /* The stack takes cookies for up to two minutes (net/ipv4/syncookies.c, MAX_SYNCOOKIE_AGE). */
@@ -45,11 +46,12 @@ __noinline int over_syn_rate(__u32 number)
 }
 
 /* Whether a packet that its rule lets pass is to be asked for a cookie. */
-static __always_inline int asks_cookie(const struct guard_scratch *room)
+static __always_inline int asks_cookie(struct xdp_md *ctx, const struct guard_scratch *room)
 {
 	return guard_config.flags & GUARD_CFG_SYN_COOKIES && room->search.verdict == GUARD_ACTION_PASS &&
 	       room->search.cookies != GUARD_NO_LIMIT && !room->packet.brings_cookie &&
-	       is_plain_segment(&room->packet, TCP_SYN) && over_syn_rate(room->search.cookies);
+	       is_plain_segment(&room->packet, TCP_SYN) && over_syn_rate(room->search.cookies) &&
+	       !meets_connection(ctx, &room->packet);
 }
 
 /* ---- Cookies that come back */

@@ -21,7 +21,7 @@ struct BPFBuild: BuildToolPlugin {
             "stages/essential.bpf.h", "stages/fragments.bpf.h", "stages/limited.bpf.h",
             "stages/limits.bpf.h", "stages/syn_ack.bpf.h",
             "stages/packet.bpf.h", "stages/parse.bpf.h", "stages/payload.bpf.h", "stages/rows.bpf.h",
-            "stages/rules.bpf.h",
+            "stages/rules.bpf.h", "stages/listeners.bpf.h", "stages/sockets.bpf.h",
             "stages/flow_drops.bpf.h", "stages/inspect.bpf.h", "stages/sample.bpf.h",
             "stages/sample_frame.bpf.h", "stages/scopes.bpf.h", "stages/search.bpf.h", "stages/spoofed.bpf.h",
             "stages/tables.bpf.h",

@@ -40,14 +40,16 @@ extension Namespace {
     }
 
     /// A socket that has begun to connect.
-    /// - Parameter mss: bytes of the largest segment that it says to take; nil: the interface's.
+    /// - Parameters:
+    ///   - sourcePort: 0: one that is free.
+    ///   - mss: bytes of the largest segment that it says to take; nil: the interface's.
     func starting(
-        from source: String, to address: String, _ port: UInt16, mss: Int32? = nil
+        from source: String, sourcePort: UInt16 = 0, to address: String, _ port: UInt16, mss: Int32? = nil
     ) throws -> Socket {
         try inside {
             let target = try Endpoint(address, port)
             let end = try Socket(target.family, SOCK_STREAM)
-            try end.bind(Endpoint(source, 0))
+            try end.bind(Endpoint(source, sourcePort))
             // TCP_MAXSEG is 2.
             if var mss { setsockopt(end.descriptor, Int32(IPPROTO_TCP), 2, &mss, 4) }
             _ = fcntl(end.descriptor, F_SETFL, O_NONBLOCK)

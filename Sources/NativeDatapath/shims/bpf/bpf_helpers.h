@@ -45,6 +45,8 @@ static __always_inline long bpf_check_mtu(struct xdp_md *ctx, __u32 ifindex, __u
                                           __u64 flags);
 static __always_inline struct bpf_sock *bpf_sk_lookup_tcp(struct xdp_md *ctx, struct bpf_sock_tuple *tuple,
                                                           __u32 size, __u64 netns, __u64 flags);
+static __always_inline struct bpf_sock *bpf_skc_lookup_tcp(struct xdp_md *ctx, struct bpf_sock_tuple *tuple,
+                                                           __u32 size, __u64 netns, __u64 flags);
 static __always_inline long bpf_sk_release(struct bpf_sock *socket);
 static __always_inline __s64 bpf_tcp_gen_syncookie(struct bpf_sock *socket, void *ip, __u32 ip_length,
                                                    void *tcp, __u32 tcp_length);
