@@ -84,5 +84,28 @@ extension LiveTests {
             #expect(server.sendAll([7]) && again.receive(milliseconds: 5000) == [7])
             withExtendedLifetime(held) {}
         }
+
+        @Test func `a limit on SYNs leaves a connection alone whose sides send equally much`() throws {
+            try apply(
+                """
+                limits:
+                  conns: { rate: 3/m, burst: 3, per: source }
+                rules:
+                  - name: new
+                    service: tcp/80
+                    tcp-flags: [syn, "!ack"]
+                    limit: conns
+                    syn-cookies: { above: 1/m }
+                    action: pass
+                  - { name: web, service: tcp/80, action: pass }
+
+                """)
+            let server = EchoServer(try net.server.plainListener(at: TwoHosts.serverV4, 80))
+            defer { server.stop() }
+            _ = try #require(try connect(0, from: 40_000))
+            let client = try #require(try connect(0, from: 40_001))
+            for _ in 0..<20 { try #require(client.echoes(5)) }
+            #expect(try net.counters()["reasons"]["limit"]["drop"].int ?? 0 == 0)
+        }
     }
 }

@@ -164,4 +164,23 @@ struct SynCookieSocketTests {
         #expect(counts.cookies["sent"] == 2 && counts.withheld.values.allSatisfy { $0 == 0 })
         #expect(try program.state.ruleCounts(slots: [0])[0].decided.packets == 5)
     }
+
+    /// Without state the numbers alone would say that a connection is new for as long as it is symmetric.
+    @Test(arguments: [false, true])
+    func `a segment of a connection that lives brings no cookie, whatever its numbers`(isV6: Bool) throws {
+        let loopback = try Loopback(isV6: isV6)
+        let program = try program(loopback)
+        let answer = try program.run(syn(loopback.ends(), options: mss1460))
+        #expect(answer.action == .send)
+        let valid = try acknowledgement(loopback.ends(), of: #require(AnswerFrame(answer.frame)))
+        #expect(try program.run(valid).action == .pass, "no connection is there yet")
+        try loopback.establish()
+        #expect(loopback.waits(for: .established))
+        #expect(try program.run(valid).action == .drop, "no rule lets it in but as a SYN")
+        loopback.server = nil
+        loopback.client = nil
+        #expect(loopback.waits(for: .timeWait))
+        #expect(try program.run(valid).action == .pass, "TIME_WAIT has no numbers of its own to defend")
+        #expect(try program.state.answerCounts().cookies == ["sent": 1, "valid": 2, "invalid": 0])
+    }
 }

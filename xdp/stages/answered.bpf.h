@@ -11,6 +11,11 @@
 #define SECOND_NS 1000000000ULL
 #define KEEP_TRIES 4
 
+static __always_inline int asks_state(void)
+{
+	return (guard_config.flags & GUARD_CFG_STATE) != 0;
+}
+
 /* ---- The words of a connection: two CPUs may write them at once, then one packet is not counted, or one
  * change of state not kept, as in any table that nothing locks */
 

@@ -7,6 +7,7 @@
 #ifndef GUARD_COOKIES_BPF_H
 #define GUARD_COOKIES_BPF_H
 
+#include "stages/flows.bpf.h"
 #include "stages/limits.bpf.h"
 #include "stages/listeners.bpf.h"
 #include "stages/sockets.bpf.h"
@@ -81,6 +82,14 @@ static __always_inline void note_cookie(void)
 		*(volatile __u64 *)&state->cookie_sent_ns = now;
 }
 
+/* Where both sides of a connection have sent equally many bytes, its numbers are those of its cookie again.
+ * Where rules ask for the state, a segment is looked at that fits no connection: it may begin anew one that
+ * the tables have lost. */
+static __always_inline int only_looks_so(struct xdp_md *ctx, const struct packet *packet)
+{
+	return !asks_state() && is_connected(ctx, packet);
+}
+
 /* Whether an acknowledgement brings a cookie of this host's. A global function, verified by itself. */
 __noinline int brings_cookie(struct xdp_md *ctx, const struct packet *packet)
 {
@@ -98,6 +107,8 @@ __noinline int brings_cookie(struct xdp_md *ctx, const struct packet *packet)
 		wrong = bpf_tcp_raw_check_syncookie_ipv4(bytes, (void *)answer->segment) != 0;
 	else
 		wrong = bpf_tcp_raw_check_syncookie_ipv6(bytes, (void *)answer->segment) != 0;
+	if (!wrong && only_looks_so(ctx, packet))
+		return 0;
 	count_answer(wrong ? GUARD_COOKIES_INVALID : GUARD_COOKIES_VALID);
 	return !wrong;
 }

@@ -7,11 +7,6 @@
 
 #include "stages/flows.bpf.h"
 
-static __always_inline int asks_state(void)
-{
-	return (guard_config.flags & GUARD_CFG_STATE) != 0;
-}
-
 static __always_inline int follows_flows(void)
 {
 	return (guard_config.flags & (GUARD_CFG_OPENED | GUARD_CFG_STATE)) != 0;

@@ -58,4 +58,13 @@ static __always_inline int meets_connection(struct xdp_md *ctx, const struct pac
 	return state && state != BPF_TCP_LISTEN && state != BPF_TCP_NEW_SYN_RECV;
 }
 
+/* Whether a segment is for a connection that lives. */
+static __always_inline int is_connected(struct xdp_md *ctx, const struct packet *packet)
+{
+	int state = socket_state(ctx, packet);
+
+	return state && state != BPF_TCP_LISTEN && state != BPF_TCP_NEW_SYN_RECV &&
+	       state != BPF_TCP_TIME_WAIT;
+}
+
 #endif
