@@ -29,7 +29,7 @@
 #include "stages/essential.bpf.h"
 #include "stages/fragments.bpf.h"
 #include "stages/limits.bpf.h"
-#include "stages/inbound.bpf.h"
+#include "stages/let_in.bpf.h"
 #include "stages/payload.bpf.h"
 #include "stages/inspect.bpf.h"
 #include "stages/spoofed.bpf.h"

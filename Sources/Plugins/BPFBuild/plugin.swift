@@ -25,7 +25,7 @@ struct BPFBuild: BuildToolPlugin {
             "stages/flow_drops.bpf.h", "stages/inspect.bpf.h", "stages/sample.bpf.h",
             "stages/sample_frame.bpf.h", "stages/scopes.bpf.h", "stages/search.bpf.h", "stages/spoofed.bpf.h",
             "stages/tables.bpf.h",
-            "stages/flows.bpf.h", "stages/inbound.bpf.h", "stages/outbound.bpf.h",
+            "stages/flows.bpf.h", "stages/inbound.bpf.h", "stages/let_in.bpf.h", "stages/outbound.bpf.h",
             "stages/transport.bpf.h", "stages/tunnel.bpf.h", "stages/tuples.bpf.h",
         ]
         return [
