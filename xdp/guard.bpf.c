@@ -98,8 +98,8 @@ static __always_inline int judge_rules(struct xdp_md *ctx, const struct view *vi
 	room->fit = FLOW_UNKNOWN;
 	if (follows_flows() && judge_state(ctx, room))
 		return decide(decision, GUARD_REASON_ESTABLISHED, GUARD_PASS);
-	if (room->fit == FLOW_UNKNOWN)
-		judge_cookie(ctx, view, packet, search);
+	if (room->fit == FLOW_UNKNOWN || room->fit == FLOW_ENDING)
+		judge_cookie(ctx, view, room);
 	if (guard_config.flags & GUARD_CFG_PAYLOAD)
 		load_payload(ctx, packet, search);
 	if (packet->family == 6)

@@ -83,11 +83,13 @@ static __always_inline void note_cookie(void)
 }
 
 /* Where both sides of a connection have sent equally many bytes, its numbers are those of its cookie again.
- * Where rules ask for the state, a segment is looked at that fits no connection: it may begin anew one that
- * the tables have lost. */
+ * Where rules ask for the state, what fits no connection may begin anew one that the tables have lost. */
 static __always_inline int only_looks_so(struct xdp_md *ctx, const struct packet *packet)
 {
-	return !asks_state() && is_connected(ctx, packet);
+	const struct guard_scratch *room = scratch();
+	int is_lost = asks_state() && room && room->fit == FLOW_UNKNOWN;
+
+	return !is_lost && is_connected(ctx, packet);
 }
 
 /* Whether an acknowledgement brings a cookie of this host's. A global function, verified by itself. */
@@ -142,12 +144,16 @@ static __always_inline void find_flags(struct xdp_md *ctx, const struct view *vi
 }
 
 /* What brings a cookie is judged as its SYN would have been. */
-static __always_inline void judge_cookie(struct xdp_md *ctx, const struct view *view, struct packet *packet,
-                                         struct search *search)
+static __always_inline void judge_cookie(struct xdp_md *ctx, const struct view *view,
+                                         struct guard_scratch *room)
 {
+	struct packet *packet = &room->packet;
+	struct search *search = &room->search;
+
 	if (!may_bring_cookie(packet) || !brings_cookie(ctx, packet))
 		return;
 	packet->detail = GUARD_DETAIL_NONE;
+	search->is_established = 0;
 	packet->brings_cookie = packet->tcp_flags;
 	packet->tcp_flags = TCP_SYN;
 	if (packet->family == 6)

@@ -17,6 +17,7 @@ enum flow_fit {
 	FLOW_UNKNOWN = 0,
 	FLOW_OPENED, /* of a connection that this host opened */
 	FLOW_ACCEPTED, /* of one that it accepted */
+	FLOW_ENDING, /* of one that it accepted and that is closing: what brings a cookie begins it anew */
 	FLOW_PROVEN, /* acknowledges the SYN+ACK of an accepted one that is half open */
 	FLOW_UNASKED, /* the packet was decided before its state */
 };

@@ -38,7 +38,7 @@ static __always_inline int fits_accepted(struct xdp_md *ctx, const struct packet
 	__be32 acknowledged;
 
 	if (flow_state(flow) != GUARD_FLOW_HALF_OPEN)
-		return FLOW_ACCEPTED;
+		return flow_state(flow) == GUARD_FLOW_CLOSING ? FLOW_ENDING : FLOW_ACCEPTED;
 	opening = find_opening(&room->flow_key, IN_HALF_OPEN);
 	if (!opening || !(packet->tcp_flags & TCP_ACK) ||
 	    packet_load(ctx, packet->transport + 8, &acknowledged))

@@ -6,6 +6,12 @@
 
 #include "stages/inbound.bpf.h"
 
+/* Whether an accepted connection goes to another state with a segment that fits it so, or closes anew. */
+static __always_inline int moves_on(__u64 fit, __u8 closes)
+{
+	return fit == FLOW_PROVEN || (closes && (fit == FLOW_ACCEPTED || fit == FLOW_ENDING));
+}
+
 /* A segment of an accepted connection that was let in, perhaps before its state was asked for: the handshake
  * is over, or the connection. */
 static __always_inline void note_segment(struct xdp_md *ctx, const struct packet *packet,
@@ -15,8 +21,7 @@ static __always_inline void note_segment(struct xdp_md *ctx, const struct packet
 	struct guard_flow *flow;
 	__u64 fit = room->fit, now = clock_ns();
 
-	if (begins_connection(packet) ||
-	    (fit != FLOW_PROVEN && fit != FLOW_UNASKED && !(fit == FLOW_ACCEPTED && closes)))
+	if (begins_connection(packet) || (fit != FLOW_UNASKED && !moves_on(fit, closes)))
 		return;
 	flow_key(ctx, packet, 0, &room->flow_key);
 	flow = find_flow(&room->flow_key, now, IN_HALF_OPEN);
@@ -24,7 +29,7 @@ static __always_inline void note_segment(struct xdp_md *ctx, const struct packet
 		return;
 	if (fit == FLOW_UNASKED)
 		fit = fits_accepted(ctx, packet, room, flow);
-	if (fit == FLOW_PROVEN || (fit == FLOW_ACCEPTED && closes))
+	if (moves_on(fit, closes))
 		refresh_flow(room, flow, closes ? GUARD_FLOW_CLOSING : GUARD_FLOW_ESTABLISHED, now);
 }
 
@@ -47,17 +52,26 @@ static __always_inline void note_beginning(struct xdp_md *ctx, const struct pack
 	leave_mark(&room->flow_key, now);
 }
 
+/* Whether what brings a cookie repeats how a connection began that goes on. One that is closing, or whose
+ * handshake waits for other numbers, gives way: the client has its port anew. */
+static __always_inline int goes_on(const struct guard_flow *flow)
+{
+	return is_opened_here(flow) || flow_state(flow) == GUARD_FLOW_ESTABLISHED ||
+	       flow_state(flow) == GUARD_FLOW_COOKIE;
+}
+
 /* The acknowledgement of a SYN+ACK with a cookie, which this host's stack has not sent. Whether it takes it
  * only the egress program will see: clients can bring any number of cookies, also where nobody listens. */
 static __always_inline void note_cookie_taken(struct xdp_md *ctx, const struct packet *packet,
                                               struct guard_scratch *room)
 {
+	const struct guard_flow *flow;
 	struct tcp_sequence numbers;
 	__u64 now = clock_ns();
 
 	flow_key(ctx, packet, 0, &room->flow_key);
-	if (find_flow(&room->flow_key, now, IN_UNANSWERED | IN_HALF_OPEN) ||
-	    packet_load(ctx, packet->transport + 4, &numbers))
+	flow = find_flow(&room->flow_key, now, IN_UNANSWERED | IN_HALF_OPEN);
+	if ((flow && goes_on(flow)) || packet_load(ctx, packet->transport + 4, &numbers))
 		return;
 	guard_flow_begin(&room->opening.flow, now, GUARD_FLOW_THERE | GUARD_FLOW_COOKIE);
 	room->opening.sequence = bpf_ntohl(numbers.acknowledged) - 1;
