@@ -76,4 +76,12 @@ struct SynCookieFlowTests {
         #expect(try flows().map(\.state) == [.established])
         #expect(try program.state.answerCounts().cookies["valid"] == 1, "what fits is not looked at")
     }
+
+    @Test func `a cookie with FIN begins a connection that is closing, of which segments fit`() throws {
+        #expect(try passes(acknowledgement(theirs, of: cookie(), flags: "fin,ack,psh")))
+        #expect(try flows().map(\.state) == [.closing])
+        _ = try program.send(frame("tcp \(ours) ack,psh len 100"))
+        #expect(try passes(frame("tcp \(theirs) ack")))
+        #expect(try flows().map(\.state) == [.closing])
+    }
 }

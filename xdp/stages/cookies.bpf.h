@@ -115,7 +115,8 @@ __noinline int brings_cookie(struct xdp_md *ctx, const struct packet *packet)
 	return !wrong;
 }
 
-/* Whether a packet may bring one: cookies went out lately, and it is a plain acknowledgement. */
+/* Whether a packet may bring one: cookies went out lately, and it is a plain acknowledgement, with FIN where
+ * the client has said all in its first segment. */
 static __always_inline int may_bring_cookie(struct packet *packet)
 {
 	__u8 detail = packet->detail;
@@ -126,7 +127,7 @@ static __always_inline int may_bring_cookie(struct packet *packet)
 	/* That it fits no connection is what is expected of it. */
 	if (detail == GUARD_DETAIL_NO_STATE)
 		packet->detail = GUARD_DETAIL_NONE;
-	may = is_plain_segment(packet, TCP_ACK) && cookies_are_out();
+	may = is_plain_segment(packet, TCP_ACK | (packet->tcp_flags & TCP_FIN)) && cookies_are_out();
 	packet->detail = detail;
 	return may;
 }

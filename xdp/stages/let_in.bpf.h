@@ -65,6 +65,7 @@ static __always_inline int goes_on(const struct guard_flow *flow)
 static __always_inline void note_cookie_taken(struct xdp_md *ctx, const struct packet *packet,
                                               struct guard_scratch *room)
 {
+	__u64 state = packet->tcp_flags & TCP_FIN ? GUARD_FLOW_CLOSING : GUARD_FLOW_COOKIE;
 	const struct guard_flow *flow;
 	struct tcp_sequence numbers;
 	__u64 now = clock_ns();
@@ -73,7 +74,7 @@ static __always_inline void note_cookie_taken(struct xdp_md *ctx, const struct p
 	flow = find_flow(&room->flow_key, now, IN_UNANSWERED | IN_HALF_OPEN);
 	if ((flow && goes_on(flow)) || packet_load(ctx, packet->transport + 4, &numbers))
 		return;
-	guard_flow_begin(&room->opening.flow, now, GUARD_FLOW_THERE | GUARD_FLOW_COOKIE);
+	guard_flow_begin(&room->opening.flow, now, GUARD_FLOW_THERE | state);
 	room->opening.sequence = bpf_ntohl(numbers.acknowledged) - 1;
 	room->opening.acknowledged = bpf_ntohl(numbers.sequence);
 	count_flow(&room->opening.flow, packet);
