@@ -138,7 +138,7 @@ extension ConnectionMemory {
     mutating func letIn(_ packet: PacketReading, asksForState: Bool) {
         guard let conversation = packet.conversation(outbound: false) else { return }
         if let segment = packet.segment {
-            if asksForState { letIn(segment, in: conversation) }
+            if asksForState || segment.flags.contains(.rst) { letIn(segment, in: conversation) }
         } else if packet.proto == .udp || (asksForState && packet.echo == .request) {
             letIn(conversation)
         }

@@ -179,8 +179,12 @@ static __always_inline void release_flow_place(struct guard_flow_place *place, _
 	asm volatile("" : : "r"(was));
 }
 
+#define OWN_RANK (1ULL << 63) /* no time is so late */
+
 /* How much would be lost with what a place has: 0 nothing, as it is free or its time is over; the more, the
- * later it was seen; ~0 where another CPU owns it. */
+ * later it was seen; ~0 where another CPU owns it. Where no rule asks for the state, replies to what this
+ * host opened depend on its place, and hardly anything on the places of what it accepted, which others fill.
+ */
 static __always_inline void rank_flow_place(struct guard_flow_choice *choice,
                                             const struct guard_flow_place *place, __u32 line, __u64 now)
 {
@@ -189,7 +193,7 @@ static __always_inline void rank_flow_place(struct guard_flow_choice *choice,
 	if (end == GUARD_FLOW_OWNED)
 		rank = ~0ULL;
 	else if (end && lasts(seen, now, guard_flow_timeout_ns(&place->key, flow_state(&place->flow))))
-		rank = seen | 1;
+		rank = seen | 1 | (!asks_state() && is_opened_here(&place->flow) ? OWN_RANK : 0);
 	if (rank >= choice->rank)
 		return;
 	choice->rank = rank;

@@ -19,7 +19,7 @@ static __always_inline void note_segment(struct xdp_md *ctx, const struct packet
 {
 	__u8 closes = packet->tcp_flags & (TCP_FIN | TCP_RST);
 	struct guard_flow *flow;
-	__u64 fit = room->fit, now = clock_ns();
+	__u64 fit = asks_state() ? room->fit : FLOW_UNASKED, now = clock_ns();
 
 	if (begins_connection(packet) || (fit != FLOW_UNASKED && !moves_on(fit, closes)))
 		return;
@@ -81,10 +81,12 @@ static __always_inline void note_cookie_taken(struct xdp_md *ctx, const struct p
 	begin_flow();
 }
 
-/* Whether note_let_in has anything to do. */
+/* Whether note_let_in has anything to do. Where no rule asks for the state nothing else tells of a reset: the
+ * connections of clients that reset them would stay for days, and take the places of live ones. */
 static __always_inline int says_something(const struct packet *packet)
 {
-	return packet->protocol != IPPROTO_TCP || packet->brings_cookie || asks_state();
+	return packet->protocol != IPPROTO_TCP || packet->brings_cookie || asks_state() ||
+	       packet->tcp_flags & TCP_RST;
 }
 
 /* Notes what a packet that passes says of connections, but where it is a reply. A global function, verified
@@ -99,7 +101,7 @@ __noinline int note_let_in(struct xdp_md *ctx, const struct packet *packet)
 		note_beginning(ctx, packet, room);
 	else if (packet->brings_cookie)
 		note_cookie_taken(ctx, packet, room);
-	else if (asks_state())
+	else if (asks_state() || packet->tcp_flags & TCP_RST)
 		note_segment(ctx, packet, room);
 	return 0;
 }
