@@ -89,7 +89,7 @@ public struct BanService {
     /// - Returns: how many of the file's bans have not ended, and the file's path.
     public func restore(_ warn: (String) -> Void) throws -> (count: Int, path: String) {
         let store = try BanStore.ofThisNamespace()
-        guard let entries = try store.readToRestore(warn) else {
+        guard let entries = try store.readToRestore(at: times.wall, warn) else {
             throw ServiceError(.noInput, "there is no \(store.path): 'xdpguard bans --save' writes it")
         }
         return try locked { service in (try service.state.restore(entries, times), store.path) }

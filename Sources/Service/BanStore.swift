@@ -82,7 +82,9 @@ struct BanStore {
 
     /// - Parameter skip: takes what is wrong with the entries that are no bans, if any, in one sentence.
     /// - Returns: the others; nil where there is no file.
-    func read(_ skip: (String) -> Void = { _ in }) throws -> [BanEntry]? {
+    func read(_ skip: (String) -> Void = { _ in }) throws -> [BanEntry]? { try readFile(skip)?.entries }
+
+    private func readFile(_ skip: (String) -> Void) throws -> SavedBans? {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         if file < 0, errno == ENOENT || errno == ENOTDIR { return nil }
         guard file >= 0 else { throw failure("read \(path)") }
@@ -101,7 +103,8 @@ struct BanStore {
     /// that is broken is never restored.
     func mayRestore(_ prefixes: Set<Prefix>, _ times: BanTranslation) -> Bool {
         do {
-            return try read()?.contains { prefixes.contains($0.prefix) && times.ban($0) != nil } ?? false
+            let saved = try readFile { _ in }?.asOf(times.wall)
+            return saved?.entries.contains { prefixes.contains($0.prefix) && times.ban($0) != nil } ?? false
         } catch {
             return ServiceError(wrapping: error).status != .wrongInput
         }
@@ -136,12 +139,20 @@ struct BanStore {
     }
 
     /// The file's bans, to be restored. Entries that are none are told, and the file stays as it is under a
-    /// second name.
-    func readToRestore(_ warn: (String) -> Void) throws -> [BanEntry]? {
-        try read { skipped in
+    /// second name. Where the clock is behind the file, that is told.
+    func readToRestore(at wall: Int64, _ warn: (String) -> Void) throws -> [BanEntry]? {
+        let file = try readFile { skipped in
             let aside = keepCopy(".broken").map { "; the file as it is was kept as \($0)" } ?? ""
             warn("\(skipped); the rest is restored\(aside)")
         }
+        guard let file else { return nil }
+        let saved = file.asOf(wall)
+        if saved.isBehind, let time = file.savedNanoseconds {
+            warn(
+                "this host's clock (\(timestamp(nanoseconds: wall))) is behind \(path), which was saved at "
+                    + "\(timestamp(nanoseconds: time)): its bans hold for as long as they had left then")
+        }
+        return saved.entries
     }
 
     private func writeAll(_ bytes: [UInt8], to file: Int32) throws {
@@ -180,6 +191,7 @@ struct BanStore {
 extension BanStore {
     private struct File: Decodable {
         var version: Int
+        var saved: String?
         var bans: [Readable]
     }
 
@@ -222,7 +234,7 @@ extension BanStore {
         ]).text
     }
 
-    func decoded(_ data: Data, _ skip: (String) -> Void = { _ in }) throws -> [BanEntry] {
+    private func decoded(_ data: Data, _ skip: (String) -> Void) throws -> SavedBans {
         let decoder = JSONDecoder()
         guard let version = (try? decoder.decode(Version.self, from: data))?.version else {
             throw broken("it is not the JSON that 'xdpguard bans --save' writes")
@@ -240,7 +252,9 @@ extension BanStore {
             let rest = others > 0 ? " and \(others) more of \(path) are no bans" : " of \(path) is no ban"
             skip("entry \(first + 1)\(prefix)\(rest)")
         }
-        return entries.compactMap(\.self)
+        return SavedBans(
+            entries: entries.compactMap(\.self),
+            savedNanoseconds: file.saved.flatMap(SavedBans.nanoseconds))
     }
 
     /// Bytes: what a limit's name may have. `guard_ban` keeps less of a reason, and cuts it by itself.
@@ -275,7 +289,7 @@ extension BanStore {
 func restoreBans(_ state: SharedState, note: (String) -> Void, warn: (String) -> Void) {
     guard let store = BanStore.kept() else { return }
     do {
-        guard let entries = try store.readToRestore(warn) else { return }
+        guard let entries = try store.readToRestore(at: wallClock(), warn) else { return }
         let (count, restored, _) = try state.restoreThatFit(entries, try BanTranslation(state))
         guard restored < count else {
             if count > 0 { note("\(count) bans of \(store.path) hold again") }

@@ -188,6 +188,44 @@ private final class Folder {
         #expect(BanTranslation(now: 10, wall: 9100 * second, limits: [:]).ban(entry) == nil)
     }
 
+    @Test func `where the clock is behind the file a ban lasts as long as it had left, and that is told`()
+        throws
+    {
+        let folder = try Folder()
+        let entries = [
+            try entry("192.0.2.7", ends: 1_000_600 * second), try entry("192.0.2.8", ends: nil),
+            try entry("192.0.2.9", ends: 1_000_000 * second),
+        ]
+        try folder.store.write(entries, at: 1_000_000 * second)
+        let left = { (wall: Int64) throws -> ([UInt64?], [String]) in
+            var warnings: [String] = []
+            let times = BanTranslation(now: 5_000_000 * 1_000_000_000, wall: wall, limits: [:])
+            let read = try folder.store.readToRestore(at: wall) { warnings.append($0) }
+            let bans = try #require(read).compactMap(times.ban)
+            return (bans.map { $0.endsNanoseconds.map { $0 - times.now } }, warnings)
+        }
+        // A clock that starts at the epoch's first second.
+        let behind = try left(second)
+        #expect(behind.0 == [600 * 1_000_000_000, nil])
+        #expect(
+            behind.1 == [
+                "this host's clock (1970-01-01T00:00:01.000000Z) is behind \(folder.store.path), which was "
+                    + "saved at 1970-01-12T13:46:40.000000Z: its bans hold for as long as they had left then"
+            ])
+        for wall in [1_000_000, 1_000_100] as [Int64] {
+            let right = try left(wall * second)
+            #expect(right.0 == [UInt64(1_000_600 - wall) * 1_000_000_000, nil] && right.1.isEmpty)
+        }
+        let prefix = Set([entries[0].prefix, entries[2].prefix])
+        let mayRestore = { (wall: Int64) in
+            folder.store.mayRestore(prefix, BanTranslation(now: 5, wall: wall, limits: [:]))
+        }
+        #expect(mayRestore(second) && !mayRestore(1_000_600 * second))
+        #expect(
+            !folder.store.mayRestore(
+                [entries[2].prefix], BanTranslation(now: 5, wall: second, limits: [:])))
+    }
+
     @Test(arguments: [Int64.min, -1, 0, 1, Int64.max])
     func `dates at the ends of their range trap nowhere`(_ date: Int64) throws {
         for wall in [Int64.min, 0, Int64.max] {
