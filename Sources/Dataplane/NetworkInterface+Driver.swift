@@ -43,6 +43,13 @@ extension NetworkInterface {
         return ask(&flags) && flags.data & UInt32(ETH_FLAG_RXVLAN.rawValue) != 0
     }
 
+    /// VLAN interfaces of this network namespace stand on it.
+    public var carriesVLANs: Bool {
+        // No such file: a kernel without VLANs, or none made yet.
+        guard let table = try? readSmallFile("/proc/thread-self/net/vlan/config") else { return false }
+        return devicesWithVLANs(in: table).contains(name)
+    }
+
     private func ask<Command>(_ command: inout Command) -> Bool {
         let fd = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard fd >= 0 else { return false }
@@ -54,4 +61,14 @@ extension NetworkInterface {
             return ioctl(fd, UInt(SIOCETHTOOL), &request) == 0
         }
     }
+}
+
+/// The devices that VLAN interfaces stand on, as /proc/net/vlan/config has them: "uplink.5 | 5 | uplink".
+func devicesWithVLANs(in table: String) -> Set<String> {
+    let devices = table.split(separator: "\n").compactMap { line -> String? in
+        let fields = line.split(separator: "|")
+        guard fields.count == 3 else { return nil }
+        return String(fields[2].drop { $0 == " " }.prefix { $0 != " " })
+    }
+    return Set(devices)
 }

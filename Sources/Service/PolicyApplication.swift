@@ -109,7 +109,9 @@ public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> App
     let interfaces = try selectInterfaces(
         policy, devices: request.devices, available: try NetworkInterface.all())
     try guardSession(policy, request, interfaces)
-    warnOfHiddenTags(policy, interfaces, warn)
+    for warning in hiddenTagWarnings(policy, try interfaces.map { try TagView($0, request.attach) }) {
+        warn("xdpguard: warning: \(warning)\n")
+    }
     var datapath = try Datapath()
     datapath.maxBans = request.maxBans
     let consent = try SynCookieConsent(policy, isGiven: request.setTCPSyncookies)
@@ -171,24 +173,6 @@ private func sizeRemarks(
         remark("--flows", request.flowCount.map(guard_flow_count), applied.flowCount),
         remark("--buckets", request.bucketCount, applied.bucketLines * UInt32(GUARD_BUCKET_WAYS)),
     ].compactMap { $0 }
-}
-
-/// A driver that takes tags out of frames makes every frame look untagged to `vlan` keys.
-private func warnOfHiddenTags(
-    _ policy: CheckedPolicy, _ interfaces: [NetworkInterface], _ warn: (String) -> Void
-) {
-    guard let rule = policy.rules.first(where: { $0.match.vlan != nil || $0.match.innerVLAN != nil }) else {
-        return
-    }
-    for interface in interfaces where interface.hidesTags {
-        warn(
-            """
-            xdpguard: warning: rule '\(rule.name)' asks for VLAN tags, which \(interface.name) may take out \
-            of frames before XDP sees them; to stop it: ethtool -K \(interface.name) rxvlan off (on a veth, \
-            txvlan at its peer)
-
-            """)
-    }
 }
 
 private func guardSession(_ policy: CheckedPolicy, _ request: ApplyRequest, _ interfaces: [NetworkInterface])
