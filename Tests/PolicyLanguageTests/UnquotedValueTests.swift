@@ -23,12 +23,19 @@ struct ValuePlace: Sendable, CustomTestStringConvertible {
         ValuePlace(before: "a: { k: 1, s: ", behind: " }\nb: 1\n", isFlow: true),
         ValuePlace(before: "a: {s: ", behind: "}\nb: 1\n", isFlow: true),
         ValuePlace(before: "a: { s: ", behind: ", t: 1 }\nb: 1\n", isFlow: true),
+        // Where the brackets end what stands in them, the scanner is behind them when the parser stops.
+        ValuePlace(before: "list:\n  - { s: ", behind: ", service: tcp/22 }\n", isFlow: true),
+        ValuePlace(before: "list:\n  - { s: ", behind: " }\n", isFlow: true),
+        ValuePlace(before: "list:\n  - { name: a, s: [", behind: "] }\n", isFlow: true),
+        ValuePlace(before: "list: [{ s: ", behind: " }]\n", isFlow: true),
+        ValuePlace(before: "list:\n  - [", behind: "]\n", isFlow: true),
     ]
 }
 
 @Suite struct UnquotedValueTests {
     static let everywhere = [
-        "!$office", "!192.0.2.0/24", "!tcp/22", "!a b", "*", "*.conf", "*-*", "&", "&x", "%a", "@b", "`c",
+        "!$office", "!192.0.2.0/24", "!tcp/22", "!a b", "*", "*.conf", "*-*", "&", "&x", "!a!b", "%a", "@b",
+        "`c",
         "[e]th0", "{a}b", "2001:db8::", "fe80::1:", "::",
     ]
 
@@ -37,14 +44,15 @@ struct ValuePlace: Sendable, CustomTestStringConvertible {
         expectQuoted(text, place)
     }
 
-    @Test(arguments: ["::1", "::/0", "::ffff:192.0.2.1"], ValuePlace.all.filter(\.isFlow))
+    @Test(arguments: ["::1", "::/0", "::1/128", "::ffff:192.0.2.1"], ValuePlace.all.filter(\.isFlow))
     func `a value that starts with a colon between brackets is shown in quotes`(
         _ text: String, _ place: ValuePlace
     ) {
         expectQuoted(text, place)
     }
 
-    @Test(arguments: ["syn, !ack", "80,443"], ValuePlace.all.filter { $0.before.contains("{") })
+    @Test(
+        arguments: ["syn, !ack", "80,443"], ValuePlace.all.filter { $0.before.hasSuffix("s: ") && $0.isFlow })
     func `a value with a comma between braces is shown in quotes`(_ text: String, _ place: ValuePlace) {
         expectQuoted(text, place)
     }

@@ -31,8 +31,8 @@ struct YAMLFailure: Error {
     let offset: Int
     /// Where the thing starts that it was in the middle of.
     let contextOffset: Int
-    /// Inside `[ ]` or `{ }`.
-    let inFlow: Bool
+    /// The scanner, which reads ahead of the parser, is inside `[ ]` or `{ }`.
+    let scannerIsInFlow: Bool
 }
 
 /// The parser and the text it reads; events come one by one.
@@ -88,7 +88,7 @@ struct EventStream: ~Copyable {
             problem: state.problem.map { String(cString: $0) } ?? "", context: context, offset: offset,
             contextOffset: context.isEmpty
                 ? offset : offsets.byte(ofCharacter: Int(state.context_mark.index)),
-            inFlow: state.flow_level > 0)
+            scannerIsInFlow: state.flow_level > 0)
     }
 
     private static func translate(_ event: yaml_event_t, _ start: Int, _ end: Int) -> YAMLEvent {

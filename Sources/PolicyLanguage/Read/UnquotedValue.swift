@@ -7,10 +7,20 @@ extension NodeBuilder {
     /// The value that made libyaml stop; nil for all other syntax errors.
     func meantValue(at failure: YAMLFailure) -> MeantValue? {
         guard let start = meantStart(failure) else { return nil }
-        let inFlow = failure.problem.contains("','") || failure.inFlow
-        let end = valueEnd(from: start, inFlow: inFlow)
+        let end = valueEnd(from: start, inFlow: isInFlow(failure))
         guard end > start, end >= min(failure.offset, end), meant[start] == nil else { return nil }
         return MeantValue(range(start, end))
+    }
+
+    /// Whether the value stands between brackets. When the parser stops, libyaml's scanner is some words
+    /// ahead of it, maybe behind the brackets: `- { source: ::1, service: tcp/22 }`.
+    private func isInFlow(_ failure: YAMLFailure) -> Bool {
+        if failure.problem.contains("','") { return true }
+        switch failure.context {
+        case "while parsing a flow node": return true
+        case "while parsing a node": return open.last?.flow ?? false
+        default: return failure.scannerIsInFlow
+        }
     }
 
     private func meantStart(_ failure: YAMLFailure) -> Int? {
