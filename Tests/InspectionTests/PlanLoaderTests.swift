@@ -108,6 +108,17 @@ func `a path that means no file is an error on the policy's line`(_ path: String
     }
 }
 
+@Test(arguments: [nil, "alert tcp any any -> any (sid:1;)\n"])
+func `no inspector is said to look for nothing where its only file is wrong`(_ text: String?) throws {
+    var files = ["policy.conf": policy("signatures: [a.rules]")]
+    files["a.rules"] = text
+    let folder = try PolicyFolder(files)
+    let checked = loadPolicy(path: "\(folder.path)/policy.conf").checkingInspectors()
+    for diagnostics in [try folder.load().diagnostics, checked.diagnostics] {
+        #expect(diagnostics.map(\.severity) == [.error])
+    }
+}
+
 @Test(arguments: [(99, false), (100, true)])
 func `a set of a hundred rules for each wrong one is used without it`(_ rules: Int, _ isUsed: Bool) throws {
     let wrong = "alert tcp any any -> any (sid:1;)"

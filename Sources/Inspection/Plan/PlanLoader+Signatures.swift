@@ -107,7 +107,7 @@ extension PlanLoader {
         }
         if set.signatures.isEmpty {
             warn(
-                "no-signatures", "inspector '\(inspector.name)' has no signature to look for", inspector,
+                Self.noSignatures, "inspector '\(inspector.name)' has no signature to look for", inspector,
                 help: "name files with signatures, or remove 'signatures:'")
         }
     }

@@ -35,6 +35,9 @@ public struct PlanLoader {
     /// A set with more rules than so many for each wrong one is used without those.
     static let rulesOfAnError = 100
 
+    /// The id of the warning that an inspector looks for nothing.
+    static let noSignatures = "no-signatures"
+
     /// False: signatures are read and checked, not compiled.
     var compiles = true
 
@@ -66,6 +69,8 @@ public struct PlanLoader {
         }
         plan.names = stateNames
         let failed = diagnostics.contains { $0.severity == .error }
+        // There would be some without the error.
+        if failed { diagnostics.removeAll { $0.id == Self.noSignatures } }
         return PlanReport(plan: failed ? nil : plan, diagnostics: diagnostics, counts: counts)
     }
 
