@@ -16,6 +16,15 @@ public struct PacketTextError: Error, Hashable, Sendable {
         self.help = help
         self.offset = offset
     }
+
+    /// - Parameters:
+    ///   - what: the number's name, as in "port".
+    ///   - meant: what was to be written.
+    static func leadingZero(
+        _ what: String, of text: Substring, at offset: Int, meant: String
+    ) -> PacketTextError {
+        PacketTextError("\(what) '\(text)' has a leading zero", at: offset, help: "write \(meant)")
+    }
 }
 
 extension PacketDescription {

@@ -58,11 +58,16 @@ struct PacketTextOptions {
             flags = Given(value: found.reduce(flags?.value ?? []) { $0.union($1) }, word: flags?.word ?? word)
         } else {
             let isType =
-                decimalNumber(word.text.utf8) != nil || ICMPTypeNames.type(named: word.text, of: .icmp) != nil
+                Self.isNumber(word) || ICMPTypeNames.type(named: word.text, of: .icmp) != nil
                 || ICMPTypeNames.type(named: word.text, of: .icmpv6) != nil
             guard isType else { throw Self.unknown(word) }
             try set(\.type, to: word, word)
         }
+    }
+
+    /// Also one with leading zeros.
+    static func isNumber(_ word: PacketTextParser.Word) -> Bool {
+        decimalNumber(word.text.utf8) != nil || meantNumber(word.text) != nil
     }
 
     static func unknown(_ word: PacketTextParser.Word) -> PacketTextError {
@@ -154,13 +159,16 @@ extension PacketTextParser {
             return ICMPTypeNames.type(named: "echo-request", of: packet.proto)
         }
         guard packet.proto.hasTypes else {
-            if decimalNumber(word.text.utf8) != nil { throw PacketTextOptions.unknown(word) }
+            if PacketTextOptions.isNumber(word) { throw PacketTextOptions.unknown(word) }
             throw PacketTextError(
                 "an ICMP type on a packet that is not ICMP", at: word.offset, help: "leave '\(word.text)' out"
             )
         }
         guard packet.fragment != .later else {
             throw PacketTextError("a later fragment has no ICMP type", at: word.offset, help: "leave it out")
+        }
+        if let meant = meantNumber(word.text), meant <= UInt64(UInt8.max) {
+            throw PacketTextError.leadingZero("type", of: word.text, at: word.offset, meant: "\(meant)")
         }
         let number = decimalNumber(word.text.utf8).flatMap { UInt8(exactly: $0) }
         guard let type = number ?? ICMPTypeNames.type(named: word.text, of: packet.proto) else {

@@ -59,6 +59,11 @@ struct PacketTextParser {
     private mutating func number(_ range: ClosedRange<Int>, of word: Word) throws(PacketTextError) -> Int {
         let help = "'\(word.text)' takes a number from \(range.lowerBound) to \(range.upperBound)"
         let value = try take("number after '\(word.text)'", help: help)
+        if let meant = meantNumber(value.text), meant <= UInt64(range.upperBound), range.contains(Int(meant))
+        {
+            throw PacketTextError.leadingZero(
+                "'\(word.text)'", of: value.text, at: value.offset, meant: "\(word.text) \(meant)")
+        }
         guard let number = decimalNumber(value.text.utf8), number <= UInt64(range.upperBound),
             range.contains(Int(number))
         else {
@@ -74,17 +79,39 @@ struct PacketTextParser {
         let word = try take(name, help: Self.shape)
         let parts = Self.splitPort(word)
         guard let address = IPAddress(parts.address), !parts.bracketed || address.family == .ipv6 else {
-            throw PacketTextError(
-                "'\(word.text)' is not an address", at: word.offset,
-                help: "write 192.0.2.1, 192.0.2.1:80, 2001:db8::1 or [2001:db8::1]:80")
+            throw Self.noAddress(word)
         }
         guard let portText = parts.port else { return Endpoint(address: address, port: nil, word: word) }
+        if let meant = meantNumber(portText), meant <= UInt64(UInt16.max) {
+            throw PacketTextError.leadingZero(
+                "port", of: portText, at: word.offset + word.text.utf8.count - portText.utf8.count,
+                meant: Self.text(address, parts.bracketed, port: "\(meant)"))
+        }
         guard let number = decimalNumber(portText.utf8), let port = UInt16(exactly: number) else {
             let offset = word.offset + word.text.utf8.count - portText.utf8.count
             throw PacketTextError(
                 "'\(portText)' is not a port", at: offset, help: "use a number from 0 to 65535")
         }
         return Endpoint(address: address, port: port, word: word)
+    }
+
+    private static func noAddress(_ word: Word) -> PacketTextError {
+        let parts = splitPort(word)
+        let fixed = withoutLeadingZeros(inAddress: parts.address)
+        if fixed != parts.address, let address = IPAddress(fixed),
+            !parts.bracketed || address.family == .ipv6
+        {
+            return .leadingZero(
+                "address", of: parts.address, at: word.offset + (parts.bracketed ? 1 : 0),
+                meant: text(address, parts.bracketed, port: parts.port.map { withoutLeadingZeros($0) }))
+        }
+        return PacketTextError(
+            "'\(word.text)' is not an address", at: word.offset,
+            help: "write 192.0.2.1, 192.0.2.1:80, 2001:db8::1 or [2001:db8::1]:80")
+    }
+
+    private static func text(_ address: IPAddress, _ bracketed: Bool, port: String?) -> String {
+        (bracketed ? "[\(address)]" : "\(address)") + (port.map { ":\($0)" } ?? "")
     }
 
     /// "[v6]:port", "[v6]", "v4:port", "v4" or a bare "v6"; more than one colon without brackets is an

@@ -81,7 +81,7 @@ struct PacketTextTests {
         Bad("tcp ^[192.0.2.1]:1 > 192.0.2.2:2", "'[192.0.2.1]:1' is not an address"),
         Bad("tcp ^[2001:db8::1]1 > [2001:db8::2]:2", "'[2001:db8::1]1' is not an address"),
         Bad("tcp 192.0.2.1:^70000 > 192.0.2.2:2", "'70000' is not a port"),
-        Bad("tcp 192.0.2.1:^022 > 192.0.2.2:2", "'022' is not a port"),
+        Bad("tcp 192.0.2.1:^070000 > 192.0.2.2:2", "'070000' is not a port"),
         Bad("tcp 192.0.2.1:^ > 192.0.2.2:2", "'' is not a port"),
         Bad("udp ^192.0.2.1 > 192.0.2.2:2", "'192.0.2.1' has no port"),
         Bad("udp [2001:db8::1]:1 > ^2001:db8::2", "'2001:db8::2' has no port"),
@@ -104,6 +104,11 @@ struct PacketTextTests {
         Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 len^", "the number after 'len' is missing"),
         Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 ttl ^256", "'256' is no value for 'ttl'"),
         Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 dscp ^064", "'064' is no value for 'dscp'"),
+        Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 vlan ^00", "'00' is no value for 'vlan'"),
+        Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 ^08", "unknown word '08'"),
+        Bad("icmp 192.0.2.1 > 192.0.2.2 ^0256", "unknown type '0256'"),
+        Bad("tcp ^192.0.02.256:1 > 192.0.2.2:2", "'192.0.02.256:1' is not an address"),
+        Bad("tcp ^[192.0.02.1]:1 > 192.0.2.2:2", "'[192.0.02.1]:1' is not an address"),
         Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 vlan ^0", "'0' is no value for 'vlan'"),
         Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 vlan 1 vlan 2 ^vlan 3", "a third 'vlan'"),
         Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 ttl 1 ^ttl 2", "'ttl' stands twice"),
@@ -124,6 +129,45 @@ struct PacketTextTests {
         let error = #expect(throws: PacketTextError.self) { try PacketDescription(parsing: example.text) }
         #expect(error?.message == example.message)
         #expect(error?.offset == example.offset)
+    }
+
+    /// A text with a leading zero, `^` before it, and how the message and the help name it.
+    static let leadingZeros: [(bad: Bad, help: String)] = [
+        (Bad("tcp 192.0.2.1:^022 > 192.0.2.2:2", "port '022' has a leading zero"), "write 192.0.2.1:22"),
+        (
+            Bad("tcp [2001:db8::1]:1 > [2001:db8::2]:^00", "port '00' has a leading zero"),
+            "write [2001:db8::2]:0"
+        ),
+        (
+            Bad("tcp ^192.0.2.01:1 > 192.0.2.2:2", "address '192.0.2.01' has a leading zero"),
+            "write 192.0.2.1:1"
+        ),
+        (
+            Bad("tcp ^192.0.02.1:022 > 192.0.2.2:2", "address '192.0.02.1' has a leading zero"),
+            "write 192.0.2.1:22"
+        ),
+        (
+            Bad(
+                "icmpv6 [^2001:db8::192.0.2.01] > 2001:db8::2",
+                "address '2001:db8::192.0.2.01' has a leading zero"),
+            "write [2001:db8::c000:201]"
+        ),
+        (Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 ttl ^07", "'ttl' '07' has a leading zero"), "write ttl 7"),
+        (Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 len ^0060", "'len' '0060' has a leading zero"), "write len 60"),
+        (Bad("tcp 192.0.2.1:1 > 192.0.2.2:2 vlan ^05", "'vlan' '05' has a leading zero"), "write vlan 5"),
+        (Bad("ip 192.0.2.1 > 192.0.2.2 proto ^047", "'proto' '047' has a leading zero"), "write proto 47"),
+        (Bad("icmp 192.0.2.1 > 192.0.2.2 ^08", "type '08' has a leading zero"), "write 8"),
+        (Bad("icmp 192.0.2.1 > 192.0.2.2 type ^08", "type '08' has a leading zero"), "write 8"),
+    ]
+
+    @Test(arguments: leadingZeros)
+    func `a number with a leading zero is refused by what was meant`(_ example: (bad: Bad, help: String)) {
+        let error = #expect(throws: PacketTextError.self) {
+            try PacketDescription(parsing: example.bad.text)
+        }
+        #expect(error?.message == example.bad.message)
+        #expect(error?.offset == example.bad.offset)
+        #expect(error?.help == example.help)
     }
 
     @Test func `any packet that a text can describe survives text and back`() throws {

@@ -107,7 +107,7 @@ private func parseAddress(
     _ text: some StringProtocol, meantIn: (String) -> String
 ) throws(ValueError) -> IPAddress {
     if let address = IPAddress(text) { return address }
-    let fixed = fixedQuad(text)
+    let fixed = withoutLeadingZeros(inAddress: text)
     if IPAddress(fixed) != nil, fixed != String(text) {
         throw ValueError(
             id: "leading-zero", "address '\(text)' has a leading zero", help: "write \(meantIn(fixed))")
@@ -115,14 +115,6 @@ private func parseAddress(
     throw ValueError(
         id: "address-syntax", "'\(text)' is no address",
         help: "write an address, a prefix or a range, as in 192.0.2.7, 2001:db8::/32 or 192.0.2.5-192.0.2.9")
-}
-
-/// The text with its dotted quad, the whole or behind an IPv6 address's last colon, freed of leading zeros.
-private func fixedQuad(_ text: some StringProtocol) -> String {
-    guard text.contains(".") else { return String(text) }
-    guard let colon = text.lastIndex(of: ":") else { return withoutLeadingZeros(text) }
-    let tail = text.index(after: colon)
-    return String(text[..<tail]) + withoutLeadingZeros(text[tail...])
 }
 
 extension AddressSet {

@@ -57,28 +57,6 @@ func leadingZero(_ text: some StringProtocol, what: String) -> ValueError {
     )
 }
 
-/// The text with each run of digits freed of its leading zeros: "192.0.02.7/024" gives "192.0.2.7/24".
-func withoutLeadingZeros(_ text: some StringProtocol) -> String {
-    var result: [UInt8] = []
-    var pendingZero = false
-    var inNumber = false
-    for byte in text.utf8 {
-        let isDigit = (0x30...0x39).contains(byte)
-        if !isDigit || inNumber {
-            if pendingZero, !isDigit { result.append(0x30) }
-            if !isDigit { (pendingZero, inNumber) = (false, false) }
-            result.append(byte)
-        } else if byte == 0x30 {
-            pendingZero = true
-        } else {
-            (pendingZero, inNumber) = (false, true)
-            result.append(byte)
-        }
-    }
-    if pendingZero { result.append(0x30) }
-    return String(decoding: result, as: UTF8.self)
-}
-
 /// A count that may end in `k` (1000) or `M` (1,000,000): "2000", "50k". Zero is a count.
 public func parseCount(_ text: String) throws(ValueError) -> UInt64 {
     let suffixes: [(String, UInt64)] = [("k", 1000), ("M", 1_000_000)]
