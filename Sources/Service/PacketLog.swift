@@ -55,9 +55,19 @@ public struct LogEntry: Sendable {
                     .object([("len", .integer(Int64(logged.packet?.length ?? 0))), ("reason", "rules")])
                 ))
         }
-        members.append(
-            ("verdict", .object([("action", .string(logged.verdict == "pass" ? "pass" : "drop"))])))
+        members.append(("verdict", verdict))
         return .object(members)
+    }
+
+    /// As of the inspector's alerts: a reject is a drop that its sender is told of.
+    private var verdict: JSONValue {
+        guard logged.verdict == "reject" else {
+            return .object([("action", logged.verdict == "pass" ? "pass" : "drop")])
+        }
+        let answer: JSONValue = logged.packet?.proto == .tcp ? "tcp-reset" : "icmp-prohib"
+        return .object([
+            ("action", "drop"), ("reject-target", "to_client"), ("reject", .array([answer])),
+        ])
     }
 
     private static func members(_ packet: PacketDescription) -> [(String, JSONValue)] {
