@@ -109,25 +109,22 @@ private func connectionFills(_ state: SharedState) throws -> [StatusReport.Fill]
 
 /// Removes our programs from the named interfaces, or from all, and with the last one everything that was
 /// pinned.
+/// - Parameters:
+///   - names: names or globs.
+///   - warn: takes what could not be put back beside that.
 /// - Throws: `ServiceError` naming an interface that has none of our programs.
-/// - Parameter warn: takes what could not be put back beside that.
 /// - Returns: the interfaces that were detached.
 public func detach(_ names: [String], warn: (String) -> Void) throws -> [String] {
     try requirePrivileges(for: "detach")
     let datapath = try Datapath()
-    let attached = Set(try datapath.attachments().map(\.interface.name))
+    let attached = try datapath.attachments().map(\.interface.name)
     if attached.isEmpty { try requireNoStrangers(datapath) }
-    if let unknown = names.first(where: { !attached.contains($0) }) {
-        let list =
-            attached.isEmpty
-            ? "nothing is attached here" : "attached: " + attached.sorted().joined(separator: ", ")
-        throw ServiceError(.unavailable, "no policy runs on interface '\(unknown)'; \(list)")
-    }
+    let chosen = try selectAttached(names, of: attached)
     var kept = KeptSettings()
     told("settings that an apply changed stay as they are", warn) {
         kept = try SharedState.open(datapath.pins)?.keptSettings() ?? kept
     }
-    let detached = try datapath.detach(names.isEmpty ? nil : Set(names))
+    let detached = try datapath.detach(names.isEmpty ? nil : chosen)
     if !datapath.pins.exists {
         // Bans go with the last interface, and do not come back with the next apply.
         told("bans that were kept hold again with the next apply", warn) { try BanStore.kept()?.remove() }

@@ -82,9 +82,24 @@ private func reason(_ policy: CheckedPolicy) throws -> String? {
         try selectInterfaces(globbed, devices: ["lo", "lo"], available: all).map(\.name) == ["lo"])
 }
 
-@Test func `a name that is not there is an error that lists what is, and globs are not for --dev`() throws {
+@Test func `globs of --dev mean interfaces as those of the policy do`() throws {
     let all = try NetworkInterface.all()
-    for devices in [["none0"], ["l*"]] {
+    #expect(try selectInterfaces(policy(), devices: ["l[o]", "?o"], available: all).map(\.name) == ["lo"])
+}
+
+@Test func `detach takes names and globs, and names what means no interface that has a program`() throws {
+    let attached = ["eth0", "veth1", "veth2", "w*"]
+    #expect(try selectAttached(["veth*", "eth0"], of: attached) == ["veth1", "veth2", "eth0"])
+    #expect(try selectAttached(["w*"], of: attached) == ["w*"])
+    let error = #expect(throws: ServiceError.self) { try selectAttached(["veth*", "lan*"], of: attached) }
+    #expect(error?.message == "no policy runs on interface 'lan*'; attached: eth0, veth1, veth2, w*")
+    let nothing = #expect(throws: ServiceError.self) { try selectAttached(["eth0"], of: []) }
+    #expect(nothing?.message == "no policy runs on interface 'eth0'; nothing is attached here")
+}
+
+@Test func `a name that is not there is an error that lists what is`() throws {
+    let all = try NetworkInterface.all()
+    for devices in [["none0"], ["none*"]] {
         #expect {
             try selectInterfaces(policy(), devices: devices, available: all)
         } throws: { error in

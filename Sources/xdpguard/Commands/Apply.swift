@@ -11,8 +11,8 @@ struct Apply: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Make a policy the running one, in one step.")
 
     @Argument(help: "The policy file.") var policy: String
-    @Option(name: .long, help: "Interface (repeatable); replaces the policy's 'interfaces'.") var dev:
-        [String] = []
+    @Option(name: .long, help: "Interface or glob (repeatable); replaces the policy's 'interfaces'.")
+    var dev: [String] = []
     @Option(
         name: .long,
         help: """

@@ -9,7 +9,8 @@ struct Detach: ParsableCommand {
         abstract:
             "Remove the policy from interfaces; with the last one, everything that was attached and pinned.")
 
-    @Option(name: .long, help: "Interface (repeatable); without it all.") var dev: [String] = []
+    @Option(name: .long, help: "Interface or glob (repeatable); without it all.")
+    var dev: [String] = []
     @OptionGroup var format: OutputOption
 
     func run() throws {
