@@ -48,7 +48,7 @@ struct BanTranslation {
 
     init(_ state: SharedState) throws(KernelError) {
         now = programClock()
-        wall = wallClock()
+        wall = Int64(clamping: now) &+ wallClockOffset()
         limits = try state.limitNames()
     }
 

@@ -21,8 +21,9 @@ public struct LimitService {
         self.buckets = buckets
         // The clock last: what the program noted meanwhile is not in the future.
         let clients = try state.limitedClients()
+        let now = programClock()
         reading = LimitReading(
-            info: info, now: programClock(), wall: wallClock(), clients: clients,
+            info: info, now: now, wall: Int64(clamping: now) &+ wallClockOffset(), clients: clients,
             time: { try buckets?.time(of: $0) })
     }
 

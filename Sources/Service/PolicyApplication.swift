@@ -92,13 +92,6 @@ public func requireTests(_ policy: CheckedPolicy, nowNanoseconds: Int64) throws 
     }
 }
 
-/// Nanoseconds since 1970-01-01T00:00Z.
-public func wallClock() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-}
-
 /// Applies a policy.
 /// - Parameter warn: takes rendered warnings and notes.
 public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> ApplyOutcome {
