@@ -10,6 +10,8 @@ import NetworkTypes
 public struct BanRoom: Sendable {
     /// Bans in the table, those that have ended included.
     public var used: Int
+    /// Those that hold.
+    public var held: Int
     public var capacity: Int
     /// Bans that found no room: each packet over a limit that asked for one, and each ban by hand.
     public var lost: UInt64
@@ -49,10 +51,12 @@ extension SharedState {
         return Ban(key, value)
     }
 
-    public func banRoom() throws(KernelError) -> BanRoom {
+    public func banRoom(now: UInt64) throws(KernelError) -> BanRoom {
         let map = try descriptor(.bans)
         let capacity = Int(try entries(ofMap: map))
-        return BanRoom(used: try bans().count, capacity: capacity, lost: try upkeep().lost)
+        let bans = try bans()
+        let held = bans.count { $0.holds(at: now) }
+        return BanRoom(used: bans.count, held: held, capacity: capacity, lost: try upkeep().lost)
     }
 
     /// Adds a ban. Where the prefix has one already the longer life wins; its counters stay. Ended bans are
@@ -118,15 +122,15 @@ extension SharedState {
         return false
     }
 
-    /// - Returns: the prefixes of `prefixes` that were banned.
-    public func remove(_ prefixes: [Prefix]) throws(KernelError) -> [Prefix] {
+    /// - Returns: the prefixes of `prefixes` that were banned: one whose ban has ended was not.
+    public func remove(_ prefixes: [Prefix], now: UInt64) throws(KernelError) -> [Prefix] {
         var removed: [Prefix] = []
         for prefix in prefixes {
-            var key = guard_ban_key(prefix)
-            let result = bpf_map_delete_elem(try descriptor(.bans), &key)
+            var (key, value) = (guard_ban_key(prefix), guard_ban())
+            let result = bpf_map_lookup_and_delete_elem(try descriptor(.bans), &key, &value)
             if result == -ENOENT { continue }
             try check(result, "remove the ban of \(prefix)")
-            removed.append(prefix)
+            if Ban(key, value)?.holds(at: now) ?? false { removed.append(prefix) }
         }
         try refreshLengths()
         return removed

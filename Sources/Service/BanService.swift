@@ -44,7 +44,7 @@ public struct BanService {
         // nobody else writes the file.
         var writing = try forget(Set(chosen), warn)
         do {
-            let removed = try locked { try $0.state.remove(chosen) }
+            let removed = try locked { try $0.state.remove(chosen, now: times.now) }
             withExtendedLifetime(writing) {}
             return removed
         } catch {
@@ -65,7 +65,7 @@ public struct BanService {
     }
 
     /// How full the table is.
-    public func room() throws -> BanRoom { try state.banRoom() }
+    public func room() throws -> BanRoom { try state.banRoom(now: times.now) }
 
     /// Writes the bans that hold to their file.
     /// - Returns: their number, and the file's path.
@@ -178,7 +178,7 @@ extension SharedState {
             do throws(KernelError) {
                 _ = try add(ban, now: times.now)
             } catch {
-                let room = try banRoom()
+                let room = try banRoom(now: times.now)
                 guard room.used >= room.capacity else { throw error }
                 return (bans.count, restored, error)
             }

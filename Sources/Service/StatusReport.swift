@@ -69,10 +69,10 @@ public func status(measureMilliseconds: UInt32) throws -> StatusReport {
     report.tableBytes = report.policy?.header.tableBytes ?? 0
     report.run = try runReport()
     guard let state = try SharedState.open(datapath.pins) else { return report }
-    let bans = try state.banRoom()
+    let bans = try state.banRoom(now: programClock())
     report.lostBans = bans.lost
     report.fills = [
-        .init(name: "bans", used: bans.used, capacity: bans.capacity),
+        .init(name: "bans", used: bans.held, capacity: bans.capacity),
         .init(name: "rule counters", used: try state.slots().count, capacity: Int(GUARD_SLOTS)),
     ]
     report.fills += try connectionFills(state)

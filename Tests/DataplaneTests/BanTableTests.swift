@@ -80,8 +80,8 @@ struct BanTableTests {
             #expect(text.hasPrefix("cannot ban 192.0.2.7; the table is full with 100 bans: "))
             #expect(text.contains("--max-bans"))
         }
-        let room = try state.banRoom()
-        #expect(room.used == 100 && room.capacity == 100 && room.lost == 1001)
+        let room = try state.banRoom(now: 50)
+        #expect(room.used == 100 && room.held == 90 && room.capacity == 100 && room.lost == 1001)
         // A ban that is there can be lengthened all the same, and ended ones make room.
         let known = Ban(Prefix(IPAddress(v4: 0xc633_645f)), since: 49, ends: nil, reason: "on")
         #expect(try state.add(known, now: 49).reason == "on")
@@ -113,6 +113,17 @@ struct BanTableTests {
         #expect(try state.bans().count == 100)
     }
 
+    @Test func `a ban that has ended is removed as if it were not there`() throws {
+        let state = try state()
+        let (ended, running) = (try prefix("192.0.2.7/32"), try prefix("192.0.2.8/32"))
+        _ = try state.add(Ban(ended, since: 1, ends: 10, reason: ""), now: 1)
+        _ = try state.add(Ban(running, since: 1, ends: 11, reason: ""), now: 1)
+        #expect(try state.banRoom(now: 10).held == 1)
+        #expect(try state.remove([ended, running], now: 10) == [running])
+        #expect(try state.bans().isEmpty)
+        #expect(try state.banRoom(now: 10).held == 0)
+    }
+
     @Test func `a length that comes while lengths are cleared stays`() throws {
         let state = try state()
         _ = try state.add(Ban(try prefix("192.0.2.0/24"), since: 1, ends: nil, reason: ""), now: 1)
@@ -126,7 +137,7 @@ struct BanTableTests {
         let lengths = try state.lengths().value
         #expect(lengths.ipv4 == 1 << 24 | 1 << 32)
         #expect(lengths.ipv6.0 == 1 << 48 && lengths.ipv6.1 == 0 && lengths.ipv6.2 == 1)
-        #expect(try state.remove([prefix("192.0.2.0/24")] + coming).count == 3)
+        #expect(try state.remove([prefix("192.0.2.0/24")] + coming, now: 2).count == 3)
         #expect(try state.lengths().value.ipv4 == 0)
         #expect(try state.lengths().value.ipv6.0 == 1 << 48)
     }
