@@ -2,12 +2,17 @@
 // One reading of all counters: what `top` compares two of.
 import Dataplane
 import NetworkTypes
+import PolicyLanguage
 
 public struct CounterReading: Sendable {
     public struct RuleReading: Sendable {
         public var name: String
         public var decided: Count
         public var wouldDrop: Count
+        /// What it decides is dropped or rejected: not under the policy's `mode: monitor`.
+        public var drops = false
+        /// The limit that no other rule names, whose drops are this rule's.
+        public var ownLimit: String?
     }
 
     public struct LimitReading: Sendable {
@@ -64,8 +69,14 @@ public struct CounterReader {
         let info = try runningInfo(datapath)
         let known = info?.rules ?? []
         let counts = try state.ruleCounts(slots: known.map(\.slot))
+        let enforces = info?.header.mode != PolicyMode.monitor.rawValue
+        let owned = (info?.header.limits ?? []).compactMap { limit in limit.onlyRule.map { ($0, limit.name) }
+        }
+        let ownLimits = Dictionary(owned, uniquingKeysWith: { first, _ in first })
         let rules = zip(known, counts).map { rule, count in
-            CounterReading.RuleReading(name: rule.name, decided: count.decided, wouldDrop: count.wouldDrop)
+            CounterReading.RuleReading(
+                name: rule.name, decided: count.decided, wouldDrop: count.wouldDrop,
+                drops: rule.drops && enforces, ownLimit: ownLimits[rule.name])
         }
         var reading = CounterReading(
             nanoseconds: programClock(), policy: info?.header.policy ?? "", cpus: try state.reasonCounts(),

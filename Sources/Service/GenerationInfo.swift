@@ -9,10 +9,13 @@ public struct GenerationInfo: Sendable {
     public struct RuleSlot: Sendable, Hashable {
         public var name: String
         public var slot: UInt32
+        /// It drops or rejects what it decides; false in descriptions of earlier versions.
+        public var drops: Bool
 
-        public init(name: String, slot: UInt32) {
+        public init(name: String, slot: UInt32, drops: Bool = false) {
             self.name = name
             self.slot = slot
+            self.drops = drops
         }
     }
 
@@ -74,6 +77,8 @@ public struct GenerationInfo: Sendable {
         /// The policy's file, then those that it includes, where some rule inspects; nil elsewhere, and in
         /// descriptions of earlier versions.
         public var policyFiles: [PolicyFile]?
+        /// Whether it is kept of rules that they drop; nil in descriptions of earlier versions.
+        public var marksDrops: Bool?
 
         public init(
             policy: String, file: String, mode: String, appliedNanoseconds: Int64, user: UInt32,
@@ -102,12 +107,15 @@ public struct GenerationInfo: Sendable {
 
     public func encoded() throws -> [UInt8] {
         var writer = DescriptionWriter()
+        var header = header
+        header.marksDrops = true
         writer.append(Array(try JSONEncoder().encode(header)))
         writer.append(UInt32(rules.count))
         for rule in rules {
             writer.append(rule.slot)
             writer.append(Array(rule.name.utf8))
         }
+        writer.append(Bits(rules.map(\.drops)).bytes)
         for text in texts { writer.append(text) }
         return writer.bytes
     }
@@ -123,12 +131,36 @@ public struct GenerationInfo: Sendable {
             guard let slot = reader.number(UInt32.self), let name = reader.block() else { return nil }
             info.rules.append(RuleSlot(name: String(decoding: name, as: UTF8.self), slot: slot))
         }
+        if header.marksDrops ?? false {
+            guard let block = reader.block(), let drops = Bits(Array(block), count: info.rules.count) else {
+                return nil
+            }
+            for index in info.rules.indices { info.rules[index].drops = drops[index] }
+        }
         for file in header.policyFiles ?? [] where file.isKept {
             guard let text = reader.block() else { return nil }
             info.texts.append(Array(text))
         }
         return info
     }
+}
+
+/// Truths, eight a byte, the first in the lowest bit.
+private struct Bits {
+    private(set) var bytes: [UInt8]
+
+    init(_ truths: [Bool]) {
+        bytes = [UInt8](repeating: 0, count: (truths.count + 7) / 8)
+        for (index, isTrue) in truths.enumerated() where isTrue { bytes[index / 8] |= 1 << UInt8(index % 8) }
+    }
+
+    /// Nil where these are not the bytes of so many.
+    init?(_ bytes: [UInt8], count: Int) {
+        guard bytes.count == (count + 7) / 8 else { return nil }
+        self.bytes = bytes
+    }
+
+    subscript(index: Int) -> Bool { bytes[index / 8] >> UInt8(index % 8) & 1 != 0 }
 }
 
 /// Numbers in host order, and blocks of bytes behind their length.

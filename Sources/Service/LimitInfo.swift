@@ -30,6 +30,8 @@ extension GenerationInfo {
         /// Leading bits of a source that are one client.
         public var ipv4Prefix: UInt8
         public var ipv6Prefix: UInt8
+        /// The one rule that names it; nil: several do, or a description of an earlier version.
+        public var onlyRule: String?
 
         /// - Parameter record: what the compiler made of the limit.
         init(_ limit: Limit, _ record: guard_limit) {

@@ -208,6 +208,11 @@ private func generation(
         tableBytes: UInt64(image.tables.count + image.addresses.count))
     header.limits = zip(policy.limits, image.limits).map(GenerationInfo.LimitInfo.init)
     if policy.inspects {
+    let naming = Dictionary(grouping: policy.rules.lazy.filter { $0.limit != nil }) { $0.limit ?? "" }
+    for index in header.limits.indices {
+        let rules = naming[header.limits[index].name] ?? []
+        header.limits[index].onlyRule = rules.count == 1 ? rules.first?.name : nil
+    }
         header.inspectors = policy.inspectors.map(\.name)
         header.inspectorsSeed = policy.inspectorsSeed
     }
@@ -222,7 +227,11 @@ private func generation(
     }
     var info = GenerationInfo(
         header: header,
-        rules: policy.rules.map { .init(name: $0.name, slot: slots.rules[$0.name] ?? 0) })
+        rules: policy.rules.map { rule in
+            .init(
+                name: rule.name, slot: slots.rules[rule.name] ?? 0,
+                drops: rule.action == .drop || rule.action == .reject)
+        })
     if policy.inspects { info.keep(runnable.sources) }
     return GenerationImage(
         config: image.config, tables: image.tables, addresses: image.addresses, info: try info.encoded())

@@ -18,6 +18,8 @@ public struct TopReport: Sendable {
         public var wouldDrop: Count
         public var packetsPerSecond: Double
         public var bitsPerSecond: Double
+        /// Of what it dropped or rejected, and of what the limit did that it alone names.
+        public var dropsPerSecond: Double
     }
 
     /// Packets that a limit was asked for, and those of them that it dropped.
@@ -85,8 +87,8 @@ public struct TopReport: Sendable {
                 before.cpus.indices.contains(cpu) ? Self.sum(before.cpus[cpu].values) : ReasonCount(),
                 Self.sum(now.cpus[cpu].values))
         }
-        rules = Self.rules(before.rules, now.rules, interval)
         limits = Self.limits(before.limits, now.limits, interval)
+        rules = Self.rules(before.rules, now.rules, interval, limits)
         sources = Self.sources(before, now, packetsPerSecond: all.perSecond.packets, limit: sourceLimit)
     }
 
@@ -99,15 +101,20 @@ public struct TopReport: Sendable {
     }
 
     private static func rules(
-        _ before: [CounterReading.RuleReading], _ now: [CounterReading.RuleReading], _ interval: Double
+        _ before: [CounterReading.RuleReading], _ now: [CounterReading.RuleReading], _ interval: Double,
+        _ limits: [LimitRow]
     ) -> [RuleRow] {
+        let limited = Dictionary(
+            limits.map { ($0.name, $0.dropsPerSecond) }, uniquingKeysWith: { first, _ in first })
         let old = Dictionary(before.map { ($0.name, $0.decided) }, uniquingKeysWith: { first, _ in first })
         return now.map { rule in
             let growth = rule.decided.since(old[rule.name] ?? rule.decided)
+            let packets = Double(growth.packets) / interval
+            let limitDrops = rule.ownLimit.flatMap { limited[$0] } ?? 0
             return RuleRow(
-                name: rule.name, total: rule.decided, wouldDrop: rule.wouldDrop,
-                packetsPerSecond: Double(growth.packets) / interval,
-                bitsPerSecond: Double(growth.bytes) * 8 / interval)
+                name: rule.name, total: rule.decided, wouldDrop: rule.wouldDrop, packetsPerSecond: packets,
+                bitsPerSecond: Double(growth.bytes) * 8 / interval,
+                dropsPerSecond: rule.drops ? packets : limitDrops)
         }
     }
 

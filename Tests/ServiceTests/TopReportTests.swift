@@ -27,6 +27,31 @@ private func reading(_ seconds: UInt64, pass: UInt64, drop: UInt64, rule: UInt64
     #expect(report.reasons.map(\.name) == ["rule", "default"])
 }
 
+@Test func `drops of a rule are what it drops itself, or the limit that it alone names`() {
+    func reading(_ seconds: UInt64, decided: UInt64, limited: UInt64) -> CounterReading {
+        func rule(_ name: String, drops: Bool, limit: String? = nil) -> CounterReading.RuleReading {
+            let count = Count(packets: decided, bytes: 0)
+            return .init(name: name, decided: count, wouldDrop: Count(), drops: drops, ownLimit: limit)
+        }
+        var made = CounterReading(
+            nanoseconds: seconds * 1_000_000_000, policy: "p", cpus: [],
+            rules: [
+                // The first reading may be of the policy before, under which the rule let packets on.
+                rule("drops", drops: seconds > 10), rule("passes", drops: false),
+                rule("limits", drops: false, limit: "own"), rule("gone", drops: false, limit: "none"),
+            ], noted: [])
+        var count = LimitCount()
+        count.dropped = Count(packets: limited, bytes: 0)
+        made.limits = [.init(name: "own", count: count)]
+        return made
+    }
+    let report = TopReport(
+        from: reading(10, decided: 100, limited: 7), to: reading(12, decided: 300, limited: 17),
+        sourceLimit: 5)
+    #expect(report.rules.map(\.dropsPerSecond) == [100, 0, 5, 0])
+    #expect(report.rules.map(\.packetsPerSecond) == [100, 100, 100, 100])
+}
+
 @Test func `counters that began anew show no growth, and a new rule none either`() {
     let report = TopReport(
         from: reading(1, pass: 100, drop: 10, rule: 50), to: reading(2, pass: 5, drop: 1, rule: 3),
@@ -71,7 +96,7 @@ func `SSH_CONNECTION is read as the session's packet`(text: String, flow: String
     ]
     let info = GenerationInfo(
         header: header,
-        rules: [.init(name: "r \"x\"", slot: 3), .init(name: "ünïcode\n", slot: 16_384)])
+        rules: [.init(name: "r \"x\"", slot: 3, drops: true), .init(name: "ünïcode\n", slot: 16_384)])
     let bytes = try info.encoded()
     let back = try #require(GenerationInfo.decoded(bytes))
     #expect(back.rules == info.rules && back.header.policy == "p")
@@ -80,6 +105,18 @@ func `SSH_CONNECTION is read as the session's packet`(text: String, flow: String
     #expect(GenerationInfo.decoded(bytes + [0, 0, 0])?.rules == info.rules)
     for length in 0..<bytes.count {
         #expect(GenerationInfo.decoded(Array(bytes.prefix(length))) == nil, "cut after \(length) bytes")
+    }
+}
+
+@Test func `a description of many rules says of each whether it drops`() throws {
+    let header = GenerationInfo.Header(
+        policy: "p", file: "/p", mode: "enforce", appliedNanoseconds: 1, user: 0, version: "0", tableBytes: 9)
+    for count in [0, 1, 7, 8, 9, 100] {
+        let rules = (0..<UInt32(count)).map {
+            GenerationInfo.RuleSlot(name: "\($0)", slot: $0, drops: $0 % 3 == 1 || $0 % 8 == 7)
+        }
+        let bytes = try GenerationInfo(header: header, rules: rules).encoded()
+        #expect(GenerationInfo.decoded(bytes)?.rules == rules)
     }
 }
 

@@ -21,7 +21,7 @@ extension TopReport {
         lines +=
             [""]
             + table([Self.header("REASON")] + sorted(reasons, order).map(Self.columns) + [Self.columns(all)])
-        let head = ["RULE", "packets", "bytes", "would drop", "packets/s", "bit/s"]
+        let head = ["RULE", "packets", "bytes", "would drop", "packets/s", "bit/s", "drops/s"]
         lines += [""] + table([head] + sortedRules(order).prefix(limit).map(Self.columns))
         if !limits.isEmpty {
             let head = ["LIMIT", "passed", "dropped", "would drop", "packets/s", "drops/s"]
@@ -49,9 +49,11 @@ extension TopReport {
 
     private func sortedRules(_ order: TopOrder) -> [RuleRow] {
         rules.sorted { a, b in
-            order == .bits
-                ? (a.bitsPerSecond, a.total.bytes) > (b.bitsPerSecond, b.total.bytes)
-                : (a.packetsPerSecond, a.total.packets) > (b.packetsPerSecond, b.total.packets)
+            switch order {
+            case .packets: (a.packetsPerSecond, a.total.packets) > (b.packetsPerSecond, b.total.packets)
+            case .bits: (a.bitsPerSecond, a.total.bytes) > (b.bitsPerSecond, b.total.bytes)
+            case .drops: (a.dropsPerSecond, a.total.packets) > (b.dropsPerSecond, b.total.packets)
+            }
         }
     }
 
@@ -82,7 +84,7 @@ extension TopReport {
         [
             printable(row.name), String(row.total.packets), String(row.total.bytes),
             String(row.wouldDrop.packets),
-            short(row.packetsPerSecond), short(row.bitsPerSecond),
+            short(row.packetsPerSecond), short(row.bitsPerSecond), short(row.dropsPerSecond),
         ]
     }
 
@@ -124,6 +126,7 @@ extension TopReport {
                                 ("would_drop", .unsigned(rule.wouldDrop.packets)),
                                 ("packets_per_second", .number(rule.packetsPerSecond)),
                                 ("bits_per_second", .number(rule.bitsPerSecond)),
+                                ("drops_per_second", .number(rule.dropsPerSecond)),
                             ])
                         )
                     })
