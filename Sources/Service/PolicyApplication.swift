@@ -48,10 +48,11 @@ public struct ApplyOutcome: Sendable {
     public var isDryRun: Bool
 }
 
-/// A checked policy whose own tests pass and that needs nothing the datapath lacks.
+/// A checked policy for a replay: whether a rule has ended is a question of the capture's time, not of now.
 /// - Parameter warn: takes rendered warnings and notes.
-public func loadRunnablePolicy(_ path: String, warn: (String) -> Void) throws -> CheckedPolicy {
-    try RunnablePolicy(path, warn: warn).policy
+public func loadReplayedPolicy(_ path: String, warn: (String) -> Void) throws -> CheckedPolicy {
+    let report = loadPolicy(path: path, now: .min).checkingInspectors()
+    return try RunnablePolicy(report, warn: warn).policy
 }
 
 /// A policy that can run, and the texts that it was read from.
@@ -59,8 +60,7 @@ private struct RunnablePolicy {
     var policy: CheckedPolicy
     let sources: [SourceText]
 
-    init(_ path: String, warn: (String) -> Void) throws {
-        let report = loadPolicy(path: path).checkingInspectors()
+    init(_ report: PolicyReport, warn: (String) -> Void) throws {
         guard let policy = report.policy else {
             throw ServiceError(
                 ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)
@@ -71,10 +71,10 @@ private struct RunnablePolicy {
 }
 
 /// The same with what the policy's inspectors look for, compiled.
-public func loadInspectedPolicy(
+public func loadReplayedPolicy(
     _ path: String, _ settings: SignatureEngine.Settings, warn: (String) -> Void
 ) throws -> (policy: CheckedPolicy, plan: InspectionPlan) {
-    let (report, plan) = loadPolicy(path: path).loadingInspectors(settings)
+    let (report, plan) = loadPolicy(path: path, now: .min).loadingInspectors(settings)
     guard let policy = report.policy, let plan else {
         throw ServiceError(
             ExitStatus(rawValue: report.exitCode) ?? .wrongInput, report.rendered(), isDiagnostics: true)
@@ -95,7 +95,8 @@ public func requireTests(_ policy: CheckedPolicy, nowNanoseconds: Int64) throws 
 /// Applies a policy.
 /// - Parameter warn: takes rendered warnings and notes.
 public func apply(_ request: ApplyRequest, warn: (String) -> Void) throws -> ApplyOutcome {
-    let runnable = try RunnablePolicy(request.policyPath, warn: warn)
+    let report = loadPolicy(path: request.policyPath).checkingInspectors()
+    let runnable = try RunnablePolicy(report, warn: warn)
     let policy = runnable.policy
     try requireTests(policy, nowNanoseconds: wallClock())
     try requirePrivileges(for: "apply")
@@ -207,12 +208,12 @@ private func generation(
         appliedNanoseconds: now, user: UInt32(getuid()), version: xdpguardVersion,
         tableBytes: UInt64(image.tables.count + image.addresses.count))
     header.limits = zip(policy.limits, image.limits).map(GenerationInfo.LimitInfo.init)
-    if policy.inspects {
     let naming = Dictionary(grouping: policy.rules.lazy.filter { $0.limit != nil }) { $0.limit ?? "" }
     for index in header.limits.indices {
         let rules = naming[header.limits[index].name] ?? []
         header.limits[index].onlyRule = rules.count == 1 ? rules.first?.name : nil
     }
+    if policy.inspects {
         header.inspectors = policy.inspectors.map(\.name)
         header.inspectorsSeed = policy.inspectorsSeed
     }

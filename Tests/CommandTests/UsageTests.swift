@@ -68,11 +68,7 @@ import Testing
     @Test func `a ban that never-ban undoes is said of a replay too`() throws {
         let folder = try TemporaryFolder()
         let path = try folder.file("p.conf", "default: drop\nnever-ban: [192.0.2.8]\n")
-        // A section of pcapng and its interface, Ethernet; no packets.
-        let words = [
-            [0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, 0, 0, 28], [1, 20, 1, 0, 20],
-        ].joined().flatMap { (word: UInt32) in (0..<4).map { UInt8(word >> (8 * $0) & 0xff) } }
-        let capture = try folder.file("empty.pcapng", String(decoding: words, as: UTF8.self))
+        let capture = try emptyCapture(folder)
         for (ban, isSaid) in [("192.0.2.0/24", true), ("192.0.2.9", false)] {
             let outcome = try Product.run("replay", path, capture, "--ban", ban)
             #expect(outcome.exit == 0, "\(outcome)")
@@ -80,3 +76,28 @@ import Testing
         }
     }
 }
+
+    @Test func `a replay does not say of a rule that it has ended, as the capture may be older`() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file(
+            "p.conf",
+            """
+            default: drop
+            rules: [{ name: old, service: udp/53, action: pass, expires: 2020-01-01T00:00Z }]
+
+            """)
+        #expect(try Product.run("check", path).errors.contains("[expired-rule]"))
+        let capture = try emptyCapture(folder)
+        for words in [["replay", path, capture], ["replay", path, capture, "--inspect"]] {
+            let outcome = try run([Product.path] + words)
+            #expect(outcome.exit == 0 && outcome.errors.isEmpty, "\(outcome)")
+        }
+    }
+
+    /// A section of pcapng and its interface, Ethernet; no packets.
+    private func emptyCapture(_ folder: TemporaryFolder) throws -> String {
+        let words = [
+            [0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, 0, 0, 28], [1, 20, 1, 0, 20],
+        ].joined().flatMap { (word: UInt32) in (0..<4).map { UInt8(word >> (8 * $0) & 0xff) } }
+        return try folder.file("empty.pcapng", String(decoding: words, as: UTF8.self))
+    }

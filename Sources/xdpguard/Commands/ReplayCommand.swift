@@ -84,11 +84,11 @@ struct ReplayCommand: ParsableCommand {
     ) {
         var engine = EngineOptions()
         guard inspect else {
-            return (try loadRunnablePolicy(policy) { StandardError.write($0) }, nil, engine)
+            return (try loadReplayedPolicy(policy) { StandardError.write($0) }, nil, engine)
         }
         var settings = SignatureEngine.Settings()
         settings.cache = signatureCache.map(namedCache) ?? Service.signatureCache()
-        let (checked, plan) = try loadInspectedPolicy(policy, settings) { StandardError.write($0) }
+        let (checked, plan) = try loadReplayedPolicy(policy, settings) { StandardError.write($0) }
         tellOfCache(plan)
         engine.sampleScopes = plan.sampleScopes(of: checked)
         do throws(InspectionError) {
