@@ -150,6 +150,15 @@ import Testing
         #expect(try Product.run("check", "--deny", "unused-set", path).exit == 0)
     }
 
+    @Test func `a word that is no finding's id cannot be denied, and the ids are listed`() throws {
+        let path = try folder.file("shadow.conf", Self.shadowing)
+        let outcome = try Product.run("check", "--deny", "warnings", "--deny", "shadowed-rules", path)
+        #expect(outcome.exit == 64, "\(outcome)")
+        #expect(outcome.output == "")
+        #expect(outcome.errors.contains("'shadowed-rules' names no finding"))
+        #expect(outcome.errors.contains("shadowed-rule,"))
+    }
+
     @Test func `several policies are all checked and the worst decides`() throws {
         let good = try folder.file("good.conf", Self.right)
         let bad = try folder.file("bad.conf", "defalt: drop\n")

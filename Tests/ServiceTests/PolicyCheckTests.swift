@@ -57,3 +57,21 @@ func `a policy's exit code is what its findings make it`(_ given: CheckCase) thr
     #expect(check.policy == nil && check.status(denying: []) == .noInput)
     #expect(check.rendered().contains("/no/such/policy.conf"))
 }
+
+@Test func `every warning of the language's cases can be denied, and nothing twice`() throws {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .appending(path: "../PolicyLanguageTests/cases/good")
+    var seen: Set<String> = []
+    for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+    where file.pathExtension == "stderr" {
+        for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
+            guard line.contains(": warning: "), let id = line.wholeMatch(of: /.*\[([a-z-]+)\]/) else {
+                continue
+            }
+            seen.insert(String(id.1))
+        }
+    }
+    #expect(seen.count > 10)
+    #expect(PolicyCheck.undeniable(seen.sorted() + ["warnings", "nonsense"]) == ["nonsense"])
+    #expect(Set(PolicyCheck.deniable).count == PolicyCheck.deniable.count)
+}

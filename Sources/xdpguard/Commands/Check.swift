@@ -21,6 +21,13 @@ struct Check: ParsableCommand {
     var deny: [String] = []
     @OptionGroup var format: OutputOption
 
+    func validate() throws {
+        guard let unknown = PolicyCheck.undeniable(deny).first else { return }
+        throw ValidationError(
+            "--deny '\(printable(unknown))' names no finding; write warnings, for all of them, or one of "
+                + PolicyCheck.deniable.joined(separator: ", "))
+    }
+
     func run() throws {
         try reporting { output in
             var worst = ExitStatus.done
