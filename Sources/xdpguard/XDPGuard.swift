@@ -2,6 +2,7 @@
 // The command: one subcommand a file in Commands/. Words and exit codes are the contract of
 // docs/operations.md.
 import ArgumentParser
+import Diagnostics
 import Service
 
 @main
@@ -18,6 +19,27 @@ struct XDPGuard: ParsableCommand {
             FlowsCommand.self, SignaturesCommand.self, RunCommand.self, InspectorWorker.self,
             VersionCommand.self,
         ])
+
+    static func main() {
+        let words = CommandLine.arguments.dropFirst()
+        if words.first == "help", let unknown = unknownCommand(words.dropFirst()) {
+            exit(withError: ValidationError("there is no command '\(printable(unknown))'"))
+        }
+        main(nil)
+    }
+
+    /// What ArgumentParser's own `help` would answer with the help of what it knows.
+    private static func unknownCommand(_ words: ArraySlice<String>) -> String? {
+        var command: any ParsableCommand.Type = Self.self
+        for word in words where !word.hasPrefix("-") {
+            let found = command.configuration.subcommands.first { $0._commandName == word }
+            guard let found else { return command == Self.self && word == "help" ? nil : word }
+            command = found
+        }
+        return nil
+    }
+
+    func run() throws { throw ValidationError("name a command") }
 }
 
 /// How a command prints its results.

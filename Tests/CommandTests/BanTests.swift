@@ -121,6 +121,9 @@ extension LiveTests {
             #expect(missing.exit == 69, "\(missing)")
             #expect(missing.output == "unbanned 203.0.113.0/24\n")
             #expect(missing.errors.contains("'203.0.113.77' is not banned"))
+            let several = try net.server.guarded("unban", "203.0.113.78", "203.0.113.77")
+            #expect(several.exit == 69, "\(several)")
+            #expect(several.errors.contains("'203.0.113.78', '203.0.113.77' are not banned"))
             #expect(try passes("203.0.113.77"))
             for ban in ["203.0.113.77", "2001:db8::/32"] { try net.server.mustRun("ban", ban) }
             #expect(

@@ -12,6 +12,8 @@ import Testing
         ["unban", "--all", "192.0.2.1"], ["top", "--interval", "0"],
         ["limits", "show"], ["limits", "show", "192.0.2.0/24"], ["limits", "show", "host"],
         ["limits", "top", "--count", "0"], ["limits", "sideways"], ["status", "--output", "xml"],
+        [], ["set"], ["signatures"], ["help", "nope"], ["help", "limits", "nope"],
+        ["check", "--deny", "nonsense", "/dev/null"],
     ]
 
     @Test(arguments: UsageTests.wrong)
@@ -28,11 +30,19 @@ import Testing
         #expect(version.output.hasPrefix("xdpguard "))
         let json = try JSON(Product.run("version", "--output", "json").output)
         #expect("xdpguard \(json["version"].string ?? "")\n" == version.output)
-        for words in [["help"], ["--help"], ["help", "apply"], ["apply", "--help"]] {
+        let asked = [
+            ["help"], ["--help"], ["help", "apply"], ["apply", "--help"], ["set", "--help"],
+            ["help", "limits", "top"], ["help", "help"],
+        ]
+        for words in asked {
             let outcome = try run([Product.path] + words)
             #expect(outcome.exit == 0, "\(outcome)")
             #expect(outcome.output.contains("USAGE: xdpguard"))
         }
+    }
+
+    @Test func `help of limits names the option that it has without a subcommand`() throws {
+        #expect(try Product.run("limits", "--help").output.contains("--output"))
     }
 
     @Test(arguments: [
@@ -75,7 +85,6 @@ import Testing
             #expect(outcome.errors.contains("'192.0.2.0/24' touches addresses of 'never-ban'") == isSaid)
         }
     }
-}
 
     @Test func `a replay does not say of a rule that it has ended, as the capture may be older`() throws {
         let folder = try TemporaryFolder()
@@ -101,3 +110,4 @@ import Testing
         ].joined().flatMap { (word: UInt32) in (0..<4).map { UInt8(word >> (8 * $0) & 0xff) } }
         return try folder.file("empty.pcapng", String(decoding: words, as: UTF8.self))
     }
+}

@@ -84,8 +84,12 @@ struct Unban: ParsableCommand {
                 for prefix in removed { try output.line("unbanned \(prefix)") }
                 if removed.isEmpty, all { try output.line("there were no bans") }
             }
-            if let missing = (prefixes ?? []).first(where: { !removed.contains($0) }) {
-                throw ServiceError(.unavailable, "'\(missing)' is not banned; 'xdpguard bans' lists the bans")
+            let missing = (prefixes ?? []).filter { !removed.contains($0) }.map { "'\($0)'" }
+            if !missing.isEmpty {
+                throw ServiceError(
+                    .unavailable,
+                    "\(missing.joined(separator: ", ")) \(missing.count == 1 ? "is" : "are") not banned; "
+                        + "'xdpguard bans' lists the bans")
             }
         }
     }

@@ -9,7 +9,10 @@ import Service
 struct LimitsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "limits", abstract: "Show the running policy's rate limits and who is limited.",
-        discussion: "Without a subcommand: every limit with what it passed and dropped.",
+        discussion: """
+            Without a subcommand: every limit with what it passed and dropped; '--output json' prints it as \
+            JSON ('--output text' is the default).
+            """,
         subcommands: [LimitsList.self, LimitsTop.self, LimitsShow.self], defaultSubcommand: LimitsList.self)
 }
 

@@ -15,6 +15,8 @@ struct SetCommand: ParsableCommand {
         subcommands: [
             SetAdd.self, SetDelete.self, SetReplace.self, SetShow.self, SetTest.self,
         ])
+
+    func run() throws { throw ValidationError("name a subcommand: 'xdpguard set --help' lists them") }
 }
 
 /// Addresses on the command line, in files and on standard input.

@@ -17,6 +17,8 @@ struct SignaturesCommand: ParsableCommand {
         subcommands: [
             SignaturesCheck.self, SignaturesList.self, SignaturesShow.self, SignaturesProfile.self,
         ])
+
+    func run() throws { throw ValidationError("name a subcommand: 'xdpguard signatures --help' lists them") }
 }
 
 /// What every one of them takes.
