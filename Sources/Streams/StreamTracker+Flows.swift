@@ -49,7 +49,9 @@ extension StreamTracker {
         flow.isClientLow = isClientLow
         flow.isBegunByAnswer =
             first == .toClient && !packet.tcpFlags.contains(.syn) && saysAnswer(packet)
-        flow.mayTurn = packet.proto == .tcp && first == .toClient && !packet.tcpFlags.contains(.syn)
+        flow.mayTurn =
+            packet.proto == .tcp && first == .toClient && !packet.tcpFlags.contains(.syn)
+            && !packet.isSentByHost
         flow.serial = counters.flows
         let slot = table.insert(flow, place.hash, packet.proto == .tcp ? .tcpNew : .otherNew)
         consumer.opened(flow)
@@ -121,7 +123,7 @@ extension StreamTracker {
     }
 
     /// A number from 1 to 2^53 - 1 that no other flow of this tracker has: odd factors keep numbers apart.
-    private func flowID(_ serial: UInt64) -> UInt64 {
+    func flowID(_ serial: UInt64) -> UInt64 {
         let mask: UInt64 = 1 << 53 - 1
         var value = (serial &+ options.seed) & mask
         value = (value &* 0x9e37_79b9_7f4a_7c15) & mask

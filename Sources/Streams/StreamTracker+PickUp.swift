@@ -19,8 +19,12 @@ extension StreamTracker {
     func settle(_ packet: DecodedPacket, _ slot: FlowTable.Slot, _ place: FlowPlace) -> FlowTable.Slot {
         guard let flow = flow(slot) else { return slot }
         let direction = place.direction(in: flow)
-        if flow.mayTurn, direction == .toServer, isAnswer(packet, of: flow) {
-            return beginAnew(packet, flow, slot, place, direction: .toClient)
+        if flow.mayTurn, direction == .toServer, !packet.payload.isEmpty {
+            // Its first words say whether it is: whoever asks may say a status line later.
+            flow.mayTurn = false
+            if isAnswer(packet, of: flow) {
+                return beginAnew(packet, flow, slot, place, direction: .toClient)
+            }
         }
         guard let pickUp = flow.pickUp, let session = flow.session else { return slot }
         if direction == pickUp.direction {
@@ -69,10 +73,15 @@ extension StreamTracker {
         guard let pickUp else { return slot }
         session.halves[direction.reversed].sync(pickUp.start(before: packet), limits.memory)
         session.take(acknowledgementOf: packet, direction)
+        let half = session.halves[direction.reversed]
+        // What is acknowledged and missing is among them still: they may be out of order.
+        half.isHeld = true
         for segment in pickUp.segments where !segment.isRequest {
             let isTaken = pickUp.isTaken(segment.packet, before: packet)
             segment.withPacket { bringKept($0, direction.reversed, isTaken: isTaken, flow) }
         }
+        half.isHeld = false
+        tell(half, direction.reversed, flow, isClosing: false)
         pickUp.discard()
         return slot
     }
@@ -101,6 +110,35 @@ extension StreamTracker {
         }
         flow.session?.goOnUnanswered()
         return slot
+    }
+
+    /// A connection whose other end is not heard, where two segments of the first say that it is.
+    func goOn(behind segment: KeptSegment, _ direction: Direction, _ flow: FlowOf) {
+        segment.withPacket {
+            flow.session = TCPSession(midstream: $0, direction, rules(of: $0))
+            counters.tcpSessions &+= 1
+            counters.tcpMidstream &+= 1
+            bringKept($0, direction, isTaken: true, flow)
+        }
+    }
+
+    /// What a segment says that may be of another connection with the same ends, as a flow of its own, which
+    /// nobody will look for.
+    func tellAlone(_ packet: DecodedPacket, _ direction: Direction, _ other: FlowOf) {
+        guard !packet.payload.isEmpty else { return }
+        counters.flows &+= 1
+        let start = FlowStart(packet, direction, id: flowID(counters.flows))
+        let flow = FlowOf(start, other.key, consumer.makeState(of: start))
+        flow.isClientLow = other.isClientLow
+        flow.serial = counters.flows
+        let session = TCPSession(midstream: packet, direction, rules(of: packet))
+        flow.session = session
+        flow.state = Self.state(session.state)
+        consumer.opened(flow)
+        _ = bring(packet, direction, session.judge(packet, direction), flow)
+        tell(session.halves[direction], direction, flow, isClosing: true)
+        session.discard()
+        consumer.closed(flow, .replaced)
     }
 
     /// A segment that was told of before, in another flow.

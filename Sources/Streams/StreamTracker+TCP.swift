@@ -23,9 +23,11 @@ extension StreamTracker {
                 judgement.request.map { TCPSession(request: $0, rules(of: packet)) }
                 ?? judgement.answer.map { TCPSession($0, rules(of: packet)) }
             if flow.session != nil { counters.tcpSessions &+= 1 }
+            if let former = judgement.former { goOn(behind: former, direction, flow) }
             isAgreed = false
             judgement = judge(packet, direction, flow)
         }
+        if judgement.isElsewhere { tellAlone(packet, direction, flow) }
         count(packet, direction, flow)
         for anomaly in judgement.anomalies { consumer.anomaly(anomaly, of: flow, packet) }
         if judgement.anomalies.contains(.resetInvalid) { counters.resetsRefused &+= 1 }
@@ -67,7 +69,7 @@ extension StreamTracker {
 
     /// What a tunnel carries may be answered without it: one direction may be all that comes.
     func rules(of packet: DecodedPacket) -> SessionRules {
-        packet.tunnel == 0 ? rules : SessionRules(isOneSided: true, limits: rules.limits)
+        packet.tunnel == 0 ? rules : SessionRules(isOneSided: true, limits: limits, copies: pickUpMemory)
     }
 
     private func pickUp(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf) -> SegmentJudgement {

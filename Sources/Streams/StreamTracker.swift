@@ -30,7 +30,7 @@ public final class StreamTracker<Consumer: StreamConsumer> {
             memory: memory, queuedBytes: options.maximumQueuedBytes,
             queuedPieces: options.maximumQueuedPieces, historyBytes: options.historyBytes,
             waitsForAcknowledgement: options.waitsForAcknowledgement && !options.isOneSided)
-        rules = SessionRules(isOneSided: options.isOneSided, limits: limits)
+        rules = SessionRules(isOneSided: options.isOneSided, limits: limits, copies: pickUpMemory)
     }
 
     /// Flows that are known now.

@@ -91,7 +91,9 @@ struct AnswerFirstTests {
         // Where answers go another way the client has to show that there was one.
         bench.feed(talk.say(.toServer, "G"))
         bench.finish()
-        #expect(try bench.alerts() == [1])
+        // Where nobody answers in time what is said is read twice: alone, and behind its SYN.
+        #expect(Set(try bench.alerts()) == [1])
+        #expect(try answers != .seen || bench.alerts().count == 1)
     }
 
     /// The rest of a request whose beginning was forgotten.
@@ -109,6 +111,23 @@ struct AnswerFirstTests {
         bench.feed([talk.say(.toClient, reply), talk.say(.toServer, request), talk.say(.toClient, reply)])
         bench.finish()
         #expect(try bench.alerts() == [1, 1])
+    }
+
+    /// The host was heard first, as a server; so it stays, whatever its client says.
+    @Test(arguments: [false, true]) func `a status line of who asks turns nothing around`(isHostKnown: Bool)
+        throws
+    {
+        let bench = try Bench(
+            #"alert http any any -> any any (msg:"e"; flow:to_server; http.uri; content:"secret"; sid:1;)"#)
+        var talk = Conversation(serverPort: 8080)
+        _ = talk.open()
+        bench.feed(talk.say(.toClient, reply), isOutbound: isHostKnown)
+        bench.feed(talk.say(.toServer, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 15\r\n\r\n"))
+        bench.feed(talk.say(.toServer, "HTTP/1.1 200 OK"))
+        bench.feed(talk.say(.toServer, request))
+        bench.feed(talk.say(.toClient, reply + reply), isOutbound: isHostKnown)
+        bench.finish()
+        #expect(try bench.alerts() == [1])
     }
 
     @Test(arguments: [8080, 80] as [UInt16])

@@ -105,6 +105,39 @@ struct PickUpTests {
         #expect(heard(wire, real))
     }
 
+    @Test func `what comes out of order in front of the first answer is put together`() {
+        for place in [1_000_000_000, 0] {
+            let wire = Wire()
+            if place > 0 { wire.send(talk.request("junk", at: place)) }
+            wire.send(talk.request("il HTTP/1.1\r\n\r\n", at: 7), talk.request("GET /ev"), ack(22))
+            #expect(wire.request == real)
+            #expect(!wire.anomalies.contains(.sequenceGap))
+        }
+    }
+
+    /// Where nobody tells which of them are decoys.
+    @Test(arguments: [50_000_000, -50_000_000, 1_000_000_000, -20]) func `decoys between cut nothing unheard`(
+        _ place: Int
+    ) {
+        let wire = Wire { $0.isOneSided = true }
+        wire.send(talk.request("GET /ev"), talk.request("junk", at: place))
+        wire.send(talk.request("il HTTP/1.1\r\n\r\n", at: 7))
+        #expect(heard(wire, real))
+    }
+
+    @Test(arguments: [false, true]) func `nor does one in front of each segment hide them`(_ isOneSided: Bool)
+    {
+        let wire = Wire { $0.isOneSided = isOneSided }
+        for index in 0..<5 {
+            wire.send(talk.request("j", at: 1_000_000_000))
+            wire.time += 1_100_000_000
+            wire.send(talk.request("GET /\(index) HTTP/1.1\r\n\r\n", at: 19 * index))
+        }
+        wire.tracker.finish()
+        for index in 0..<5 { #expect(heard(wire, "GET /\(index) HTTP/1.1\r\n\r\n")) }
+        #expect(wire.tracker.streamBytesHeld == 0)
+    }
+
     @Test func `both ends that agree keep nothing and begin no other flow`() {
         let wire = Wire()
         var talk = talk

@@ -29,12 +29,13 @@ final class PickUp {
 
     /// - Returns: false where it was kept for long enough, or there is no room.
     func keep(_ packet: DecodedPacket) -> Bool {
-        let cost = packet.bytes.count + MemoryLayout<KeptSegment>.stride
         guard packet.time &- begun < Self.patience, segments.count < Self.mostSegments,
-            byteCount + cost <= Self.mostBytes, memory.take(cost)
+            byteCount + packet.bytes.count <= Self.mostBytes
         else { return false }
-        byteCount += cost
-        segments.append(KeptSegment(packet))
+        let segment = KeptSegment(packet)
+        guard memory.take(segment.cost) else { return false }
+        byteCount += segment.cost
+        segments.append(segment)
         return true
     }
 
@@ -128,6 +129,8 @@ struct KeptSegment {
     var isRequest: Bool { packet.tcpFlags.contains(.syn) && !packet.tcpFlags.contains(.ack) }
     /// It has a payload.
     var isFilled: Bool { count > 0 && !packet.tcpFlags.contains(.syn) }
+    /// What it takes, in bytes.
+    var cost: Int { bytes.count + MemoryLayout<KeptSegment>.stride }
     /// The number behind its payload.
     var end: UInt32 { packet.tcpSequence &+ UInt32(truncatingIfNeeded: count) }
 
@@ -135,6 +138,13 @@ struct KeptSegment {
     func follows(_ number: UInt32) -> Bool {
         packet.tcpSequence == number && packet.tcpFlags.contains(.ack)
             && packet.tcpFlags.isDisjoint(with: [.syn, .rst])
+    }
+
+    /// Whether another segment of the same end goes on from it, or repeats some of it.
+    func goesOn(with packet: DecodedPacket) -> Bool {
+        let place = Int32(bitPattern: packet.tcpSequence &- self.packet.tcpSequence)
+        let acknowledged = Int32(bitPattern: packet.tcpAcknowledgement &- self.packet.tcpAcknowledgement)
+        return place >= 0 && Int(place) <= count && abs(Int64(acknowledged)) <= PickUp.near
     }
 
     func withPacket<Result>(_ body: (DecodedPacket) -> Result) -> Result {

@@ -9,13 +9,13 @@ extension TCPSession {
         let (half, other) = (halves[direction], halves[direction.reversed])
         if !half.isSynced { half.sync(packet.tcpSequence, rules.memory) }
         guard other.mayAcknowledge(packet.tcpAcknowledgement, isWhole: !isMidstream) else {
-            return isUnheard(half) ? elsewhere(direction) : .refused(.invalidAck)
+            return isUnheard(half) ? elsewhere(packet, direction) : .refused(.invalidAck)
         }
         let offset = half.offset(of: packet.tcpSequence)
         if let refusal = windowRefusal(packet, at: offset, half) {
-            return isUnheard(half) ? elsewhere(direction) : refusal
+            return isUnheard(half) ? elsewhere(packet, direction) : refusal
         }
-        if offset < 0, isUnheard(half), !packet.payload.isEmpty { return elsewhere(direction) }
+        if offset < 0, isUnheard(half), !packet.payload.isEmpty { return elsewhere(packet, direction) }
         let isDoubted = isAheadOfTheOther(packet, other)
         half.isHeard = true
         take(acknowledgementOf: packet, direction)
@@ -37,14 +37,24 @@ extension TCPSession {
         return judgement
     }
 
-    /// Of a connection that was picked up nobody heard the receiver of a stream, and nobody will: any segment
-    /// may have misled, and where another stands the connection may go on.
-    private func isUnheard(_ half: HalfStream) -> Bool { isMidstream && !isUnsettled && half.edge == nil }
+    /// Of a connection that was picked up the receiver of a stream was not heard: any segment may have
+    /// misled, and where another stands the connection may go on.
+    private func isUnheard(_ half: HalfStream) -> Bool { isMidstream && half.edge == nil }
 
-    private func elsewhere(_ direction: Direction) -> SegmentJudgement {
+    /// One segment may be a decoy, and is looked at alone. Two that go on from one another are followed;
+    /// before it is settled what the other end says decides.
+    private func elsewhere(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         var judgement = SegmentJudgement()
-        judgement.isReplaced = true
-        judgement.isClients = direction == .toServer
+        if let stranger, stranger.direction == direction, stranger.segment.goesOn(with: packet) {
+            judgement.isReplaced = true
+            judgement.isClients = direction == .toServer
+            judgement.former = stranger.segment
+            return judgement
+        }
+        judgement.isElsewhere = true
+        guard !isUnsettled else { return judgement }
+        let segment = KeptSegment(packet)
+        stranger = rules.copies.take(segment.cost) ? (segment, direction) : nil
         return judgement
     }
 

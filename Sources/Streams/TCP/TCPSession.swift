@@ -22,6 +22,10 @@ struct SegmentJudgement {
     var answer: UnconfirmedAnswer?
     /// The segment is the client's although it is no SYN.
     var isClients = false
+    /// The segment before, which stood where nothing of this connection does, and with which another begins.
+    var former: KeptSegment?
+    /// It stands so itself: what it says is looked at alone.
+    var isElsewhere = false
 
     static func refused(_ anomaly: Anomaly? = nil) -> SegmentJudgement {
         var judgement = SegmentJudgement()
@@ -42,6 +46,8 @@ struct SegmentJudgement {
 struct SessionRules {
     let isOneSided: Bool
     let limits: HalfLimits
+    /// Of copies of segments that were told of.
+    let copies: StreamMemory
     var memory: StreamMemory { limits.memory }
 }
 
@@ -70,6 +76,10 @@ final class TCPSession {
     var isOneSided: Bool { rules.isOneSided || isAnsweredUnseen }
     /// It was picked up in its middle, and the other end is still to be heard.
     var isUnsettled = false
+    /// The last segment that stood elsewhere, where the other end is not heard.
+    var stranger: (segment: KeptSegment, direction: Direction)? {
+        didSet { rules.copies.giveBack(oldValue?.segment.cost ?? 0) }
+    }
     /// Who sent the first FIN.
     var firstFIN: Direction?
     var isReset = false
@@ -98,6 +108,7 @@ final class TCPSession {
         halves.toClient.discard(rules.memory)
         otherRequests.removeAll(rules.memory)
         reversedRequests.removeAll(rules.memory)
+        stranger = nil
     }
 
     /// A connection whose client has taken the answer.
