@@ -65,6 +65,7 @@ private let cases: [CodingCase] = [
     CodingCase(name: "deflate without its frame", coding: "deflate", body: Deflate.raw(plain)),
     CodingCase(name: "deflate that is gzip", coding: "deflate", body: Deflate.gzip(plain)),
     CodingCase(name: "gzip that is deflate", coding: "gzip", body: Deflate.zlib(plain)),
+    CodingCase(name: "words that are no coding", coding: "gzip, identity, x, y", body: Deflate.gzip(plain)),
     CodingCase(
         name: "bytes behind that are no member", coding: "gzip", body: Deflate.gzip(plain) + [0, 0x1f]),
     CodingCase(
@@ -90,6 +91,29 @@ func `a packed body is unpacked whole, in pieces of any size`(_ given: CodingCas
     #expect(reading.anomalies.contains("compression_bomb"))
     #expect(reading.body(.toServer)?.bytes.count == 10)
     #expect(reading.transactions.first?.requestProgress == .complete)
+}
+
+@Test func `zeros in the name of a header leave the body packed for nobody`() {
+    let packed = Deflate.gzip(plain)
+    let end = "\r\nContent-Length: \(packed.count)\r\n\r\n"
+    var conversation = Conversation("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    conversation.server("HTTP/1.1 200 OK\r\nContent\0-Encoding: gzip\(end)")
+    conversation.server(packed)
+    #expect(Reading(conversation).body(.toClient)?.bytes.text == text)
+}
+
+@Test func `a short packed body of a request that is never whole is looked at`() {
+    let packed = Deflate.gzip(Array("ab".utf8))
+    #expect(packed.count < 32)
+    let start = "POST / HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: \(packed.count + 9)\r\n\r\n"
+    let parser = HTTPParser(configuration: HTTPConfiguration(), memory: ParserMemory(limit: 1 << 20))
+    var body: [UInt8] = []
+    let take = { (record: ProtocolRecord) in
+        if case .http(let transaction, _) = record { body = transaction.request.body.bytes }
+    }
+    (Array(start.utf8) + packed).withUnsafeBytes { parser.feed($0, .toServer, take) }
+    parser.end(.toServer, take)
+    #expect(body.text == "ab")
 }
 
 @Test func `more codings than are undone are said`() {

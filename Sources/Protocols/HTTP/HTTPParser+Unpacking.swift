@@ -7,7 +7,14 @@ extension HTTPParser {
     /// Makes ready for the message's body.
     func beginUnpacking(_ transaction: HTTPTransaction, _ headers: HTTPHeaders, _ direction: FlowDirection) {
         unpackers[direction] = nil
-        guard let value = headers.value(of: "content-encoding") else { return }
+        // Zeros in its name are nothing to libhtp, nor to lenient receivers.
+        let field = headers.fields.first { field in
+            let name: StaticString = "content-encoding"
+            let wanted = UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+            return field.name.equalsIgnoringCase(wanted)
+                || field.name.contains(0) && field.name.filter { $0 != 0 }.equalsIgnoringCase(wanted)
+        }
+        guard let value = field?.value else { return }
         let codings = ContentCodings(value)
         if codings.areAbnormal { report("abnormal_ce_header", direction) }
         if codings.areTooMany { report("too_many_encoding_layers", direction) }
@@ -35,6 +42,14 @@ extension HTTPParser {
         unpacking = unpacker
         unpacker.finish(handle)
         unpacking = nil
+    }
+
+    /// No more is to come of the body that is read, though it was said to be longer.
+    func finishUnpacking(_ direction: FlowDirection) {
+        guard let unpacker = unpackers[direction],
+            let entry = open.first(where: { $0.transaction === unpacker.transaction })
+        else { return }
+        finishUnpacking(entry.handle, direction)
     }
 
     /// Whether so many bytes that nobody keeps are no longer worth being unpacked.
@@ -68,8 +83,9 @@ struct ContentCodings {
 
     init(_ value: [UInt8]) {
         let words = value.filter { $0 != 0 }.map(\.asciiLowercase).split { $0 == 0x2c || $0 == 0x20 }
-        areTooMany = words.count > Self.most
-        for word in words.reversed().prefix(Self.most) { add(String(decoding: word, as: UTF8.self)) }
+        for word in words.reversed() { add(String(decoding: word, as: UTF8.self)) }
+        areTooMany = outermostFirst.count > Self.most
+        outermostFirst = Array(outermostFirst.prefix(Self.most))
     }
 
     private mutating func add(_ word: String) {

@@ -120,6 +120,7 @@ public final class HTTPParser {
             current = direction
             surplusOf = nil
             if direction == .toServer {
+                finishUnpacking(.toServer)
                 htp_connp_req_close(connection, nil)
             } else {
                 htp_connp_close(connection, nil)

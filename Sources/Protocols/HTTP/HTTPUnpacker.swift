@@ -33,6 +33,8 @@ final class HTTPUnpacker {
     private static let startSize = 32
     /// What a decompressor holds: libhtp's buffer, and zlib's window and tables.
     private static let perLayer = 48 << 10
+    /// What a further member costs, in bytes that are unpacked in that time.
+    private static let memberCost = 1024
     /// A body that unpacks to more, and to so many times itself, is given up (libhtp's limits).
     private static let bombSize = 1 << 20
     private static let bombRatio = 2048
@@ -101,16 +103,26 @@ final class HTTPUnpacker {
         guard !isStopped else { return HTP_ERROR }
         let piece = UnsafeRawBufferPointer(start: start, count: data.len)
         let place = working
-        if place &+ 1 < layers.count { unpack(piece, place &+ 1, handle) } else { deliver(piece) }
+        if place &+ 1 < layers.count {
+            count(piece.count)
+            if !isStopped { unpack(piece, place &+ 1, handle) }
+        } else {
+            deliver(piece)
+        }
         working = place
         return isStopped ? HTP_ERROR : HTP_OK
     }
 
     private func deliver(_ piece: UnsafeRawBufferPointer) {
-        unpacked &+= piece.count
         if !parser.keep(piece, of: transaction, direction), parser.isWasted(piece.count, direction) {
             isStopped = true
         }
+        count(piece.count)
+    }
+
+    /// Takes note of what was unpacked, by any layer: a member costs its reading, though it be empty.
+    private func count(_ bytes: Int) {
+        unpacked &+= bytes
         if unpacked > Self.bombSize, unpacked > sent &* Self.bombRatio, !isStopped {
             parser.report("compression_bomb", direction)
             isStopped = true
@@ -134,6 +146,7 @@ extension HTTPUnpacker {
         if layers[place].awaitsMember {
             layers[place].awaitsMember = false
             if piece.first == 0x8b {
+                count(Self.memberCost)
                 htp_shim_begin_member(layers[place].decompressor)
                 let first: [UInt8] = [0x1f]
                 _ = first.withUnsafeBytes { rest(of: $0, place, handle) }
@@ -172,6 +185,8 @@ extension HTTPUnpacker {
             return false
         }
         guard rest[1] == 0x8b else { return false }
+        count(Self.memberCost)
+        guard !isStopped else { return false }
         htp_shim_begin_member(layers[place].decompressor)
         return true
     }
