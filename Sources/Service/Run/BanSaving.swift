@@ -17,18 +17,31 @@ struct BanSavingSchedule {
     private var next: UInt64 = 0
     private var nextOfLimits: UInt64 = 0
 
+    /// How far the wall clock was ahead of the kernel's then; the file has the wall's times.
+    private var lead: Int64
+    /// The wall clock was set: what is written then has other times. Less is its being kept right.
+    private static let step: Int64 = 1_000_000_000
+
+    /// - Parameter lead: how far the wall clock is ahead of the kernel's, in nanoseconds.
+    init(lead: Int64) { self.lead = lead }
+
     /// Whether limits have banned since the file was last written. Before the first time nobody knows: what
     /// they ever banned counts.
     /// - Parameter made: how many bans they have made so far; nil: no policy runs.
     func hasNews(_ made: UInt64?) -> Bool { made.map { $0 != written } ?? false }
 
-    func isDue(at now: UInt64, hasUnsaved: Bool, made: UInt64?) -> Bool {
-        now >= next && (hasUnsaved || (now >= nextOfLimits && hasNews(made)))
+    /// Whether the wall clock was set since: a host that began without the time has its bans end at wrong
+    /// ones.
+    func isElsewhere(_ lead: Int64) -> Bool { abs(lead &- self.lead) > Self.step }
+
+    func isDue(at now: UInt64, hasUnsaved: Bool, made: UInt64?, lead: Int64) -> Bool {
+        now >= next && (hasUnsaved || isElsewhere(lead) || (now >= nextOfLimits && hasNews(made)))
     }
 
-    /// The file is written now, after `made` was read.
-    mutating func begin(at now: UInt64, made: UInt64?, isAgain: Bool) {
+    /// The file is written now, after `made` and `lead` were read.
+    mutating func begin(at now: UInt64, made: UInt64?, lead: Int64, isAgain: Bool) {
         written = made ?? written
+        self.lead = lead
         next = now &+ (isAgain ? Self.againSpan : Self.span)
         nextOfLimits = now &+ Self.limitSpan
     }

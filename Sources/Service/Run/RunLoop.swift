@@ -61,7 +61,7 @@ private final class RunLoop {
     /// When the policy is looked at, the report written: every second.
     private var nextRound: UInt64 = 0
     private let saving = BanSaving()
-    private var savings = BanSavingSchedule()
+    private var savings = BanSavingSchedule(lead: wallClockOffset())
     private var toldLoss: String?
     private var toldBansFault: String?
     /// What the kernel was last told of the inspector, and when it is to hear it again.
@@ -222,8 +222,9 @@ private final class RunLoop {
         if saving.hasFailed { execution.hasUnsaved = true }
         guard BanStore.kept() != nil, !inputs.saving.isBusy else { return }
         let made = bansMade()
-        guard savings.isDue(at: now, hasUnsaved: execution.hasUnsaved, made: made) else { return }
-        savings.begin(at: now, made: made, isAgain: saving.hasFailed)
+        let lead = wallClockOffset()
+        guard savings.isDue(at: now, hasUnsaved: execution.hasUnsaved, made: made, lead: lead) else { return }
+        savings.begin(at: now, made: made, lead: lead, isAgain: saving.hasFailed)
         execution.hasUnsaved = !inputs.saving.start { [saving] tell in saving.write(tell) }
     }
 
@@ -268,7 +269,9 @@ private final class RunLoop {
         inputs.events?.flush()
         inputs.work.finish(milliseconds: 10_000)
         inputs.saving.finish(milliseconds: 10_000)
-        let hasUnsaved = execution.hasUnsaved || saving.hasFailed || savings.hasNews(bansMade())
+        let hasUnsaved =
+            execution.hasUnsaved || saving.hasFailed || savings.hasNews(bansMade())
+            || savings.isElsewhere(wallClockOffset())
         if hasUnsaved, BanStore.kept() != nil { saving.write(tell) }
         tellRemarks()
     }
