@@ -43,11 +43,14 @@ extension NetworkInterface {
         return ask(&flags) && flags.data & UInt32(ETH_FLAG_RXVLAN.rawValue) != 0
     }
 
-    /// VLAN interfaces of this network namespace stand on it.
+    /// VLAN interfaces of this network namespace stand on it, or nobody can tell.
     public var carriesVLANs: Bool {
-        // No such file: a kernel without VLANs, or none made yet.
-        guard let table = try? readSmallFile("/proc/thread-self/net/vlan/config") else { return false }
-        return devicesWithVLANs(in: table).contains(name)
+        do throws(KernelError) {
+            return devicesWithVLANs(in: try readSmallFile("/proc/thread-self/net/vlan/config")).contains(name)
+        } catch {
+            // A kernel without VLANs, or none made yet. What cannot be read may have some.
+            return error.code != ENOENT
+        }
     }
 
     private func ask<Command>(_ command: inout Command) -> Bool {

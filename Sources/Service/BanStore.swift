@@ -5,6 +5,7 @@ import Dataplane
 import Foundation
 import JSONOutput
 import NetworkTypes
+import PolicyLanguage
 
 /// `bans.json` of a folder.
 struct BanStore {
@@ -252,9 +253,13 @@ extension BanStore {
             let rest = others > 0 ? " and \(others) more of \(path) are no bans" : " of \(path) is no ban"
             skip("entry \(first + 1)\(prefix)\(rest)")
         }
-        return SavedBans(
-            entries: entries.compactMap(\.self),
-            savedNanoseconds: file.saved.flatMap(SavedBans.nanoseconds))
+        var saved: Int64?
+        do throws(ValueError) {
+            if let text = file.saved { saved = try SavedBans.nanoseconds(text) }
+        } catch {
+            skip("'saved' of \(path) is no point in time, so its dates are taken as they stand")
+        }
+        return SavedBans(entries: entries.compactMap(\.self), savedNanoseconds: saved)
     }
 
     /// Bytes: what a limit's name may have. `guard_ban` keeps less of a reason, and cuts it by itself.

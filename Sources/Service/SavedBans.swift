@@ -24,9 +24,9 @@ struct SavedBans {
         return (shifted, true)
     }
 
-    /// A moment as the file has it, to the second; nil where it is none.
-    static func nanoseconds(_ text: String) -> Int64? {
-        guard let seconds = try? parseTimestamp(text.prefix(19) + "Z") else { return nil }
+    /// A moment as the file has it, to the second.
+    static func nanoseconds(_ text: String) throws(ValueError) -> Int64 {
+        let seconds = try parseTimestamp(text.prefix(19) + "Z")
         let product = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         return product.overflow ? .max : product.partialValue
     }

@@ -188,6 +188,16 @@ private final class Folder {
         #expect(BanTranslation(now: 10, wall: 9100 * second, limits: [:]).ban(entry) == nil)
     }
 
+    @Test(arguments: ["yesterday", "", "2026-13-01T00:00:00Z"])
+    func `a moment of saving that is none is told, and the bans hold by their dates`(saved: String) throws {
+        let folder = try Folder()
+        let ban = Self.line("192.0.2.8/32", "manual")
+        try folder.write("{\"version\":1,\"saved\":\"\(saved)\",\"bans\":[\(ban)]}")
+        var told: [String] = []
+        #expect(try folder.store.readToRestore(at: 0) { told.append($0) }?.count == 1)
+        #expect(told.count == 1 && told[0].hasPrefix("'saved' of \(folder.store.path) is no point in time"))
+    }
+
     @Test func `where the clock is behind the file a ban lasts as long as it had left, and that is told`()
         throws
     {
