@@ -8,7 +8,7 @@ extension StreamTracker {
     /// Keeps what the first end says, if it is not this host and another is to be heard.
     func beginPickUp(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf, _ session: TCPSession) {
         guard !packet.isSentByHost, !session.rules.isOneSided, !packet.tcpFlags.contains(.syn) else { return }
-        let pickUp = PickUp(direction, at: packet.time, pickUpMemory)
+        let pickUp = PickUp(direction, at: packet.time, rules.copies)
         guard pickUp.keep(packet) else { return }
         flow.pickUp = pickUp
         session.isUnsettled = true

@@ -69,7 +69,7 @@ extension StreamTracker {
 
     /// What a tunnel carries may be answered without it: one direction may be all that comes.
     func rules(of packet: DecodedPacket) -> SessionRules {
-        packet.tunnel == 0 ? rules : SessionRules(isOneSided: true, limits: limits, copies: pickUpMemory)
+        packet.tunnel == 0 ? rules : SessionRules(isOneSided: true, limits: limits, copies: rules.copies)
     }
 
     private func pickUp(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf) -> SegmentJudgement {

@@ -15,8 +15,6 @@ public final class StreamTracker<Consumer: StreamConsumer> {
     var defragmenter: Defragmenter
     let limits: HalfLimits
     let rules: SessionRules
-    /// Of copies of what is followed already.
-    let pickUpMemory: StreamMemory
     /// No flow is over before this time.
     private var nextExpiry = Int64.min
 
@@ -25,18 +23,19 @@ public final class StreamTracker<Consumer: StreamConsumer> {
         self.options = options
         defragmenter = Defragmenter(options)
         let memory = StreamMemory(limit: options.maximumStreamBytes)
-        pickUpMemory = StreamMemory(limit: options.maximumStreamBytes / 8)
         limits = HalfLimits(
             memory: memory, queuedBytes: options.maximumQueuedBytes,
             queuedPieces: options.maximumQueuedPieces, historyBytes: options.historyBytes,
             waitsForAcknowledgement: options.waitsForAcknowledgement && !options.isOneSided)
-        rules = SessionRules(isOneSided: options.isOneSided, limits: limits, copies: pickUpMemory)
+        rules = SessionRules(
+            isOneSided: options.isOneSided, limits: limits,
+            copies: StreamMemory(limit: options.maximumStreamBytes / 8))
     }
 
     /// Flows that are known now.
     public var flowCount: Int { table.count }
     /// Bytes of streams that wait or are kept for comparing.
-    public var streamBytesHeld: Int { limits.memory.used + pickUpMemory.used }
+    public var streamBytesHeld: Int { limits.memory.used + rules.copies.used }
     /// Bytes of fragments that wait.
     public var fragmentBytesHeld: Int { defragmenter.byteCount }
 

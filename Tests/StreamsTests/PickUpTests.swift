@@ -54,7 +54,7 @@ struct PickUpTests {
     func `what acknowledges wrongly does not stand for what comes later`(_ ahead: Int) {
         let wire = Wire()
         wire.send(
-            talk.request("XXXXXXX").with { $0.acknowledgement &+= UInt32(truncatingIfNeeded: ahead) })
+            talk.request("GET /ok").with { $0.acknowledgement &+= UInt32(truncatingIfNeeded: ahead) })
         wire.send(talk.request("GET /ev"), talk.request("il HTTP/1.1\r\n\r\n", at: 7), ack(22))
         #expect(wire.request == real)
     }
@@ -62,7 +62,7 @@ struct PickUpTests {
     @Test func `nor behind a server that was heard first`() {
         let wire = Wire()
         wire.send(talk.response("").packet) { $0.isSentByHost = true }
-        wire.send(talk.request("XXXXXXX").with { $0.acknowledgement &+= 1000 }, talk.request("GET /ev"))
+        wire.send(talk.request("GET /ok").with { $0.acknowledgement &+= 1000 }, talk.request("GET /ev"))
         wire.send(talk.request("il HTTP/1.1\r\n\r\n", at: 7), ack(22))
         #expect(wire.request == real)
     }
@@ -143,7 +143,7 @@ struct PickUpTests {
         var talk = talk
         for _ in 0..<4 { wire.send(talk.say("question"), talk.answer("answer")) }
         #expect(wire.recorder.flows.count == 1)
-        #expect(wire.tracker.pickUpMemory.used == 0)
+        #expect(wire.tracker.rules.copies.used == 0)
         #expect(wire.request == String(repeating: "question", count: 4))
     }
 
@@ -155,8 +155,8 @@ struct PickUpTests {
             for index in 0..<120 { wire.send(talk.request("x", at: index)) }
         }
         #expect(wire.tracker.streamBytesHeld <= 1 << 20)
-        #expect(wire.tracker.pickUpMemory.used <= 1 << 17)
+        #expect(wire.tracker.rules.copies.used <= 1 << 17)
         wire.tracker.finish()
-        #expect(wire.tracker.pickUpMemory.used == 0)
+        #expect(wire.tracker.rules.copies.used == 0)
     }
 }

@@ -113,8 +113,8 @@ final class PickUp {
     }
 }
 
-/// A copy of a segment.
-struct KeptSegment {
+/// A copy of a segment; a class, as sessions have room for one that few need.
+final class KeptSegment {
     /// Its bytes are no longer valid: see `withPacket`.
     let packet: DecodedPacket
     private let bytes: [UInt8]
@@ -130,7 +130,7 @@ struct KeptSegment {
     /// It has a payload.
     var isFilled: Bool { count > 0 && !packet.tcpFlags.contains(.syn) }
     /// What it takes, in bytes.
-    var cost: Int { bytes.count + MemoryLayout<KeptSegment>.stride }
+    var cost: Int { bytes.count + MemoryLayout<DecodedPacket>.stride }
     /// The number behind its payload.
     var end: UInt32 { packet.tcpSequence &+ UInt32(truncatingIfNeeded: count) }
 
