@@ -167,7 +167,8 @@ extension ConnectionMemory {
             } else if segment.isSecond {
                 go(conversation, to: .answered)
             } else {
-                return false
+                // A peer with an older connection acknowledges what it expects; RFC 9293 3.5.1, RFC 5961 4.
+                return segment.flags.contains(.ack)
             }
         } else {
             go(conversation, to: segment.ends ? .ending : connection.phase)

@@ -12,15 +12,21 @@ static __always_inline int follows_flows(void)
 	return (guard_config.flags & (GUARD_CFG_OPENED | GUARD_CFG_STATE)) != 0;
 }
 
-/* A segment on a connection that this host opened. */
+/* A segment on a connection that this host opened. While that is half open, an acknowledgement of something
+ * else passes too and changes nothing: so says a peer that still has an older connection, and this host's
+ * answer to it, a reset, makes way for the new one (RFC 9293 3.5.1, RFC 5961 4). */
 static __always_inline int fits_opened(struct guard_scratch *room, struct guard_flow *flow,
                                        const struct packet *packet, __u64 now)
 {
 	__u8 flags = packet->tcp_flags, state = state_after(flow_state(flow), flags);
 
 	if (flow_state(flow) == GUARD_FLOW_HALF_OPEN) {
-		if (!(flags & TCP_RST) && (flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK))
+		if (!(flags & (TCP_RST | TCP_ACK)))
 			return FLOW_UNKNOWN;
+		if (!(flags & (TCP_RST | TCP_SYN))) {
+			count_flow(flow, packet);
+			return FLOW_OPENED;
+		}
 		state = flags & TCP_RST ? GUARD_FLOW_CLOSING : GUARD_FLOW_ESTABLISHED;
 	}
 	/* First: where the flow moves to another table, its place here may get another connection. */
