@@ -24,11 +24,14 @@ struct PendingUnit {
         stream.append(contentsOf: bytes)
     }
 
-    /// One entry for each side, with the newest record.
+    /// One entry for each side, with the newest record. The side knows its place, as a sender chooses how
+    /// many come with one packet; what stands there says whether the place is still the side's.
     mutating func add(_ unit: TransactionUnit) {
-        if let index = units.firstIndex(where: { $0.side === unit.side }) {
-            units[index].record = unit.record
+        let place = unit.side.place
+        if place < units.count, units[place].side === unit.side {
+            units[place].record = unit.record
         } else {
+            unit.side.place = units.count
             units.append(unit)
         }
     }

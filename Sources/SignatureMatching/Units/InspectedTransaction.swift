@@ -59,6 +59,8 @@ public final class InspectedTransaction {
     private var origin: InspectedTransaction?
     /// Nothing more comes: what is not here now never will be.
     public var isComplete = false
+    /// For the caller: where it stands among what one packet brought, which may be thousands.
+    public var place = 0
 
     private(set) var contents: [Content] = []
     /// First entry of `contents` for each buffer, 0xff for none; by `Buffer.number`.
