@@ -21,6 +21,12 @@ enum HTTPAnomalies {
         starts(message, with: "Unexpected request body")
     }
 
+    /// A message that says that behind a response something else than a response begins; not the one that a
+    /// response has a body that should have none.
+    static func isOfResponseSurplus(_ message: UnsafePointer<CChar>) -> Bool {
+        starts(message, with: "Unexpected response body")
+    }
+
     private static func starts(_ message: UnsafePointer<CChar>, with start: StaticString) -> Bool {
         start.withUTF8Buffer { bytes in
             guard let first = bytes.baseAddress else { return false }

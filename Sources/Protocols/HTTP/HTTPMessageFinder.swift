@@ -68,6 +68,9 @@ extension HTTPMessageFinder {
     /// Whether a message may begin in a whole line.
     func hasStart(_ line: UnsafeRawBufferPointer) -> Bool { !starts(line).isEmpty }
 
+    /// Where in a whole line a message may begin first.
+    func firstStart(_ line: UnsafeRawBufferPointer) -> Int? { starts(line).first }
+
     /// The first place from `from` on where a message may begin, or the count of the bytes.
     private func candidate(_ line: UnsafeRawBufferPointer, from: Int) -> Int {
         if from == 0, isAtLineStart, direction == .toServer {

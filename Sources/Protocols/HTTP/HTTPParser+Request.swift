@@ -144,8 +144,10 @@ extension HTTPParser {
         let transaction = transaction(handle)
         let piece = UnsafeRawBufferPointer(start: start, count: data.len)
         if direction == .toServer, transaction.index == surplusOf, takeSurplus(piece) { return HTP_STOP }
-        if !unpack(piece, of: transaction, handle, direction) { keep(piece, of: transaction, direction) }
-        return HTP_OK
+        let end = direction == .toClient ? takeSurplusStatus(piece, transaction, handle) : nil
+        let body = UnsafeRawBufferPointer(rebasing: piece[..<(end ?? piece.count)])
+        if !unpack(body, of: transaction, handle, direction) { keep(body, of: transaction, direction) }
+        return end == nil ? HTP_OK : HTP_STOP
     }
 
     /// A piece of a body as it is looked at; false where there was no room for it.

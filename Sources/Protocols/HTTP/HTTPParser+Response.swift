@@ -33,6 +33,8 @@ extension HTTPParser {
             (100...999).contains($0) ? $0 : nil
         }
         response.message = Self.firstLine(bytes(source.response_message))
+        showMethod(handle)
+        if response.hasNoBody { hideMethod(handle) }
         // Behind a 100 (Continue) libhtp goes on with the same header block: `responseHeaders` cuts it.
         response.headers.raw = transaction.response.headers.raw
         transaction.response = response
@@ -46,8 +48,25 @@ extension HTTPParser {
         Array(text.prefix { $0 != 0x0d && $0 != 0x0a })
     }
 
+    /// libhtp reads a body where a 304 (Not Modified) has a Content-Length, which is that of the answer to
+    /// another request (RFC 9110 section 8.6): the next response would be that body. It asks for the method
+    /// before all headers, and HEAD has no body whatever they say. What a CONNECT opens is another matter.
+    private func hideMethod(_ handle: LibraryTransaction) {
+        let method = handle.pointee.request_method_number
+        guard method != HTP_M_CONNECT, method != HTP_M_HEAD else { return }
+        hiddenMethod = method
+        handle.pointee.request_method_number = HTP_M_HEAD
+    }
+
+    private func showMethod(_ handle: LibraryTransaction) {
+        guard let hiddenMethod else { return }
+        handle.pointee.request_method_number = hiddenMethod
+        self.hiddenMethod = nil
+    }
+
     func responseHeaders(_ handle: LibraryTransaction?) -> CInt {
         guard let handle else { return HTP_ERROR }
+        showMethod(handle)
         let transaction = transaction(handle)
         transaction.response.headers.fields = fields(handle.pointee.response_headers)
         if handle.pointee.seen_100continue != 0 { transaction.response.cutInterimHeaders() }
@@ -63,6 +82,8 @@ extension HTTPParser {
         // Trailers count as headers.
         transaction.response.headers.fields = fields(handle.pointee.response_headers)
         transaction.response.messageLength = Int(clamping: handle.pointee.response_message_len)
+        // Of a body that should not be there libhtp tells no end.
+        if unpackers[.toClient]?.transaction === transaction { finishUnpacking(handle, .toClient) }
         transaction.responseProgress = .complete
         if handle.pointee.request_method_number == HTP_M_CONNECT, let status = transaction.response.status,
             (200...299).contains(status)
@@ -79,12 +100,19 @@ extension HTTPParser {
         // Of a parser that reads one direction alone that says nothing.
         if isRestarted || restarts[.toServer] != nil, HTTPAnomalies.isOfOtherSide(message) { return HTP_OK }
         if HTTPAnomalies.isOfSurplus(message) { surplusBegins() }
+        if HTTPAnomalies.isOfResponseSurplus(message) { isResponseSurplus = true }
         report(name, current)
         return HTP_OK
     }
 }
 
 extension HTTPResponse {
+    /// Its headers are all there is of it, whatever they say (RFC 9112 section 6.3).
+    fileprivate var hasNoBody: Bool {
+        guard let status else { return false }
+        return (100...199).contains(status) || status == 204 || status == 304
+    }
+
     /// Takes what belongs to a 100 (Continue), and the status line behind it, out of the header block.
     fileprivate mutating func cutInterimHeaders() {
         guard !line.isEmpty, headers.raw.count >= line.count else { return }

@@ -50,7 +50,11 @@ public final class HTTPParser {
     var isShortSaid = false
     /// The request behind which libhtp found what begins with no method that it knows.
     var surplusOf: Int?
-    /// A request line among that; libhtp stopped behind it.
+    /// The method of a request whose answer has no body, until libhtp has seen that it has none.
+    var hiddenMethod: htp_method_t?
+    /// What libhtp gives next is a line behind a response, which it takes for more of its body.
+    var isResponseSurplus = false
+    /// A line with a message's first line among surplus; libhtp stopped behind it.
     var surplusLine: [UInt8]?
     /// A CONNECT was answered and what follows is not HTTP: the rest belongs to another protocol.
     public internal(set) var isTunnel = false
