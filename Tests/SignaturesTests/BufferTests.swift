@@ -128,8 +128,9 @@ import Testing
     @Test(arguments: [
         ("http.cookie; content:!\"a\";", true), ("http.cookie; content:!\"a\"; content:\"b\";", false),
         ("http.cookie; pcre:!\"/a/\";", true), ("http.cookie; bsize:0;", true),
-        ("http.cookie; bsize:>0;", false),
-        ("http.cookie; bsize:<5;", true), ("http.cookie; isdataat:!5;", true), ("http.cookie; absent;", true),
+        ("http.cookie; bsize:>0;", false), ("http.cookie; bsize:<1;", true),
+        ("http.cookie; bsize:<5;", false), ("http.cookie; bsize:!5;", false),
+        ("http.cookie; isdataat:!5;", true), ("http.cookie; absent;", true),
         ("http.cookie; absent:or_else; content:\"a\";", true), ("content:!\"a\";", false),
     ])
     func `what needs no byte holds where the buffer is not there`(options: String, holds: Bool) throws {

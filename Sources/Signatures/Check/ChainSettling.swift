@@ -73,7 +73,9 @@ struct ChainSettler {
             case .content(let content): chain.needsNothing = chain.needsNothing && content.isNegated
             case .pcre(let match): chain.needsNothing = chain.needsNothing && match.isNegated
             case .dataAt(let test): chain.needsNothing = chain.needsNothing && test.isNegated
-            case .size(let test): chain.needsNothing = chain.needsNothing && test.holds(0)
+            // One that a byte passes as well is of a buffer that is there, if an empty one.
+            case .size(let test):
+                chain.needsNothing = chain.needsNothing && test.holds(0) && !test.holds(1)
             default: chain.needsNothing = false
             }
         }
