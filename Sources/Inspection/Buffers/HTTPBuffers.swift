@@ -42,11 +42,11 @@ final class HTTPBuffers {
         guard isDue(transaction, stage) else { return nil }
         switch stage {
         case .requestLine: fillRequestLine(transaction.request)
-        case .requestHeaders: fillRequestHeaders(transaction.request)
+        case .requestHeaders: takeRequestHeaders(transaction)
         case .requestBody: fillRequestBody(transaction, isComplete: false)
         case .requestComplete: completeRequest(transaction)
         case .responseLine: fillResponseLine(transaction.response)
-        case .responseHeaders: fillResponseHeaders(transaction.response)
+        case .responseHeaders: takeResponseHeaders(transaction)
         case .responseBody: fillResponseBody(transaction, isComplete: false)
         case .responseComplete: completeResponse(transaction)
         case .givenUp: return nil
@@ -65,14 +65,36 @@ final class HTTPBuffers {
 
     /// The side of a message that stops before its end, with what came of its body since the last look; nil
     /// where that was all.
-    func rest(of transaction: HTTPTransaction, _ way: FlowDirection) -> InspectedTransaction? {
-        guard transaction.bodyLength(way) > shown[way] else { return nil }
+    /// - Parameter isEnd: nothing more comes in that direction, so that a message whose headers were all seen
+    /// is whole as it is.
+    func rest(
+        of transaction: HTTPTransaction, _ way: FlowDirection, isEnd: Bool
+    ) -> InspectedTransaction? {
+        let side = way == .toServer ? request : response
+        let hasMore = transaction.bodyLength(way) > shown[way]
+        let isWhole = isEnd && !side.isComplete && transaction.hasHeaders(way)
+        guard hasMore || isWhole else { return nil }
         if way == .toServer {
-            fillRequestBody(transaction, isComplete: false)
+            fillRequestBody(transaction, isComplete: isWhole)
         } else {
-            fillResponseBody(transaction, isComplete: false)
+            fillResponseBody(transaction, isComplete: isWhole)
         }
-        return way == .toServer ? request : response
+        if isWhole { side.isComplete = true }
+        return side
+    }
+
+    /// Behind a CONNECT's headers another protocol begins, if the server agrees (RFC 9110 section 9.3.6).
+    private func takeRequestHeaders(_ transaction: HTTPTransaction) {
+        fillRequestHeaders(transaction.request)
+        guard transaction.request.method.elementsEqual("CONNECT".utf8) else { return }
+        request.isComplete = transaction.hasHeaders(.toServer)
+    }
+
+    /// So it does behind those of a 101 (RFC 9110 section 15.2.2).
+    private func takeResponseHeaders(_ transaction: HTTPTransaction) {
+        fillResponseHeaders(transaction.response)
+        guard transaction.response.status == 101, transaction.response.hasNoLength else { return }
+        response.isComplete = transaction.hasHeaders(.toClient)
     }
 
     private func fillRequestLine(_ message: HTTPRequest) {
@@ -199,6 +221,16 @@ extension HTTPTransaction {
     fileprivate func bodyLength(_ way: FlowDirection) -> Int {
         way == .toServer ? request.body.length : response.body.length
     }
+
+    /// All headers of a side were seen; of one that the parser gives up those are told that it has.
+    fileprivate func hasHeaders(_ way: FlowDirection) -> Bool {
+        (way == .toServer ? requestProgress : responseProgress) >= .headers
+    }
+}
+
+extension HTTPResponse {
+    /// A server that says how long its body is goes on with one.
+    fileprivate var hasNoLength: Bool { headers.value(of: "content-length") == nil }
 }
 
 extension HTTPStage {

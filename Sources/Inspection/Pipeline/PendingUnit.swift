@@ -3,6 +3,7 @@
 // something new. Collected while the flow tracker tells, looked at once it has told all.
 import NetworkTypes
 import SignatureMatching
+import Signatures
 
 struct PendingUnit {
     /// New stream bytes.
@@ -80,4 +81,17 @@ struct PendingUnit {
     }
 
     private var mostTail: Int { streamOffset < 16 << 10 ? 2048 : 512 }
+}
+
+extension PendingUnit {
+    /// Takes out the events of a protocol that came before anything else of their transaction.
+    mutating func takeEvents(of application: ApplicationProtocol) -> [String] {
+        var events: [String] = []
+        units.removeAll { unit in
+            guard unit.side.isEventOnly, unit.side.application == application else { return false }
+            events += unit.side.fields.events
+            return true
+        }
+        return events
+    }
 }

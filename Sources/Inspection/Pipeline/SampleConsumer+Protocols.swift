@@ -36,11 +36,11 @@ extension SampleConsumer {
     func endStream(_ way: FlowDirection, _ flow: Flow<InspectedFlow>) {
         flow.attachment.reader?.end(way) { take($0, way, flow) }
         // Bodies that end before their end.
-        for open in flow.attachment.transactions.openHTTP { takeRest(of: open, way) }
+        for open in flow.attachment.transactions.openHTTP { takeRest(of: open, way, isEnd: true) }
     }
 
-    private func takeRest(of open: TransactionTable.OpenHTTP, _ way: FlowDirection) {
-        guard let side = open.buffers?.rest(of: open.transaction, way) else { return }
+    private func takeRest(of open: TransactionTable.OpenHTTP, _ way: FlowDirection, isEnd: Bool) {
+        guard let side = open.buffers?.rest(of: open.transaction, way, isEnd: isEnd) else { return }
         pending[way].add(TransactionUnit(side: side, record: .http(open.transaction)))
     }
 
@@ -79,6 +79,7 @@ extension SampleConsumer {
         let buffers = flow.attachment.transactions.buffers(of: transaction) { wanted.map(HTTPBuffers.init) }
         if let wanted { buffers?.wanted = wanted }
         if let side = buffers?.update(transaction, stage) {
+            if stage == .requestLine || stage == .responseLine { takeEvents(side) }
             pending[side.direction].add(TransactionUnit(side: side, record: .http(transaction)))
         }
         // Of a response without a request the parser has invented one, which ends with it.
@@ -93,7 +94,7 @@ extension SampleConsumer {
     /// A transaction that a bound ends: its bodies may end before their end.
     private func tellGivenUp(_ transaction: HTTPTransaction, _ flow: Flow<InspectedFlow>) {
         if let open = flow.attachment.transactions.openHTTP.first(where: { $0.transaction === transaction }) {
-            for way in FlowDirection.allCases { takeRest(of: open, way) }
+            for way in FlowDirection.allCases { takeRest(of: open, way, isEnd: false) }
         }
         flow.attachment.transactions.close(transaction)
         guard !transaction.isContinuation else { return }
@@ -138,7 +139,9 @@ extension SampleConsumer {
         let number = flow.attachment.transactions.nextDNSNumber()
         let record = TransactionRecord.dns(message, number: number)
         if wanted(flow) != nil {
-            pending[way].add(TransactionUnit(side: message.inspected(way), record: record))
+            let side = message.inspected(way)
+            takeEvents(side)
+            pending[way].add(TransactionUnit(side: side, record: record))
         }
         writeRecord(record, .dns, flow)
     }
@@ -146,13 +149,35 @@ extension SampleConsumer {
     /// An anomaly is an event, and a test of signatures (`app-layer-event`).
     private func take(_ anomaly: ProtocolAnomaly, _ flow: Flow<InspectedFlow>) {
         if wanted(flow) != nil {
-            let application = Signatures.ApplicationProtocol(anomaly.appProtocol)
-            let side = InspectedTransaction(direction: anomaly.direction, application: application)
-            side.fields.events = ["\(anomaly.appProtocol.name).\(anomaly.name)"]
-            side.isComplete = true
-            pending[anomaly.direction].add(TransactionUnit(side: side, record: .anomaly(anomaly)))
+            let unit = unit(of: anomaly, flow.attachment)
+            let name = "\(anomaly.appProtocol.name).\(anomaly.name)"
+            if !unit.side.fields.events.contains(name) { unit.side.fields.events.append(name) }
+            pending[anomaly.direction].add(unit)
         }
         writeAnomaly(anomaly, flow)
+    }
+
+    /// The transaction that an anomaly is of, as long as more of it may come; else, and where nothing of it
+    /// has come yet, one of its own.
+    private func unit(of anomaly: ProtocolAnomaly, _ state: InspectedFlow) -> TransactionUnit {
+        let way = anomaly.direction
+        let known: TransactionUnit? =
+            switch anomaly.appProtocol {
+            case .http: state.transactions.unitInWork(way)
+            case .tls: state.transactions.handshakeUnit(.tls, way, else: .anomaly(anomaly))
+            case .ssh: state.transactions.handshakeUnit(.ssh, way, else: .anomaly(anomaly))
+            case .dns, .quic: nil
+            }
+        if let known, !known.side.isComplete { return known }
+        let side = InspectedTransaction(
+            direction: way, application: Signatures.ApplicationProtocol(anomaly.appProtocol))
+        (side.isEventOnly, side.isComplete) = (true, true)
+        return TransactionUnit(side: side, record: .anomaly(anomaly))
+    }
+
+    /// A message begins: what was reported of it before is its own.
+    private func takeEvents(_ side: InspectedTransaction) {
+        side.fields.events += pending[side.direction].takeEvents(of: side.application)
     }
 
     /// What an ended flow has not told yet: a handshake that went on, requests without their responses. Of a

@@ -4,6 +4,7 @@
 import NetworkTypes
 import Protocols
 import SignatureMatching
+import Signatures
 
 /// A record that an alert or an event tells of.
 enum TransactionRecord {
@@ -71,6 +72,16 @@ struct TransactionTable {
         transaction.isTold = true
     }
 
+    /// The side of HTTP that is being read: requests come one after the other, and so do the answers, to the
+    /// oldest first. Nil where signatures do not look at it.
+    func unitInWork(_ way: FlowDirection) -> TransactionUnit? {
+        let open =
+            way == .toServer ? openHTTP.last : openHTTP.first { $0.buffers?.response.isComplete != true }
+        guard let open, let buffers = open.buffers else { return nil }
+        return TransactionUnit(
+            side: way == .toServer ? buffers.request : buffers.response, record: .http(open.transaction))
+    }
+
     /// Forgets all of them.
     mutating func closeAll() { openHTTP = [] }
 
@@ -80,6 +91,15 @@ struct TransactionTable {
         let made = make()
         handshake = made
         return made
+    }
+
+    /// A side of TLS's or SSH's handshake, and what is known of that; nil where it is another protocol's.
+    mutating func handshakeUnit(
+        _ application: Signatures.ApplicationProtocol, _ way: FlowDirection, else unknown: TransactionRecord
+    ) -> TransactionUnit? {
+        let side = handshake { HandshakeBuffers(application) }.side(way)
+        guard side.application == application else { return nil }
+        return TransactionUnit(side: side, record: record ?? unknown)
     }
 
     /// The buffers of a QUIC connection, made at first sight. Of more connections than the parser remembers

@@ -98,6 +98,8 @@ final class CompiledSignature: Sendable {
     let passesFlow: Bool
     /// Its tests are only answered by a transaction that is complete.
     let needsWholeTransaction: Bool
+    /// It looks at what a protocol's parser reports.
+    let testsEvents: Bool
 
     init(_ signature: Signature, habitat: Habitat, groups: [CompiledGroup]) {
         self.signature = signature
@@ -113,6 +115,10 @@ final class CompiledSignature: Sendable {
             habitat != .packet
             || signature.matches.isEmpty && signature.packetTests.isEmpty && signature.flow.state == .any
         needsWholeTransaction = groups.allSatisfy(\.holdsWithoutBuffer) && !groups.isEmpty
+        testsEvents = signature.protocolTests.contains {
+            if case .event = $0 { return true }
+            return false
+        }
     }
 }
 

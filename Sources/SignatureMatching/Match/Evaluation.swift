@@ -74,6 +74,7 @@ extension SignatureMatcher {
                 subject.transaction = nil
             }
             let compiled = plan.signatures[candidate.signature]
+            if !compiled.testsEvents, subject.transaction?.isEventOnly == true { continue }
             let started = costs.isEmpty ? 0 : monotonicNanoseconds()
             let answer = check(compiled, candidate.signature, subject)
             if !costs.isEmpty { note(candidate.signature, answer, since: started) }
@@ -232,7 +233,8 @@ extension SignatureMatcher {
         }
         guard let first = transaction.first(group.buffer) else {
             if !transaction.isComplete { return .wait }
-            return Answer(group.holdsWithoutBuffer)
+            // What is not known of a transaction is not absent from it.
+            return Answer(group.holdsWithoutBuffer && !transaction.isEventOnly)
         }
         var next: Int? = first
         var mayGrow = group.buffer.hasInstances && !transaction.isComplete

@@ -61,6 +61,8 @@ public final class InspectedTransaction {
     public var isComplete = false
     /// For the caller: where it stands among what one packet brought, which may be thousands.
     public var place = 0
+    /// Its events stand for themselves: nothing is known of the transaction that they are of.
+    public var isEventOnly = false
 
     private(set) var contents: [Content] = []
     /// First entry of `contents` for each buffer, 0xff for none; by `Buffer.number`.

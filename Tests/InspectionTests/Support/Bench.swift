@@ -28,12 +28,13 @@ final class Bench {
         _ rules: String = "", onMatch: MatchResponse = .alert, protocols: ProtocolBounds = ProtocolBounds(),
         thresholds: String = "", verifyChecksums: Bool = false, actionOrder: [SignatureAction]? = nil,
         decapsulate: Set<Encapsulation> = [], firewall: FirewallCase = .enforces,
-        _ change: (inout InspectionOptions) -> Void = { _ in }
+        knownEvents: Set<String> = [], _ change: (inout InspectionOptions) -> Void = { _ in }
     ) throws {
         var planned = PlannedInspector(name: "http-api", onMatch: onMatch, protocols: protocols)
         var names = StateNames()
         if !rules.isEmpty {
-            let set = loadSignatures([SourceText(path: "a.rules", text: rules)])
+            let set = loadSignatures(
+                [SourceText(path: "a.rules", text: rules)], settings: SignatureSettings(events: knownEvents))
             try #require(set.diagnostics.isEmpty, "\(set.diagnostics.map { $0.rendered() }.joined())")
             var settings = SignatureEngine.Settings()
             settings.actionOrder = actionOrder ?? settings.actionOrder
