@@ -32,3 +32,19 @@ private func numbers(_ pending: PendingUnit) -> [Int] {
     #expect(numbers(pending) == [3, 1, 0])
     #expect(pending.units.allSatisfy { pending.units[$0.side.place].side === $0.side })
 }
+
+@Test func `events that stand for themselves are one entry, and leave no other one's place`() {
+    let sides = (0..<3).map { _ in InspectedTransaction(direction: .toServer, application: .http1) }
+    var pending = PendingUnit()
+    for name in ["dns.z_flag_set", "dns.malformed", "dns.z_flag_set"] {
+        let event = InspectedTransaction(direction: .toServer, application: .dns)
+        (event.isEventOnly, event.fields.events) = (true, [name])
+        pending.add(unit(event, 9))
+        for (number, side) in sides.enumerated() { pending.add(unit(side, number)) }
+    }
+    #expect(numbers(pending) == [0, 1, 2, 9])
+    #expect(pending.takeEvents(of: .http1) == [])
+    #expect(pending.takeEvents(of: .dns) == ["dns.z_flag_set", "dns.malformed"])
+    for (number, side) in sides.enumerated() { pending.add(unit(side, number)) }
+    #expect(numbers(pending) == [0, 1, 2] && pending.takeEvents(of: .dns) == [])
+}

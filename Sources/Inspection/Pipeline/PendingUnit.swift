@@ -12,9 +12,12 @@ struct PendingUnit {
     private var streamOffset: UInt64 = 0
     /// The bytes that stand right before them.
     private var before: [UInt8] = []
-    private(set) var units: [TransactionUnit] = []
+    private var sides: [TransactionUnit] = []
+    /// Events of transactions of which nothing else has come: one entry for each protocol.
+    private var events: [TransactionUnit] = []
 
-    var isEmpty: Bool { stream.isEmpty && units.isEmpty }
+    var units: [TransactionUnit] { events.isEmpty ? sides : sides + events }
+    var isEmpty: Bool { stream.isEmpty && sides.isEmpty && events.isEmpty }
 
     /// - Parameter tail: the bytes that stand right before them, if these are the first.
     mutating func add(_ bytes: UnsafeRawBufferPointer, at offset: Int64, tail: [UInt8]) {
@@ -28,13 +31,27 @@ struct PendingUnit {
     /// One entry for each side, with the newest record. The side knows its place, as a sender chooses how
     /// many come with one packet; what stands there says whether the place is still the side's.
     mutating func add(_ unit: TransactionUnit) {
+        if unit.side.isEventOnly { return addEvents(of: unit) }
         let place = unit.side.place
-        if place < units.count, units[place].side === unit.side {
-            units[place].record = unit.record
+        if place < sides.count, sides[place].side === unit.side {
+            sides[place].record = unit.record
         } else {
-            unit.side.place = units.count
-            units.append(unit)
+            unit.side.place = sides.count
+            sides.append(unit)
         }
+    }
+
+    private mutating func addEvents(of unit: TransactionUnit) {
+        guard let known = events.first(where: { $0.side.application == unit.side.application })?.side else {
+            return events.append(unit)
+        }
+        known.fields.events += unit.side.fields.events.filter { !known.fields.events.contains($0) }
+    }
+
+    /// Takes out the events of a protocol that came before anything else of their transaction.
+    mutating func takeEvents(of application: ApplicationProtocol) -> [String] {
+        guard let place = events.firstIndex(where: { $0.side.application == application }) else { return [] }
+        return events.remove(at: place).side.fields.events
     }
 
     /// The new stream bytes as the matcher takes them; nil where there are none.
@@ -59,7 +76,8 @@ struct PendingUnit {
         guard !isEmpty else { return }
         stream.removeAll(keepingCapacity: true)
         before = []
-        units.removeAll(keepingCapacity: true)
+        sides.removeAll(keepingCapacity: true)
+        events = []
     }
 
     /// Moves a tail on to the newest bytes, which go before the next ones: many near the stream's start,
@@ -81,17 +99,4 @@ struct PendingUnit {
     }
 
     private var mostTail: Int { streamOffset < 16 << 10 ? 2048 : 512 }
-}
-
-extension PendingUnit {
-    /// Takes out the events of a protocol that came before anything else of their transaction.
-    mutating func takeEvents(of application: ApplicationProtocol) -> [String] {
-        var events: [String] = []
-        units.removeAll { unit in
-            guard unit.side.isEventOnly, unit.side.application == application else { return false }
-            events += unit.side.fields.events
-            return true
-        }
-        return events
-    }
 }
