@@ -187,3 +187,27 @@ func `a suppressed address keeps the alert back, not what the signature does`(
     let told = (0..<3).map { _ in rates.judge(match(from: IPAddress(v4: 1 << 30))).isTold }
     #expect(told == [false, true, false])
 }
+
+/// Which of nine datagrams, a millisecond apart, a signature with a rate of its own tells.
+@Test(arguments: [
+    ("threshold:type limit, track by_src, count 1, seconds 100", "sig_id 1, type limit", 3, 1...3),
+    ("detection_filter:track by_src, count 4, seconds 100", "sig_id 1, type limit", 2, 1...2),
+    ("threshold:type limit, track by_src, count 2, seconds 100", "sig_id 0, type limit", 1, 1...2),
+    ("threshold:type limit, track by_src, count 2, seconds 100", "sig_id 2, type limit", 1, 1...2),
+    ("nocase", "sig_id 0, type limit", 1, 1...1),
+])
+func `an entry for a signature stands in place of its own rate, one for all does not`(
+    _ own: String, _ selector: String, _ count: Int, _ told: ClosedRange<Int>
+) throws {
+    let bench = try Bench(
+        "alert udp any any -> any any (content:\"evil\"; \(own); sid:1;)",
+        thresholds: "event_filter gen_id 1, \(selector), track by_src, count \(count), seconds 100")
+    let talk = Conversation(serverPort: 9000)
+    var alerts: [Int] = []
+    for number in 1...9 {
+        let before = try bench.alerts().count
+        bench.feed(talk.datagram(.toServer, Array("evil".utf8)))
+        if try bench.alerts().count > before { alerts.append(number) }
+    }
+    #expect(alerts == Array(told))
+}

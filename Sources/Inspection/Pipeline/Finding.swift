@@ -2,6 +2,7 @@
 // What the inspector asks of the firewall: nothing but an alert, a dropped flow, or a ban. The controller
 // checks it and carries it out; nothing here does.
 import NetworkTypes
+import Signatures
 
 /// A flow's two ends, as its first sampled packet had them.
 public struct FlowTuple: Hashable, Sendable {
@@ -35,6 +36,10 @@ public struct SignatureID: Hashable, Sendable {
         self.generator = generator
         self.sid = sid
         self.revision = revision
+    }
+
+    init(_ signature: Signature) {
+        self.init(generator: signature.gid, sid: signature.sid, revision: signature.rev)
     }
 }
 

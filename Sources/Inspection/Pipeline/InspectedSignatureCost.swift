@@ -16,7 +16,7 @@ public struct InspectedSignatureCost: Sendable {
 
     init(inspector: String, signature: Signature, cost: SignatureCost) {
         self.inspector = inspector
-        id = SignatureID(generator: signature.gid, sid: signature.sid, revision: signature.rev)
+        id = SignatureID(signature)
         message = signature.message
         tries = cost.count
         matches = cost.matches

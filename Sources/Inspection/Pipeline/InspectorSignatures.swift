@@ -21,7 +21,8 @@ final class InspectorSignatures {
     ) throws(SignatureEngineError) {
         matcher = try SignatureMatcher(engine, after: former?.matcher)
         wanted = WantedBuffers(engine)
-        rates = AlertRates(thresholds)
+        rates = AlertRates(
+            thresholds, rated: Set(engine.signatures.filter(\.hasRate).map { SignatureID($0) }))
         testsStreamSizes = engine.signatures.contains { signature in
             signature.protocolTests.contains { if case .streamSize = $0 { true } else { false } }
         }

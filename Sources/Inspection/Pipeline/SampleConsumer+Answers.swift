@@ -58,7 +58,7 @@ extension SampleConsumer {
     ) {
         guard signatures.engine.signatures.indices.contains(match.signature) else { return }
         let signature = signatures.engine.signatures[match.signature]
-        let id = SignatureID(generator: signature.gid, sid: signature.sid, revision: signature.rev)
+        let id = SignatureID(signature)
         let ends = ends(context)
         let rated = signatures.rates.judge(
             RatedMatch(

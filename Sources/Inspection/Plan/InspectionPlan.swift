@@ -66,6 +66,15 @@ public struct PlannedSignatures: Sendable {
         self.engine = engine
         self.thresholds = thresholds
     }
+
+    /// Compiles a set. Signatures whose rate an entry of the files sets lose their own.
+    init(
+        _ set: SignatureSet, thresholds: [ThresholdFile], settings: SignatureEngine.Settings
+    ) throws(SignatureEngineError) {
+        var set = set
+        set.removeRates { signature in thresholds.contains { $0.setsRate(of: SignatureID(signature)) } }
+        self.init(engine: try SignatureEngine(set, settings: settings), thresholds: thresholds)
+    }
 }
 
 /// Which protocols a flow may speak, by the detector's numbers.

@@ -33,9 +33,8 @@ extension PlanLoader {
         diagnostics += rates.flatMap(\.diagnostics)
         guard compiles else { return nil }
         do throws(SignatureEngineError) {
-            let engine = try SignatureEngine(set, settings: engineSettings)
-            tell(engine.refused)
-            let planned = PlannedSignatures(engine: engine, thresholds: rates)
+            let planned = try PlannedSignatures(set, thresholds: rates, settings: engineSettings)
+            tell(planned.engine.refused)
             loaded[key] = planned
             return planned
         } catch {

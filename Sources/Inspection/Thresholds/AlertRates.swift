@@ -27,14 +27,17 @@ struct RateAnswer: Equatable {
 /// The entries of threshold files, and what they have counted.
 struct AlertRates {
     private let entries: [ThresholdEntry]
+    /// Signatures with a rate of their own, which an entry for all of them leaves to that.
+    private let rated: Set<SignatureID>
     /// Entries by signature, so that most matches look at none; those for all signatures stand under 0.
     private var index: [UInt32: [Int]] = [:]
     private var counts = RecentTable<RateKey, RateCount>(most: 65_536)
     /// Counts that were forgotten for want of room.
     var forgotten: UInt64 { counts.forgotten }
 
-    init(_ files: [ThresholdFile] = []) {
+    init(_ files: [ThresholdFile] = [], rated: Set<SignatureID> = []) {
         entries = files.flatMap(\.entries)
+        self.rated = rated
         for (number, entry) in entries.enumerated() { index[entry.selector.sid, default: []].append(number) }
     }
 
@@ -46,7 +49,8 @@ struct AlertRates {
             switch entries[number] {
             case .suppress(_, let tracking, let addresses):
                 if isSuppressed(match, tracking, addresses) { answer.isTold = false }
-            case .rate(_, let rate):
+            case .rate(let selector, let rate):
+                if selector.sid == 0, rated.contains(match.signature) { continue }
                 let key = RateKey(number, rate.tracking, match)
                 update(key, match) { $0.count(rate, at: match.timeNanoseconds, &answer) }
             case .action(_, let rate):
@@ -72,6 +76,17 @@ struct AlertRates {
         var count = counts.use(key, at: match.timeNanoseconds) ?? RateCount()
         change(&count)
         counts.set(count, for: key, at: match.timeNanoseconds)
+    }
+}
+
+extension ThresholdFile {
+    /// Whether an entry names the signature alone and says how often it is told: its own rate gives way, as
+    /// in Suricata (user guide, "Global thresholds vs rule thresholds").
+    func setsRate(of signature: SignatureID) -> Bool {
+        entries.contains { entry in
+            guard case .rate(let selector, _) = entry, selector.sid != 0 else { return false }
+            return selector.selects(signature)
+        }
     }
 }
 

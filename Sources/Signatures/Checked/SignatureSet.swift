@@ -14,6 +14,19 @@ public struct SignatureSet: Sendable {
     public internal(set) var counts = SignatureCounts()
 
     public init() {}
+
+    /// Takes their own `threshold` and `detection_filter` from signatures whose rate another file sets.
+    public mutating func removeRates(where isSetElsewhere: (Signature) -> Bool) {
+        for place in signatures.indices where signatures[place].hasRate && isSetElsewhere(signatures[place]) {
+            signatures[place].threshold = nil
+            signatures[place].detectionFilter = nil
+        }
+    }
+}
+
+extension Signature {
+    /// It says itself how often it is told, or from which match on.
+    public var hasRate: Bool { threshold != nil || detectionFilter != nil }
 }
 
 /// What became of the rules of a load. `rules` = `loaded` + `unsupported` + `errors` + `superseded`.

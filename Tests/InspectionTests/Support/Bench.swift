@@ -39,8 +39,7 @@ final class Bench {
             var settings = SignatureEngine.Settings()
             settings.actionOrder = actionOrder ?? settings.actionOrder
             let file = ThresholdFile(SourceText(path: "threshold.config", text: thresholds))
-            planned.signatures = PlannedSignatures(
-                engine: try SignatureEngine(set, settings: settings), thresholds: [file])
+            planned.signatures = try PlannedSignatures(set, thresholds: [file], settings: settings)
             names = set.names
         }
         var options = InspectionOptions()

@@ -45,11 +45,13 @@ struct VerifyRun {
         if let cause = refusal(set) { return outcome(.failed, cause) }
         var engineSettings = SignatureEngine.Settings()
         if let order = settings.actionOrder { engineSettings.actionOrder = order }
-        let engine = try SignatureEngine(set, settings: engineSettings)
-        if let refused = engine.refused.first { return outcome(.failed, "refused: \(refused.reason)") }
+        let planned = try PlannedSignatures(set, thresholds: thresholds, settings: engineSettings)
+        if let refused = planned.engine.refused.first {
+            return outcome(.failed, "refused: \(refused.reason)")
+        }
         let events: [[String: Any]]
         do throws(CaptureError) {
-            events = try replay(engine)
+            events = try replay(planned)
         } catch {
             return outcome(.skipped, "capture: \(error.message)")
         }
@@ -94,13 +96,11 @@ struct VerifyRun {
         return "signature error: \(set.diagnostics.first { $0.severity == .error }?.message ?? "")"
     }
 
-    private func replay(_ engine: SignatureEngine) throws(CaptureError) -> [[String: Any]] {
+    private func replay(_ signatures: PlannedSignatures) throws(CaptureError) -> [[String: Any]] {
         let plan = InspectionPlan(
             rules: ["everything"],
             inspectors: [
-                PlannedInspector(
-                    name: "verify", onMatch: .dropFlow,
-                    signatures: PlannedSignatures(engine: engine, thresholds: thresholds))
+                PlannedInspector(name: "verify", onMatch: .dropFlow, signatures: signatures)
             ])
         guard let inspector = try? PayloadInspector(plan: plan, options: settings.options) else { return [] }
         var outcome = InspectionOutcome()
