@@ -62,6 +62,7 @@ extension StreamTracker {
     func close(_ slot: FlowTable.Slot, _ reason: FlowEnd) {
         let slot = conclude(slot)
         guard let flow = flow(slot) else { return }
+        flow.endPickUp()
         if let session = flow.session {
             tell(session.halves.toServer, .toServer, flow, isClosing: true)
             tell(session.halves.toClient, .toClient, flow, isClosing: true)

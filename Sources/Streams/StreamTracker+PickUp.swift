@@ -9,9 +9,9 @@ extension StreamTracker {
     func beginPickUp(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf, _ session: TCPSession) {
         guard !packet.isSentByHost, !session.rules.isOneSided, !packet.tcpFlags.contains(.syn) else { return }
         let pickUp = PickUp(direction, at: packet.time, rules.copies)
-        guard pickUp.keep(packet) else { return }
+        if !pickUp.keep(packet) { pickUp.goLate(with: packet) }
         flow.pickUp = pickUp
-        session.isUnsettled = true
+        session.isUnsettled = !pickUp.isLate
     }
 
     /// Settles, before a segment is judged, where its flow stands.
@@ -28,7 +28,10 @@ extension StreamTracker {
         }
         guard let pickUp = flow.pickUp, let session = flow.session else { return slot }
         if direction == pickUp.direction {
-            return pickUp.keep(packet) ? slot : conclude(slot)
+            guard !pickUp.keep(packet) else { return slot }
+            let slot = conclude(slot)
+            self.flow(slot)?.pickUp?.goLate(with: packet)
+            return slot
         }
         let flags = packet.tcpFlags
         guard flags.contains(.ack), flags.isDisjoint(with: [.syn, .rst]) else {
@@ -38,13 +41,18 @@ extension StreamTracker {
         // Who is taken for the server may turn out to be the client as soon as the other says more.
         let mayWait = flow.mayTurn && packet.payload.isEmpty
         let isTrusted = packet.isSentByHost || direction == .toClient
-        let base = session.halves[pickUp.direction].base
-        switch isTrusted ? pickUp.answer(packet, base: base) : .agreed {
+        switch isTrusted ? answer(packet, pickUp, session) : .agreed {
         case .open: break
         case .agreed: if !mayWait { flow.endPickUp() }
         case .other: return beginAnew(packet, flow, slot, place, direction: direction)
         }
         return slot
+    }
+
+    private func answer(_ packet: DecodedPacket, _ pickUp: PickUp, _ session: TCPSession) -> PickUp.Answer {
+        if let keepAlive = session.keepAlive { pickUp.leaveOut(keepAlive: keepAlive) }
+        let half = session.halves[pickUp.direction]
+        return pickUp.isLate ? pickUp.lateAnswer(packet, half) : pickUp.answer(packet, base: half.base)
     }
 
     /// Whether the end that is taken for the client speaks as a server: that of a connection of which the
@@ -86,13 +94,12 @@ extension StreamTracker {
         return slot
     }
 
-    /// The other end is not heard. What the first one said may have been the beginning of a connection.
+    /// The other end is not heard so far. What the first said may have been the beginning of a connection.
     func conclude(_ slot: FlowTable.Slot) -> FlowTable.Slot {
-        guard let former = flow(slot), let pickUp = former.pickUp else { return slot }
-        former.pickUp = nil
+        guard let former = flow(slot), let pickUp = former.pickUp, !pickUp.isLate else { return slot }
         former.session?.isUnsettled = false
-        defer { pickUp.discard() }
         guard let index = pickUp.newBeginning else { return slot }
+        former.pickUp = nil
         let place = FlowPlace(
             key: former.key, hash: former.key.hash(seed: options.seed),
             isSourceLow: (pickUp.direction == .toServer) == former.isClientLow)
@@ -103,12 +110,21 @@ extension StreamTracker {
             flow(slot)?.session = TCPSession(request: ConnectionRequest(request), rules(of: request))
             return slot
         }
-        guard let flow = flow(slot) else { return slot }
+        guard let flow = flow(slot) else {
+            pickUp.discard()
+            return slot
+        }
         counters.tcpSessions &+= 1
         for segment in pickUp.segments[(index + 1)...] {
             segment.withPacket { bringKept($0, .toServer, isTaken: true, flow) }
         }
         flow.session?.goOnUnanswered()
+        guard pickUp.direction == .toServer else {
+            pickUp.discard()
+            return slot
+        }
+        pickUp.leaveOut(before: index + 1)
+        flow.pickUp = pickUp
         return slot
     }
 
@@ -155,6 +171,12 @@ extension StreamTracker {
 }
 
 extension FlowRecord {
+    /// Gives what asks the other end to the flow that takes this one's place.
+    final func takePickUp() -> PickUp? {
+        defer { pickUp = nil }
+        return pickUp
+    }
+
     /// Both ends were heard, or it does not matter any more.
     final func endPickUp() {
         pickUp?.discard()

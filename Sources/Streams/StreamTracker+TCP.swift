@@ -9,10 +9,11 @@ extension StreamTracker {
         guard var flow = flow(settled) else { return }
         var (slot, direction) = (settled, place.direction(in: flow))
         // Before the other end was heard nobody knows what is refused.
-        var isAgreed = flow.pickUp == nil && flow.session?.isAgreed ?? false
+        var isAgreed = flow.pickUp?.isLate ?? true && flow.session?.isAgreed ?? false
         var judgement = packet.discardReason == nil ? judge(packet, direction, flow) : .refused()
         if judgement.isReplaced {
             counters.flowsReplaced &+= 1
+            let pickUp = judgement.former == nil ? nil : flow.takePickUp()
             close(slot, .replaced)
             let isClients = judgement.isClients || !packet.tcpFlags.contains(.ack)
             slot = open(packet, place, isClients ? .toServer : .toClient)
@@ -23,7 +24,11 @@ extension StreamTracker {
                 judgement.request.map { TCPSession(request: $0, rules(of: packet)) }
                 ?? judgement.answer.map { TCPSession($0, rules(of: packet)) }
             if flow.session != nil { counters.tcpSessions &+= 1 }
-            if let former = judgement.former { goOn(behind: former, direction, flow) }
+            if let former = judgement.former {
+                goOn(behind: former, direction, flow)
+                pickUp?.restart(with: former, packet)
+                flow.pickUp = pickUp
+            }
             isAgreed = false
             judgement = judge(packet, direction, flow)
         }
@@ -80,8 +85,7 @@ extension StreamTracker {
         guard packet.tcpFlags.contains(.syn) else {
             let judgement = session.judge(packet, direction)
             beginPickUp(packet, direction, flow, session)
-            let isAlone = packet.payload.elementsEqual([0]) && packet.missingPayload == 0
-            if isAlone, packet.tcpFlags == [.ack] { session.doubtFirstByte(of: direction) }
+            if packet.isKeepAlive { session.doubtFirstByte(of: direction) }
             return judgement
         }
         session.take(acknowledgementOf: packet, direction)

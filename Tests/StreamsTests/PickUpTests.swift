@@ -43,6 +43,76 @@ struct PickUpTests {
         #expect(wire.request == real || place > 0 && wire.request == real + "junkjunk")
     }
 
+    /// Nothing, or silence for longer than hosts wait, or more segments than are kept.
+    private static let delays = [(0, 0), (1_200_000_000, 0), (0, 100), (700_000_000_000, 0)]
+
+    @Test(arguments: [1000, 0, -1000, 200_000, 1_000_000_000], [0, 1, 1000, -20_000_000, 1 << 30])
+    func `nor does a server that is heard late let one hide anything`(_ place: Int, _ ahead: Int) {
+        for (silence, more) in Self.delays {
+            // A decoy with the very numbers that are expected is none to anybody.
+            for text in ["", "junkjunk"] where place != 0 || ahead != 0 {
+                let wire = Wire()
+                var talk = talk
+                let decoy = talk.request(text, at: place).with {
+                    $0.acknowledgement &+= UInt32(truncatingIfNeeded: ahead)
+                }
+                for _ in 0...more { wire.send(decoy) }
+                wire.time += Int64(silence)
+                for part in ["GET /ev", "il HTT", "P/1.1\r", "\n\r\n"] {
+                    wire.send(talk.say(part), talk.serverAck)
+                }
+                wire.send(talk.answer("HTTP/1.1 200 OK\r\n\r\n"), talk.clientAck)
+                wire.tracker.finish()
+                #expect(heard(wire, real), "\(silence) \(more) '\(text)'")
+                #expect(wire.tracker.rules.copies.used == 0)
+            }
+        }
+    }
+
+    /// Two that go on from one another are followed where nobody is heard.
+    @Test func `nor do pairs of decoys behind a silence`() {
+        let wire = Wire()
+        var talk = talk
+        wire.send(talk.request("junk", at: 1000))
+        wire.time += 1_200_000_000
+        let first = talk.say("GET /ev")
+        wire.send(first)
+        for offset in [50_000_000, 50_000_004] {
+            wire.send(talk.request("junk", at: offset).with { $0.acknowledgement &+= 100_000 })
+        }
+        wire.send(talk.serverAck, talk.say("il HTTP/1.1\r\n\r\n"), talk.serverAck)
+        #expect(heard(wire, real))
+    }
+
+    /// Its own slowness is no reason to begin the flow anew.
+    @Test(arguments: [1_200_000_000, 0] as [Int64])
+    func `a server that is heard late and agrees changes nothing`(
+        _ pause: Int64
+    ) {
+        let wire = Wire()
+        var talk = talk
+        for _ in 0..<120 {
+            wire.send(talk.say("question"))
+            wire.time += pause
+        }
+        wire.send(talk.serverAck, talk.answer("answer"), talk.say("end"), talk.serverAck)
+        #expect(wire.recorder.flows.count == 1)
+        #expect(wire.request == String(repeating: "question", count: 120) + "end")
+        #expect(wire.tracker.rules.copies.used == 0)
+    }
+
+    /// RFC 1122 4.2.3.6: with a byte that the server has already.
+    @Test(arguments: [1, 2]) func `a keep-alive that is not answered yet is no part of the request`(
+        _ count: Int
+    ) {
+        let wire = Wire()
+        var talk = talk
+        for _ in 0..<count { wire.send(talk.request([0], at: -1).with { $0.flags = [.ack] }) }
+        for part in ["GET /ev", "il HTTP/1.1\r\n\r\n"] { wire.send(talk.say(part), talk.serverAck) }
+        #expect(wire.recorder.flows.count == 1)
+        #expect(wire.request == real)
+    }
+
     @Test(arguments: places) func `nor do decoys between`(_ place: Int) {
         let wire = Wire()
         wire.send(talk.request("junk", at: place), talk.request("GET /ev"))

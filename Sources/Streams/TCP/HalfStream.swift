@@ -25,6 +25,8 @@ final class HalfStream {
     private(set) var fin: Int64?
     private(set) var isFinAcked = false
     private(set) var hasEnded = false
+    /// Something of it was taken for lost.
+    private(set) var hasGap = false
     /// Nothing is given yet: the handshake that must fit it is not done.
     var isHeld = false
     private(set) var queue = SegmentQueue()
@@ -216,6 +218,7 @@ final class HalfStream {
             // The receiver has what is missing, or too much waits for it.
             guard isClosing || acked >= piece.offset || isOverfull(limits) else { return nil }
             move(to: piece.offset)
+            hasGap = true
             return .gap(piece.offset - start, at: start)
         }
         let waits = limits.waitsForAcknowledgement && !isClosing && !isOverfull(limits)
@@ -240,6 +243,7 @@ final class HalfStream {
         let start = next
         guard piece.offset == start else {
             move(to: piece.offset)
+            hasGap = true
             return .gap(piece.offset - start, at: start)
         }
         guard let taken = doubted.popFirst(upTo: end, limits.memory) else { return nil }
@@ -259,6 +263,11 @@ final class HalfStream {
         }
         hasEnded = true
         return .end(at: next)
+    }
+
+    /// The offset behind all that was given, and what waits right behind it.
+    var wholeEnd: Int64 {
+        queue.pieces.reduce(next) { end, piece in piece.offset <= end ? max(end, piece.end) : end }
     }
 
     /// More waits than may.

@@ -14,7 +14,13 @@ final class PickUp {
     /// What all flows together keep in this way.
     private let memory: StreamMemory
 
+    /// It was kept for long enough: the last few segments are, and the other end is still asked.
+    private(set) var isLate = false
+    private var span: NumberSpan?
+
     private static let mostSegments = 96
+    private static let mostLateSegments = 8
+    private static let mostLateBytes = 16 << 10
     private static let mostBytes = 128 << 10
     /// Hosts acknowledge within half a second (RFC 9293 3.8.6.3).
     private static let patience: Int64 = 1_000_000_000
@@ -29,6 +35,10 @@ final class PickUp {
 
     /// - Returns: false where it was kept for long enough, or there is no room.
     func keep(_ packet: DecodedPacket) -> Bool {
+        guard !isLate else {
+            keepLate(packet)
+            return true
+        }
         guard packet.time &- begun < Self.patience, segments.count < Self.mostSegments,
             byteCount + packet.bytes.count <= Self.mostBytes
         else { return false }
@@ -36,7 +46,72 @@ final class PickUp {
         guard memory.take(segment.cost) else { return false }
         byteCount += segment.cost
         segments.append(segment)
+        note(segment)
         return true
+    }
+
+    /// Goes on with few segments, for as long as the other end is not heard: a decoy and a second of silence
+    /// are not to stand for what it will say.
+    func goLate(with packet: DecodedPacket) {
+        isLate = true
+        keepLate(packet)
+    }
+
+    /// Forgets the first segments: the connection is made of those behind them.
+    func leaveOut(before index: Int) {
+        for segment in segments[..<index] {
+            memory.giveBack(segment.cost)
+            byteCount -= segment.cost
+        }
+        segments.removeFirst(index)
+        span = nil
+        for segment in segments { note(segment) }
+    }
+
+    /// Goes on with a connection of which these are the first segments.
+    func restart(with first: KeptSegment, _ second: DecodedPacket) {
+        span = nil
+        note(first)
+        note(second)
+    }
+
+    private func keepLate(_ packet: DecodedPacket) {
+        let cost = KeptSegment.cost(of: packet)
+        drop(downTo: Self.mostLateSegments - 1, Self.mostLateBytes - cost)
+        guard cost <= Self.mostLateBytes, memory.take(cost) else { return note(packet) }
+        let segment = KeptSegment(packet)
+        byteCount += cost
+        segments.append(segment)
+        note(packet)
+    }
+
+    private func drop(downTo count: Int, _ bytes: Int) {
+        while let first = segments.first, segments.count > count || byteCount > bytes {
+            memory.giveBack(first.cost)
+            byteCount -= first.cost
+            segments.removeFirst()
+        }
+    }
+
+    private func note(_ segment: KeptSegment) { segment.withPacket { note($0) } }
+
+    private func note(_ packet: DecodedPacket) {
+        guard packet.tcpFlags.contains(.ack), packet.tcpFlags.isDisjoint(with: [.syn, .rst]) else { return }
+        guard span == nil else {
+            span?.add(packet)
+            return
+        }
+        span = NumberSpan(packet)
+    }
+
+    /// Forgets what asked whether the other end is still there, with a byte that it has already.
+    func leaveOut(keepAlive number: UInt32) {
+        segments.removeAll { segment in
+            guard segment.isKeepAlive, segment.packet.tcpSequence == number else { return false }
+            memory.giveBack(segment.cost)
+            byteCount -= segment.cost
+            return true
+        }
     }
 
     /// Gives back what it holds.
@@ -57,15 +132,26 @@ final class PickUp {
     /// - Parameter base: the number that the first end's stream was taken to begin with.
     func answer(_ packet: DecodedPacket, base: UInt32) -> Answer {
         let isOther = segments.contains { segment in
+            guard segment.isFilled else { return segment.isBare && !isTaken(segment.packet, before: packet) }
             // A decoy that the other end discards may stand where something else comes later.
-            segment.isFilled
-                && (!isTaken(segment.packet, before: packet)
-                    || Int32(bitPattern: segment.packet.tcpSequence &- base) < 0)
+            return !isTaken(segment.packet, before: packet)
+                || Int32(bitPattern: segment.packet.tcpSequence &- base) < 0
         }
         let distance = Int64(Int32(bitPattern: packet.tcpAcknowledgement &- base))
         if isOther || distance < -HalfStream.blindWindow { return .other }
         guard distance > 0 else { return distance == 0 ? .agreed : .open }
         return start(before: packet) == base ? .agreed : .other
+    }
+
+    /// Likewise when it was kept for long enough, and not all of it is there any more.
+    /// - Parameter half: the first end's stream.
+    func lateAnswer(_ packet: DecodedPacket, _ half: HalfStream) -> Answer {
+        guard let span else { return .agreed }
+        let areTaken = span.acknowledgements.allSatisfy { isTaken($0, before: packet) }
+        let distance = Int64(Int32(bitPattern: packet.tcpAcknowledgement &- half.base))
+        guard areTaken, !span.isBefore(half.base), distance >= -HalfStream.blindWindow else { return .other }
+        guard distance > 0 else { return distance == 0 ? .agreed : .open }
+        return !half.hasGap && half.wholeEnd >= distance ? .agreed : .other
     }
 
     /// The number with which the first end's stream begins, by the other's acknowledgement: that of the first
@@ -89,8 +175,12 @@ final class PickUp {
     /// Whether the other end takes a segment, by what it acknowledges: what was sent, and lately.
     func isTaken(_ packet: DecodedPacket, before answer: DecodedPacket) -> Bool {
         guard packet.tcpFlags.contains(.ack), !packet.tcpFlags.contains(.syn) else { return false }
+        return isTaken(packet.tcpAcknowledgement, before: answer)
+    }
+
+    private func isTaken(_ acknowledgement: UInt32, before answer: DecodedPacket) -> Bool {
         let count = answer.payload.count + answer.missingPayload + (answer.tcpFlags.contains(.fin) ? 1 : 0)
-        let ahead = Int64(Int32(bitPattern: packet.tcpAcknowledgement &- answer.tcpSequence))
+        let ahead = Int64(Int32(bitPattern: acknowledgement &- answer.tcpSequence))
         return ahead <= Int64(count) && ahead >= -HalfStream.blindWindow
     }
 
@@ -113,6 +203,42 @@ final class PickUp {
     }
 }
 
+/// Between which numbers the segments of one end are.
+private struct NumberSpan {
+    private let first: UInt32
+    private var lowest: Int32 = 0
+    private var highest: Int32 = 0
+    /// Where the first payload begins.
+    private var start: UInt32?
+
+    init(_ packet: DecodedPacket) {
+        first = packet.tcpAcknowledgement
+        add(packet)
+    }
+
+    mutating func add(_ packet: DecodedPacket) {
+        let distance = Int32(bitPattern: packet.tcpAcknowledgement &- first)
+        lowest = min(lowest, distance)
+        highest = max(highest, distance)
+        guard !packet.payload.isEmpty || packet.missingPayload > 0, !packet.isKeepAlive else { return }
+        let former = start ?? packet.tcpSequence
+        start = Int32(bitPattern: packet.tcpSequence &- former) < 0 ? packet.tcpSequence : former
+    }
+
+    /// The first, and those farthest from it: where these are right those between are.
+    var acknowledgements: [UInt32] {
+        [first, first &+ UInt32(bitPattern: lowest), first &+ UInt32(bitPattern: highest)]
+    }
+
+    func isBefore(_ base: UInt32) -> Bool { start.map { Int32(bitPattern: $0 &- base) < 0 } ?? false }
+}
+
+extension DecodedPacket {
+    /// A zero of its own without PSH: so stacks ask whether the other end is still there, with a byte that it
+    /// has already (RFC 1122 4.2.3.6), and hardly anybody sends data so.
+    var isKeepAlive: Bool { payload.elementsEqual([0]) && missingPayload == 0 && tcpFlags == [.ack] }
+}
+
 /// A copy of a segment; a class, as sessions have room for one that few need.
 final class KeptSegment {
     /// Its bytes are no longer valid: see `withPacket`.
@@ -129,8 +255,16 @@ final class KeptSegment {
     var isRequest: Bool { packet.tcpFlags.contains(.syn) && !packet.tcpFlags.contains(.ack) }
     /// It has a payload.
     var isFilled: Bool { count > 0 && !packet.tcpFlags.contains(.syn) }
+    /// An acknowledgement alone: its number is what the other end's stream is taken to begin with.
+    var isBare: Bool {
+        count == 0 && packet.tcpFlags.contains(.ack) && packet.tcpFlags.isDisjoint(with: [.syn, .rst])
+    }
     /// What it takes, in bytes.
     var cost: Int { bytes.count + MemoryLayout<DecodedPacket>.stride }
+    static func cost(of packet: DecodedPacket) -> Int {
+        packet.bytes.count + MemoryLayout<DecodedPacket>.stride
+    }
+    var isKeepAlive: Bool { withPacket(\.isKeepAlive) }
     /// The number behind its payload.
     var end: UInt32 { packet.tcpSequence &+ UInt32(truncatingIfNeeded: count) }
 

@@ -15,7 +15,11 @@ extension TCPSession {
         if let refusal = windowRefusal(packet, at: offset, half) {
             return isUnheard(half) ? elsewhere(packet, direction) : refusal
         }
-        if offset < 0, isUnheard(half), !packet.payload.isEmpty { return elsewhere(packet, direction) }
+        // A keep-alive that is not answered is sent again.
+        let isAgain = packet.isKeepAlive && packet.tcpSequence == keepAlive
+        if offset < 0, isUnheard(half), !packet.payload.isEmpty, !isAgain {
+            return elsewhere(packet, direction)
+        }
         let isDoubted = isAheadOfTheOther(packet, other)
         half.isHeard = true
         take(acknowledgementOf: packet, direction)

@@ -88,6 +88,8 @@ final class TCPSession {
     var agreed = AgreedOptions()
     /// Whose first byte may be a keep-alive's, which waits for its next one.
     private var doubted: Direction?
+    /// The number of that byte, where it was one.
+    private(set) var keepAlive: UInt32?
 
     /// A connection that begins with a SYN.
     init(request: ConnectionRequest, _ rules: SessionRules) {
@@ -246,8 +248,7 @@ final class TCPSession {
         unconfirmed.append(noted)
     }
 
-    /// A connection was picked up with a zero of its own without PSH: so stacks ask whether the other end is
-    /// still there, with a byte that it has already (RFC 1122 4.2.3.6), and hardly anybody sends data so.
+    /// A connection was picked up with what may be a keep-alive's byte.
     func doubtFirstByte(of direction: Direction) {
         doubted = direction
         halves[direction].isHeld = true
@@ -260,6 +261,7 @@ final class TCPSession {
         let half = halves[direction]
         half.isHeld = false
         guard packet.payload.count != 1 || half.offset(of: packet.tcpSequence) != 1 else { return }
+        keepAlive = half.base
         half.dropFirstByte(rules.memory)
     }
 
