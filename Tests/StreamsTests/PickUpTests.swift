@@ -229,4 +229,20 @@ struct PickUpTests {
         wire.tracker.finish()
         #expect(wire.tracker.rules.copies.used == 0)
     }
+
+    /// Flows whose servers are never heard last long, and leave room for those that begin.
+    @Test func `what is kept for longer takes half of the room at most`() {
+        let wire = Wire { $0.maximumStreamBytes = 1 << 20 }
+        for port in 1...200 as ClosedRange<UInt16> {
+            var talk = Talk()
+            talk.client.port = port &+ 40_000
+            wire.send(talk.request("x"))
+            wire.time += 2_000_000_000
+            for index in 1..<10 { wire.send(talk.request("x", at: index)) }
+        }
+        #expect(wire.tracker.rules.copies.used <= 1 << 16)
+        #expect(wire.tracker.rules.copies.used > 1 << 15)
+        wire.tracker.finish()
+        #expect(wire.tracker.rules.copies.used == 0)
+    }
 }

@@ -77,8 +77,10 @@ final class PickUp {
 
     private func keepLate(_ packet: DecodedPacket) {
         let cost = KeptSegment.cost(of: packet)
-        drop(downTo: Self.mostLateSegments - 1, Self.mostLateBytes - cost)
-        guard cost <= Self.mostLateBytes, memory.take(cost) else { return note(packet) }
+        // Late ones may last for hours: half of the memory is left to those that begin.
+        let hasRoom = cost <= Self.mostLateBytes && memory.used + cost <= memory.limit / 2
+        drop(downTo: hasRoom ? Self.mostLateSegments - 1 : 0, Self.mostLateBytes - cost)
+        guard hasRoom, memory.take(cost) else { return note(packet) }
         let segment = KeptSegment(packet)
         byteCount += cost
         segments.append(segment)
