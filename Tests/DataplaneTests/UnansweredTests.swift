@@ -61,8 +61,9 @@ struct UnansweredTests {
         for _ in 0..<3 {
             _ = try program.send(frame("tcp \(ours) > \(theirs) syn"))
             #expect(try program.state.flows(now: programClock())?.flows.map(\.isOpenedHere) == [true])
-            // Its answer passes, a segment without a SYN not yet.
-            #expect(try program.run(frame("tcp \(theirs) > \(ours) ack")).action == .drop)
+            // Its answer passes; an acknowledgement without a SYN establishes nothing.
+            #expect(try program.run(frame("tcp \(theirs) > \(ours) ack")).action == .pass)
+            #expect(try program.state.flows(now: programClock())?.flows.map(\.state) == [.halfOpen])
             #expect(try program.run(frame("tcp \(theirs) > \(ours) rst,ack")).action == .pass)
             _ = try program.send(frame("tcp \(ours) > \(theirs) syn,ack"))
             #expect(try program.state.flows(now: programClock())?.flows.map(\.isOpenedHere) == [false])
