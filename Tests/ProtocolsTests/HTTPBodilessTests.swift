@@ -96,3 +96,29 @@ func `the response right behind a body that should not be there is read`(_ first
     #expect(found.count == 1 && found.first?.request.body.bytes.text == "hello")
     #expect(found.first?.response.status == 200 && found.first?.response.body.bytes.text == "ok")
 }
+
+@Test(arguments: [
+    ["103 Early Hints"], ["102 Processing", "103 Early Hints"], ["100 Continue", "100 Continue"],
+])
+func `interim responses are not their request's answer`(_ statuses: [String]) {
+    let seed: UInt64 = 0x6869_6e74
+    var random = SeededGenerator(seed: seed)
+    let interim = statuses.map { "HTTP/1.1 \($0)\r\nLink: </a.css>; rel=preload\r\n\r\n" }.joined()
+    let chunked = "HTTP/1.1 200 OK\r\nServer: s\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    // Of a HEAD the length is that of the body which a GET would have.
+    var talk = Conversation("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
+    talk.server(interim + "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n")
+    talk.client(request)
+    talk.server(interim + chunked)
+    for round in 0..<8 {
+        let reading = Reading(round == 0 ? talk : talk.split(&random))
+        let found = reading.transactions
+        let comment: Comment = "seed \(seed), round \(round): \(reading.stages) \(reading.anomalies)"
+        #expect(found.map(\.request.method.text) == ["HEAD", "GET"], comment)
+        #expect(found.map(\.response.status) == [200, 200], comment)
+        #expect(found.map(\.response.body.bytes.text) == ["", "ok"], comment)
+        #expect(found.map(\.response.headers.raw.text).last?.hasPrefix("Server: s\r\n") == true, comment)
+        #expect(found.allSatisfy { $0.response.headers.value(of: "link") == nil }, comment)
+        #expect(reading.anomalies.isEmpty, comment)
+    }
+}

@@ -35,6 +35,7 @@ extension HTTPParser {
         response.message = Self.firstLine(bytes(source.response_message))
         showMethod(handle)
         if response.hasNoBody { hideMethod(handle) }
+        if response.isInterim { expectAnother(handle) }
         // Behind a 100 (Continue) libhtp goes on with the same header block: `responseHeaders` cuts it.
         response.headers.raw = transaction.response.headers.raw
         transaction.response = response
@@ -62,6 +63,13 @@ extension HTTPParser {
         guard let hiddenMethod else { return }
         handle.pointee.request_method_number = hiddenMethod
         self.hiddenMethod = nil
+    }
+
+    /// Behind 100 (Continue) libhtp waits for the answer, once; the others, as 103 (Early Hints), and a second
+    /// one it takes for the answer or for an error.
+    private func expectAnother(_ handle: LibraryTransaction) {
+        handle.pointee.response_status_number = 100
+        handle.pointee.seen_100continue = 0
     }
 
     func responseHeaders(_ handle: LibraryTransaction?) -> CInt {
@@ -113,7 +121,10 @@ extension HTTPResponse {
         return (100...199).contains(status) || status == 204 || status == 304
     }
 
-    /// Takes what belongs to a 100 (Continue), and the status line behind it, out of the header block.
+    /// The answer is still to come (RFC 9110 section 15.2), unless it changes the protocol.
+    fileprivate var isInterim: Bool { status.map { (100...199).contains($0) && $0 != 101 } ?? false }
+
+    /// Takes what belongs to interim responses, and the status line behind it, out of the header block.
     fileprivate mutating func cutInterimHeaders() {
         guard !line.isEmpty, headers.raw.count >= line.count else { return }
         let starts = (0...(headers.raw.count &- line.count)).reversed()
