@@ -125,7 +125,7 @@ struct RateCase: Sendable, CustomTestStringConvertible {
 @Test(arguments: [
     RateCase(
         "threshold gen_id 1, sig_id 5, type limit, track by_src, count 2, seconds 10",
-        [0, 1, 2, 9, 10, 11, 12], "ttsstts"),
+        [0, 1, 2, 9, 10, 11, 12], "ttssstt"),
     RateCase(
         "threshold gen_id 1, sig_id 5, type threshold, track by_src, count 3, seconds 10",
         [0, 1, 2, 3, 4, 5], "--t--t"),
@@ -134,7 +134,7 @@ struct RateCase: Sendable, CustomTestStringConvertible {
         [0, 1, 2, 3, 11, 12], "-tss-t"),
     RateCase(
         "event_filter gen_id 0, sig_id 0, type limit, track by_flow, count 1, seconds 60",
-        [0, 59, 60], "tst"),
+        [0, 59, 60, 61], "tsst"),
     RateCase(
         "rate_filter gen_id 1, sig_id 5, track by_dst, count 2, seconds 10, new_action drop, timeout 5",
         [0, 1, 2, 6, 7, 8, 14], "ttDDDDt"),

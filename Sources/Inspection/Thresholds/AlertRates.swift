@@ -130,11 +130,12 @@ private struct RateCount: Expiring {
     /// Until when a new action holds.
     private var actionEnd: Int64?
 
-    /// Time that goes back counts as none.
+    /// The span's last nanosecond belongs to it, as with a signature's own rate. Time that goes back counts as
+    /// none.
     private mutating func begin(at now: Int64, seconds: UInt32) {
         length = Int64(seconds) * 1_000_000_000
         let (elapsed, isBeyond) = now.subtractingReportingOverflow(start)
-        if isStarted, elapsed < length, !isBeyond { return matches &+= 1 }
+        if isStarted, elapsed <= length, !isBeyond { return matches &+= 1 }
         (isStarted, start, matches) = (true, now, 1)
     }
 
@@ -164,6 +165,6 @@ private struct RateCount: Expiring {
 
     func isNeeded(at now: Int64) -> Bool {
         let elapsed = now.subtractingReportingOverflow(start)
-        return !elapsed.overflow && elapsed.partialValue < length || actionEnd.map { now <= $0 } ?? false
+        return !elapsed.overflow && elapsed.partialValue <= length || actionEnd.map { now <= $0 } ?? false
     }
 }
