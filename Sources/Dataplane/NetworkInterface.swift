@@ -73,21 +73,49 @@ public func hostAddresses() throws(KernelError) -> [IPAddress] {
     return all.filter { $0.v4Bits.map { $0 >> 24 != 127 } ?? ($0.bits != 1) }.sorted()
 }
 
+/// The directed broadcast addresses of this host's IPv4 networks, as its own stack takes them: the last
+/// address of each of at most 30 bits, and what an address is given as broadcast.
+public func hostBroadcasts() throws(KernelError) -> [IPAddress] {
+    Set(try interfaceAddresses().flatMap(\.broadcasts)).sorted()
+}
+
 /// The interface that has an address of this host; nil where none has it.
 public func interfaceName(of address: IPAddress) throws(KernelError) -> String? {
     try interfaceAddresses().first { $0.address == address }?.interface
 }
 
-private func interfaceAddresses() throws(KernelError) -> [(interface: String, address: IPAddress)] {
+private struct InterfaceAddress {
+    var interface: String
+    var address: IPAddress
+    var mask: IPAddress?
+    /// As it was given; of an interface without broadcast nil.
+    var broadcast: IPAddress?
+
+    var broadcasts: [IPAddress] {
+        guard let bits = address.v4Bits, bits >> 24 != 127 else { return [] }
+        var found = [broadcast?.v4Bits].compactMap { $0 }
+        if let mask = mask?.v4Bits, mask != 0, mask.nonzeroBitCount <= 30 { found.append(bits | ~mask) }
+        return found.filter { $0 != bits && $0 != .max }.map { IPAddress(v4: $0) }
+    }
+}
+
+private func interfaceAddresses() throws(KernelError) -> [InterfaceAddress] {
     var list: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&list) == 0 else { throw KernelError("list this host's addresses") }
     defer { freeifaddrs(list) }
-    var found: [(String, IPAddress)] = []
+    var found: [InterfaceAddress] = []
     var next = list
     while let entry = next {
         next = entry.pointee.ifa_next
         guard let address = entry.pointee.ifa_addr, let value = IPAddress(address) else { continue }
-        if let name = entry.pointee.ifa_name { found.append((String(cString: name), value)) }
+        guard let name = entry.pointee.ifa_name else { continue }
+        let hasBroadcast = entry.pointee.ifa_flags & UInt32(IFF_BROADCAST) != 0
+        found.append(
+            InterfaceAddress(
+                interface: String(cString: name), address: value,
+                mask: entry.pointee.ifa_netmask.flatMap { IPAddress($0) },
+                broadcast: hasBroadcast ? entry.pointee.ifa_ifu.ifu_broadaddr.flatMap { IPAddress($0) } : nil)
+        )
     }
     return found
 }

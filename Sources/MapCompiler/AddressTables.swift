@@ -131,13 +131,9 @@ extension PolicyCompiler {
 
     /// This host's addresses and the filter that answers for most others (own_bit in stages/spoofed.bpf.h).
     mutating func writeOwnAddresses() {
-        let own = target.ownAddresses.map { address in
-            guard_own_address(
-                address: guard_address6(
-                    high: UInt64(truncatingIfNeeded: address.bits >> 64),
-                    low: UInt64(truncatingIfNeeded: address.bits)),
-                family: address.family == .ipv4 ? 4 : 6, padding: 0)
-        }
+        let own =
+            target.ownAddresses.map { ownAddress($0, family: $0.family == .ipv4 ? 4 : 6) }
+            + target.ownBroadcasts.map { ownAddress($0, family: UInt32(GUARD_OWN_BROADCAST)) }
         config.own = writer.append(own)
         config.own_count = UInt32(own.count)
         withUnsafeMutableBytes(of: &config.own_filter) { bytes in
@@ -148,6 +144,14 @@ extension PolicyCompiler {
             }
         }
     }
+}
+
+private func ownAddress(_ address: IPAddress, family: UInt32) -> guard_own_address {
+    guard_own_address(
+        address: guard_address6(
+            high: UInt64(truncatingIfNeeded: address.bits >> 64),
+            low: UInt64(truncatingIfNeeded: address.bits)),
+        family: family, padding: 0)
 }
 
 extension CheckedPolicy {

@@ -65,6 +65,8 @@ public struct CompileTarget: Sendable {
     public var interfaces: [Interface] = []
     /// This host's addresses: spoofed as sources. Empty in a replay.
     public var ownAddresses: [IPAddress] = []
+    /// The broadcast addresses of its IPv4 networks, which are answered by nobody. Empty in a replay.
+    public var ownBroadcasts: [IPAddress] = []
     /// Counter slots of the rules, by name.
     public var slots: [String: UInt32] = [:]
     /// Hit counters of the sets, by name; without one the set's position.

@@ -187,7 +187,7 @@ struct PolicyCompiler {
         set(GUARD_CFG_ESSENTIAL_DHCP, policy.essential.contains(.dhcp))
         set(GUARD_CFG_FAILSAFE, !policy.failsafe.isEmpty)
         set(GUARD_CFG_NEVER_BAN, policy.hasNeverBan)
-        set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty)
+        set(GUARD_CFG_OWN_ADDRESSES, !target.ownAddresses.isEmpty || !target.ownBroadcasts.isEmpty)
         set(GUARD_CFG_LIMITS, policy.usesLimits)
         set(GUARD_CFG_PAYLOAD, policy.rules.contains { $0.match.payload != nil })
         set(GUARD_CFG_SYN_COOKIES, policy.usesCookies)

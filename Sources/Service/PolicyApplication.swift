@@ -193,6 +193,7 @@ private func generation(
     if let bytes = request.sampleBytes { target.sampleBytes = bytes }
     target.interfaces = interfaces.map { .init(name: $0.name, index: $0.index) }
     target.ownAddresses = try hostAddresses()
+    target.ownBroadcasts = try hostBroadcasts()
     target.slots = slots.rules
     target.setSlots = slots.sets
     target.limitSlots = slots.limits

@@ -11,7 +11,9 @@ import TestSupport
 import Testing
 
 /// A program that rejects everything, but for what `change` makes of its policy.
-func rejecting(_ change: (inout CheckedPolicy) -> Void = { _ in }) throws -> LiveProgram {
+func rejecting(
+    broadcasts: [IPAddress] = [], _ change: (inout CheckedPolicy) -> Void = { _ in }
+) throws -> LiveProgram {
     var policy = CheckedPolicy(name: "reject")
     policy.essential = []
     policy.fragments = .pass
@@ -19,6 +21,7 @@ func rejecting(_ change: (inout CheckedPolicy) -> Void = { _ in }) throws -> Liv
     policy.rules = [Rule(name: "no", action: .reject, range: nowhere)]
     change(&policy)
     var target = CompileTarget()
+    target.ownBroadcasts = broadcasts
     for (slot, rule) in policy.rules.enumerated() { target.slots[rule.name] = UInt32(slot) }
     let image = try compile(policy, for: target)
     return try LiveProgram(
@@ -186,6 +189,26 @@ struct RejectTests {
     /// Counters of what was withheld, without those that are zero.
     private func withheld(_ program: LiveProgram) throws -> [String: UInt64] {
         try program.state.answerCounts().withheld.filter { $0.value > 0 }
+    }
+
+    @Test func `no answer goes to all hosts of a network that this host is in`() throws {
+        let program = try rejecting(broadcasts: [IPAddress(v4: 0xcb00_71ff)])
+        for (source, isAnswered) in [
+            ("203.0.113.255", false), ("203.0.113.254", true), ("203.0.114.255", true),
+        ] {
+            let packets = [
+                "tcp \(source):40000 > 198.51.100.1:22 syn", "udp \(source):40000 > 198.51.100.1:53",
+                "icmp \(source) > 198.51.100.1 echo-request",
+            ]
+            for text in packets {
+                let answer = try program.run(try PacketBuilder(text).bytes)
+                #expect((answer.action == .send) == isAnswered, "\(text)")
+            }
+        }
+        // Of the other family the same bits are another address.
+        #expect(
+            try program.run(try PacketBuilder("tcp [::cb00:71ff]:40000 > [2001:db8::1]:22 syn").bytes).action
+                == .send)
     }
 
     @Test func `no answer goes to an answer, a fragment or a group, and the cause is counted`() throws {

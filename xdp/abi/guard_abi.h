@@ -124,10 +124,14 @@ struct guard_clocks {
 	__u64 monotonic_ns;
 };
 
-/* An address of this host; IPv4 in the low 32 bits. */
+/* The directed broadcast address of an IPv4 network (RFC 919). */
+#define GUARD_OWN_BROADCAST 0x104
+
+/* An address of this host, or one that means all hosts of a network that it is in; IPv4 in the low 32 bits.
+ */
 struct guard_own_address {
 	struct guard_address6 address;
-	__u32 family; /* 4 or 6 */
+	__u32 family; /* 4, 6, or GUARD_OWN_BROADCAST */
 	__u32 padding;
 };
 

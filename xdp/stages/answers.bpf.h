@@ -22,6 +22,13 @@ static __always_inline int is_icmp_request(const struct packet *packet)
 	return packet->family == 6 && (packet->key == 128 || packet->key == 139);
 }
 
+/* All hosts of one of this host's networks: what they send has another source (RFC 1122 3.2.1.3). */
+static __always_inline int is_from_broadcast(const struct packet *packet)
+{
+	return guard_config.flags & GUARD_CFG_OWN_ADDRESSES && packet->family == 4 &&
+	       is_own(packet, GUARD_OWN_BROADCAST);
+}
+
 /* Why a packet is not answered, from its headers; GUARD_ANSWERS: it may be. */
 static __always_inline __u32 withheld(const struct packet *packet)
 {
@@ -35,7 +42,8 @@ static __always_inline __u32 withheld(const struct packet *packet)
 	if (packet->depth || !(packet->read & PACKET_PAYLOAD))
 		return GUARD_WITHHELD_UNFIT;
 	/* Also a DHCP client's 0.0.0.0, which is not spoofed: nothing is ever sent to it (RFC 1122 3.2.2). */
-	if (spoofed(packet) != GUARD_DETAIL_NONE || (packet->family == 4 && packet->source.low >> 24 == 0))
+	if (spoofed(packet) != GUARD_DETAIL_NONE || (packet->family == 4 && packet->source.low >> 24 == 0) ||
+	    is_from_broadcast(packet))
 		return GUARD_WITHHELD_SOURCE;
 	if (is_group(packet))
 		return GUARD_WITHHELD_DESTINATION;

@@ -76,10 +76,11 @@ static long own_step(__u32 index, void *context)
 	return search->found ? 1 : 0;
 }
 
-/* Whether the source is an address of this host. The filter answers for nearly all that are not. */
-static __always_inline int is_own(const struct packet *packet)
+/* Whether the source is among this host's addresses of a family, as they have it. The filter answers for
+ * nearly all that are not. */
+static __always_inline int is_own(const struct packet *packet, __u32 family)
 {
-	struct own_search search = {.address = packet->source, .family = packet->family};
+	struct own_search search = {.address = packet->source, .family = family};
 	__u32 bit = own_bit(&packet->source);
 
 	if (!(guard_config.own_filter[bit >> 6 & 3] >> (bit & 63) & 1))
@@ -96,7 +97,7 @@ static __always_inline enum guard_detail spoofed(const struct packet *packet)
 		return detail;
 	if (packet->source.low == packet->destination.low && packet->source.high == packet->destination.high)
 		return GUARD_DETAIL_SPOOF_SAME;
-	if (guard_config.flags & GUARD_CFG_OWN_ADDRESSES && is_own(packet))
+	if (guard_config.flags & GUARD_CFG_OWN_ADDRESSES && is_own(packet, packet->family))
 		return GUARD_DETAIL_SPOOF_OWN;
 	return GUARD_DETAIL_NONE;
 }

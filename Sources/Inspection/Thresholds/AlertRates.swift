@@ -130,8 +130,8 @@ private struct RateCount: Expiring {
     /// Until when a new action holds.
     private var actionEnd: Int64?
 
-    /// The span's last nanosecond belongs to it, as with a signature's own rate. Time that goes back counts as
-    /// none.
+    /// The span's last nanosecond belongs to it, as with a signature's own rate. Time that goes back counts
+    /// as none.
     private mutating func begin(at now: Int64, seconds: UInt32) {
         length = Int64(seconds) * 1_000_000_000
         let (elapsed, isBeyond) = now.subtractingReportingOverflow(start)

@@ -65,8 +65,8 @@ extension HTTPParser {
         self.hiddenMethod = nil
     }
 
-    /// Behind 100 (Continue) libhtp waits for the answer, once; the others, as 103 (Early Hints), and a second
-    /// one it takes for the answer or for an error.
+    /// Behind 100 (Continue) libhtp waits for the answer, once; the others, as 103 (Early Hints), and a
+    /// second one it takes for the answer or for an error.
     private func expectAnother(_ handle: LibraryTransaction) {
         handle.pointee.response_status_number = 100
         handle.pointee.seen_100continue = 0
