@@ -55,6 +55,33 @@ private let junk =
     #expect(names(read([first, first, again, first])) == ["evil.example"])
 }
 
+/// RFC 9001 section 4.6, RFC 8446 section 4.1.2: the stream goes on behind the first hello.
+@Test func `the hello behind a retry request is read, whatever comes again`() {
+    let first = hello("good.example"), one = builder(1)
+    func packet(_ bytes: [UInt8], _ place: Int, _ number: UInt8) -> [UInt8] {
+        one.packet(QUICBuilder.crypto(place, bytes), number: number)
+    }
+    let begin = packet(first, 0, 0), second = packet(evil, first.count, 1)
+    let halves = [
+        packet(Array(evil[..<30]), first.count, 1), packet(Array(evil[30...]), first.count + 30, 2),
+    ]
+    let third = packet(hello("third.example"), first.count + evil.count, 9)
+    for datagrams in [
+        [begin, second], [begin] + halves, [begin] + halves.reversed(), [begin, halves[0], begin, halves[1]],
+        [halves[1], begin, halves[0]], [begin, second, second, begin],
+    ] {
+        let reading = read(datagrams)
+        #expect(names(reading) == ["good.example", "evil.example"])
+        #expect(reading.quic.map(\.connection) == [0, 0])
+        #expect(reading.anomalies == [])
+    }
+    #expect(names(read([begin, second, third])) == ["good.example", "evil.example", "third.example"])
+    // Another connection with the same ids has its own.
+    let other = hello("a.example")
+    let anew = [begin, packet(other, 0, 5), packet(evil, other.count, 6)]
+    #expect(names(read(anew)) == ["good.example", "a.example", "evil.example"])
+}
+
 /// In datagrams of their own, and within one, in which receivers read packet after packet.
 @Test(arguments: [1, 8, 500]) func `packets that cannot be opened hide nothing`(count: Int) {
     let packet = builder(1).packet(QUICBuilder.crypto(0, evil))

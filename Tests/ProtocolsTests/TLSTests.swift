@@ -93,11 +93,48 @@ func `JA4 shows the first protocol's ends`(alpn: ALPNCase) throws {
 }
 
 @Test func `a retry request is not the server's choice`() {
+    #expect(Reading(conversation(usual, retryRequest)).tls?.serverHello == nil)
+}
+
+private let retryRequest: [UInt8] = {
     var hello = Build.serverHello([Build.ext(43, [0x03, 0x04])])
     hello.replaceSubrange(
         2..<14, with: [0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02])
-    let reading = Reading(conversation(usual, Build.record(22, Build.message(2, hello))))
-    #expect(reading.tls?.serverHello == nil)
+    return Build.record(22, Build.message(2, hello))
+}()
+
+private func hello(_ name: String?, _ protocols: [String] = []) -> [UInt8] {
+    let extensions =
+        (name.map { [Build.serverName($0)] } ?? []) + (protocols.isEmpty ? [] : [Build.alpn(protocols)])
+    return Build.record(22, Build.message(1, Build.clientHello(extensions: extensions)))
+}
+
+/// With ChangeCipherSpec, as stacks send it here to look like older versions, and without.
+@Test(arguments: [nil, "good.example"], [[], Build.record(20, [1])])
+func `the hello behind a retry request says which server is meant`(_ first: String?, _ change: [UInt8]) throws
+{
+    var talk = conversation(hello(first), retryRequest + change)
+    talk.client(change + hello("evil.example", ["h2"]))
+    talk.server(Build.record(22, Build.message(2, Build.serverHello([Build.ext(43, [0x03, 0x04])]))))
+    let reading = Reading(talk)
+    let session = try #require(reading.tls)
+    #expect(session.serverName?.text == "evil.example")
+    #expect(session.clientHello?.serverName?.text == first)
+    #expect(session.secondHello?.applicationProtocols.map(\.text) == ["h2"])
+    #expect(session.serverHello?.version.name == "TLS 1.3")
+    let stages = ["tls clientHello", "anomaly client_hello_changed", "tls secondHello", "tls serverHello"]
+    #expect(Array(reading.stages.prefix(4)) == stages)
+    #expect(reading.anomalies == ["client_hello_changed"])
+}
+
+@Test func `a hello that says the same again is no news, nor is a third one`() {
+    var talk = conversation(usual, retryRequest)
+    talk.client(usual)
+    #expect(Reading(talk).anomalies == [])
+    talk.client(hello("one.example") + hello("two.example"))
+    let reading = Reading(talk)
+    #expect(reading.tls?.serverName?.text == "one.example")
+    #expect(reading.anomalies == ["client_hello_changed"])
 }
 
 @Test func `the same session id means a resumed session`() {

@@ -29,6 +29,9 @@ extension HandshakeBuffers {
         case .clientHello:
             guard let hello = session.clientHello else { return nil }
             fill(client, with: hello)
+        case .secondHello:
+            guard let first = session.clientHello, let second = session.secondHello else { return nil }
+            add(client, second, behind: first)
         case .serverHello:
             guard let hello = session.serverHello else { return nil }
             fill(server, with: hello)
@@ -38,7 +41,10 @@ extension HandshakeBuffers {
         case .finished: (client.isComplete, server.isComplete) = (true, true)
         }
         updateFields(session)
-        return stage == .clientHello || stage == .clientCertificates ? client : server
+        switch stage {
+        case .clientHello, .secondHello, .clientCertificates: return client
+        default: return server
+        }
     }
 
     private func updateFields(_ session: TLSSession) {
@@ -58,6 +64,17 @@ extension HandshakeBuffers {
         side.setFilled(.ja3String, hello.ja3Text)
         side.setFilled(.ja4Hash, hello.ja4)
         side.setRandom(hello.random)
+    }
+
+    /// What the second one says anew stands beside what the first one said.
+    private func add(
+        _ side: InspectedTransaction, _ second: TLSClientHello, behind first: TLSClientHello
+    ) {
+        if let name = second.serverName, name != first.serverName { side.append(.tlsSNI, name) }
+        let known = first.applicationProtocols.prefix(16)
+        for name in second.applicationProtocols.prefix(16) where !known.contains(name) {
+            side.append(.tlsALPN, name)
+        }
     }
 
     private func fill(_ side: InspectedTransaction, with hello: TLSServerHello) {

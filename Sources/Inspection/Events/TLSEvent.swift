@@ -12,7 +12,7 @@ extension TLSSession {
         var members = EventMembers()
         if let certificate = certificates.first { members.certificate(certificate) }
         members.flag("session_resumed", isResumed)
-        members.text("sni", clientHello?.serverName, limit: longestName)
+        members.text("sni", serverName, limit: longestName)
         members.add("version", .string(version?.name ?? "UNDETERMINED"))
         if let certificate = certificates.first { members.validity(of: certificate) }
         members.fingerprints(client: clientHello, server: serverHello)
@@ -22,7 +22,7 @@ extension TLSSession {
 
     /// "www.example.com TLS 1.3", for people.
     var summary: String {
-        let name = eventText(clientHello?.serverName ?? [], limit: longestName)
+        let name = eventText(serverName ?? [], limit: longestName)
         return (name.isEmpty ? "" : name + " ") + (version?.name ?? "")
     }
 }

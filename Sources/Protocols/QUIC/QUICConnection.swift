@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One of the connections that a flow carries: whose packets its keys open, and the CRYPTO streams of both
-// sides. In: packets and pieces. Out: frames; whole bytes from a stream's start on.
+// One of the connections that a flow carries: whose packets its keys open, and the CRYPTO bytes of both
+// sides. In: packets and pieces. Out: frames; whole bytes from a hello's start on.
 import NetworkTypes
 
 /// One connection, by the id of its client's first packet, or of the one behind a retry.
@@ -16,7 +16,7 @@ struct QUICConnection {
     var number = 0
     /// A hello of the client was read.
     var isTold = false
-    var streams = [QUICCryptoStream(), QUICCryptoStream()]
+    var streams = [QUICHelloStreams(), QUICHelloStreams()]
     private let keys: QUICKeys
     private var serverKeys: QUICKeys?
     /// Of each side the numbers of packets that were opened, the newest last.
@@ -50,12 +50,8 @@ struct QUICConnection {
         return frames
     }
 
-    /// A side's hello was read: what comes is another connection's.
-    mutating func beginAnew(_ direction: FlowDirection) {
-        let side = Int(direction.rawValue)
-        streams[side] = QUICCryptoStream()
-        numbers[side] = []
-    }
+    /// A side's hello was read: its packets' numbers may be another connection's next.
+    mutating func forgetNumbers(_ direction: FlowDirection) { numbers[Int(direction.rawValue)] = [] }
 
     /// What a packet's ids say of whether it is of this connection.
     func fit(_ packet: QUICPacket, _ direction: FlowDirection) -> QUICFit {
@@ -79,55 +75,4 @@ enum QUICFit {
     case client
     case both
     case original
-}
-
-/// The CRYPTO stream of one side: pieces at any place, in any order; the first bytes at a place win. There
-/// may be any number of holes: each place says whether its byte came, and pages without bytes are not there.
-struct QUICCryptoStream {
-    /// Places by pages: 0 where no byte came, else the byte with 256 added.
-    private var pages: [[UInt16]] = []
-    /// Bytes from the start on without a hole.
-    private(set) var count = 0
-    /// Bytes of memory that the pages take.
-    private(set) var held = 0
-
-    private static let page = 512
-
-    /// False where the piece goes beyond `limit`; then nothing of it is kept.
-    mutating func add(_ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int) -> Bool {
-        guard offset <= limit, piece.count <= limit &- offset else { return false }
-        var done = 0
-        while done < piece.count {
-            let place = offset &+ done
-            let part = piece[done..<min(piece.count, done &+ Self.page &- place % Self.page)]
-            put(part, page: place / Self.page, at: place % Self.page)
-            done &+= part.count
-        }
-        while let here = byte(count), here != 0 { count &+= 1 }
-        return true
-    }
-
-    private mutating func put(_ part: Slice<UnsafeRawBufferPointer>, page: Int, at start: Int) {
-        while pages.count <= page { pages.append([]) }
-        if pages[page].isEmpty {
-            pages[page] = [UInt16](repeating: 0, count: Self.page)
-            held &+= 2 &* Self.page
-        }
-        var place = start
-        for byte in part {
-            if pages[page][place] == 0 { pages[page][place] = 256 | UInt16(byte) }
-            place &+= 1
-        }
-    }
-
-    private func byte(_ place: Int) -> UInt16? {
-        let page = place / Self.page
-        guard page < pages.count, !pages[page].isEmpty else { return nil }
-        return pages[page][place % Self.page]
-    }
-
-    /// The first bytes, at most those without a hole.
-    func prefix(_ most: Int) -> [UInt8] {
-        (0..<max(0, min(most, count))).map { UInt8(truncatingIfNeeded: byte($0) ?? 0) }
-    }
 }

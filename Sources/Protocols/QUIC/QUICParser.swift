@@ -191,44 +191,62 @@ extension QUICParser {
 // MARK: - Hellos
 
 extension QUICParser {
-    /// Hands on the hello of the connection that was used last, where it is whole. Its stream then begins
-    /// anew: a client may use an id again for another connection.
+    /// Hands on the hellos of the connection that was used last, where they are whole.
     private func handOn(_ known: QUICHello, _ sink: RecordSink) {
         let newest = connections.count &- 1
-        let stream = connections[newest].streams[known.direction]
-        guard stream.count > 0 else { return }
+        let side = Int(known.direction.rawValue)
         var hello = known
-        guard let digest = read(&hello, stream) else { return }
-        connections[newest].beginAnew(known.direction)
-        guard !digest.isEmpty else { return report("invalid_handshake_message", known.direction, sink) }
+        if let read = read(&hello, connections[newest].streams[side].second) {
+            connections[newest].streams[side].secondWasRead(read.length)
+            // Of what is no hello there is none behind it: a server says more there.
+            if !read.digest.isEmpty { handOn(hello, read.digest, isSecond: true, sink) }
+        }
+        hello = known
+        if let read = read(&hello, connections[newest].streams[side].first) {
+            let isKnown = told.contains { $0.digest == read.digest && $0.version == hello.version }
+            connections[newest].streams[side].firstWasRead(read.length, isKnown: isKnown)
+            connections[newest].forgetNumbers(known.direction)
+            if read.digest.isEmpty {
+                report("invalid_handshake_message", known.direction, sink)
+            } else {
+                handOn(hello, read.digest, isSecond: false, sink)
+            }
+        }
+    }
+
+    private func handOn(_ hello: QUICHello, _ digest: [UInt8], isSecond: Bool, _ sink: RecordSink) {
+        let newest = connections.count &- 1
         let former = told.first { $0.digest == digest && $0.version == hello.version }
         if let former {
             connections[newest].number = former.connection
-        } else if hello.direction == .toServer, connections[newest].isTold {
+        } else if hello.direction == .toServer, connections[newest].isTold, !isSecond {
             connections[newest].number = numbers
             numbers &+= 1
         }
         if hello.direction == .toServer { connections[newest].isTold = true }
+        var hello = hello
         hello.connection = connections[newest].number
         if former == nil { tell(hello, digest, sink) }
     }
 
-    /// Reads a stream's hello and says what tells it from others: nothing where it is none, nil where it is
-    /// not whole yet.
-    private func read(_ hello: inout QUICHello, _ stream: QUICCryptoStream) -> [UInt8]? {
+    /// Reads a stream's hello and says how long it is and what tells it from others: nothing where it is
+    /// none, nil where it is not whole yet.
+    private func read(
+        _ hello: inout QUICHello, _ stream: QUICCryptoStream
+    ) -> (length: Int, digest: [UInt8])? {
+        guard stream.count > 0 else { return nil }
         if hello.version.isGoogle {
             let isRead = stream.prefix(limits.quicCrypto).withUnsafeBytes { hello.readGoogle($0) }
-            return isRead.map { $0 ? digest(ofGoogle: hello) : [] }
+            return isRead.map { (stream.count, $0 ? digest(ofGoogle: hello) : []) }
         }
         let head = stream.prefix(4)
         guard let type = head.first else { return nil }
-        guard type == (hello.direction == .toServer ? 1 : 2) else { return [] }
+        guard type == (hello.direction == .toServer ? 1 : 2) else { return (stream.count, []) }
         guard head.count == 4 else { return nil }
-        let length = Int(head[1]) << 16 | Int(head[2]) << 8 | Int(head[3])
-        guard length &+ 4 <= limits.quicCrypto else { return [] }
-        guard stream.count >= length &+ 4 else { return nil }
-        let message = stream.prefix(length &+ 4)
-        message.withUnsafeBytes {
+        let length = 4 &+ (Int(head[1]) << 16 | Int(head[2]) << 8 | Int(head[3]))
+        guard length <= limits.quicCrypto else { return (stream.count, []) }
+        guard stream.count >= length else { return nil }
+        stream.prefix(length).withUnsafeBytes {
             let body = UnsafeRawBufferPointer(rebasing: $0[4...])
             if hello.direction == .toServer {
                 hello.clientHello = TLSClientHello(body, transport: "q")
@@ -237,7 +255,8 @@ extension QUICParser {
                 hello.serverHello = TLSServerHello(body)
             }
         }
-        return hello.clientHello != nil || hello.serverHello != nil ? Hashing.sha256(message) : []
+        let isHello = hello.clientHello != nil || hello.serverHello != nil
+        return (length, isHello ? Hashing.sha256(stream.prefix(length)) : [])
     }
 
     private func digest(ofGoogle hello: QUICHello) -> [UInt8] {

@@ -19,16 +19,30 @@ extension TLSParser {
 
     private func readClientHello(_ hello: TLSClientHello?, _ sink: RecordSink) -> Bool {
         guard let hello else { return false }
-        // The second one answers a retry request and says little new; the first one is what fingerprints
-        // mean.
-        guard session.clientHello == nil else { return true }
+        // The first one is what fingerprints mean.
+        if let first = session.clientHello {
+            takeSecond(hello, behind: first, sink)
+            return true
+        }
         session.clientHello = hello
         sink(.tls(session, .clientHello))
         return true
     }
 
+    private func takeSecond(_ hello: TLSClientHello, behind first: TLSClientHello, _ sink: RecordSink) {
+        let isNew =
+            hello.serverName != first.serverName && hello.serverName != nil
+            || hello.applicationProtocols != first.applicationProtocols && !hello.applicationProtocols.isEmpty
+        // Servers take no third one.
+        guard isNew, session.secondHello == nil else { return }
+        session.secondHello = hello
+        report("client_hello_changed", .toServer, sink)
+        sink(.tls(session, .secondHello))
+    }
+
     private func readServerHello(_ body: UnsafeRawBufferPointer, _ sink: RecordSink) -> Bool {
         guard let hello = TLSServerHello(body) else { return false }
+        if hello.isRetryRequest { isRetryAsked = true }
         guard session.serverHello == nil, !hello.isRetryRequest else { return true }
         session.serverHello = hello
         if let client = session.clientHello, !hello.sessionID.isEmpty, hello.version.rawValue < 0x0304 {

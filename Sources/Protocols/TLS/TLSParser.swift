@@ -11,6 +11,8 @@ public final class TLSParser {
     private var sides = [Side(), Side()]
     private var reporter: AnomalyReporter
     private var saidFinished = false
+    /// The server asked for another ClientHello.
+    var isRetryAsked = false
 
     /// A connection from its first byte on.
     public init(limits: ProtocolLimits = ProtocolLimits()) {
@@ -103,6 +105,8 @@ extension TLSParser {
         let piece = UnsafeRawBufferPointer(rebasing: bytes.prefix(sides[direction].recordLeft))
         sides[direction].recordLeft &-= piece.count
         switch sides[direction].type {
+        // Behind a retry request it encrypts nothing, and hellos follow (RFC 8446 appendix D.4).
+        case 20 where isRetryAsked && session.serverHello == nil: break
         case 20: sides[direction].isEncrypted = true
         case 21: readAlert(piece, direction, sink)
         case 22 where sides[direction].isEncrypted: sides[direction].end()

@@ -8,6 +8,8 @@ import NetworkTypes
 public enum TLSStage: UInt8, Hashable, Sendable {
     /// `clientHello` is known.
     case clientHello
+    /// `secondHello` is known.
+    case secondHello
     /// `serverHello` and the version are known.
     case serverHello
     /// `certificates` of the server are known.
@@ -24,6 +26,9 @@ public enum TLSStage: UInt8, Hashable, Sendable {
 public final class TLSSession {
     /// The first ClientHello.
     public internal(set) var clientHello: TLSClientHello?
+    /// The one behind it, which answers a retry request, where it names another server or other protocols. It
+    /// must not (RFC 8446 section 4.1.2), but servers take what it says.
+    public internal(set) var secondHello: TLSClientHello?
     /// The first ServerHello that is not a retry request.
     public internal(set) var serverHello: TLSServerHello?
     /// The server's chain (up to TLS 1.2), its own certificate first.
@@ -36,6 +41,9 @@ public final class TLSSession {
     public internal(set) var isResumed = false
 
     init() {}
+
+    /// The name of the server that is meant, as far as it was said.
+    public var serverName: [UInt8]? { secondHello?.serverName ?? clientHello?.serverName }
 
     /// The version that was agreed on, or else the highest that the client offers.
     public var version: TLSVersion? { serverHello?.version ?? clientHello?.highestVersion }

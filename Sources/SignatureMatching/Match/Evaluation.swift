@@ -245,8 +245,9 @@ extension SignatureMatcher {
                 if holds { return .yes }
             }
             if !content.isComplete, !transaction.isComplete { mayGrow = true }
-            // A path may be there in two readings.
-            let mayRepeat = group.buffer.hasInstances || group.buffer == .httpURI
+            // A path may be there in two readings, and a client may name another server behind a retry.
+            let mayRepeat =
+                group.buffer.hasInstances || group.buffer == .httpURI || group.buffer == .tlsSNI
             next = mayRepeat ? transaction.next(after: index) : nil
         }
         return mayGrow ? .wait : .no
