@@ -20,8 +20,13 @@ final class InspectedFlow {
     var detected: DetectedProtocol?
     /// The streams' first bytes for a second detection, where the policy says which protocols may be spoken.
     let gathered: GatheredStart?
-    /// The signatures' word for what the detector named, where no parser here reads it.
-    var named: Signatures.ApplicationProtocol?
+    /// The signatures' word for what the detector named, where no parser here reads it; until then, and where
+    /// it names nothing, for what the client's first command says.
+    var named: Signatures.ApplicationProtocol? { detectedName ?? openedName }
+    var detectedName: Signatures.ApplicationProtocol?
+    var openedName: Signatures.ApplicationProtocol?
+    /// The name by which its streams were searched last.
+    var searchedName: Signatures.ApplicationProtocol?
     /// Which directions had payload so far.
     var speaks = BothWays(false, false)
     /// What recognises and reads the application protocol; nil before the first payload, and where none is.

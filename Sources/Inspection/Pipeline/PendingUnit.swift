@@ -19,6 +19,12 @@ struct PendingUnit {
     var units: [TransactionUnit] { events.isEmpty ? sides : sides + events }
     var isEmpty: Bool { stream.isEmpty && sides.isEmpty && events.isEmpty }
 
+    /// The stream's first bytes, where these stand among them; else none.
+    func opening(_ most: Int) -> [UInt8] {
+        guard !stream.isEmpty, streamOffset == UInt64(before.count) else { return [] }
+        return Array((before + stream.prefix(most)).prefix(most))
+    }
+
     /// - Parameter tail: the bytes that stand right before them, if these are the first.
     mutating func add(_ bytes: UnsafeRawBufferPointer, at offset: Int64, tail: [UInt8]) {
         if stream.isEmpty {

@@ -124,7 +124,20 @@ extension SampleConsumer {
     /// The signatures' word for what was recognised last.
     private func name(_ state: InspectedFlow, _ protocols: ProtocolPair) {
         let found = protocols.isUnknown ? state.gathered?.recognised ?? .unknown : protocols
-        state.named = applications[found.application] ?? applications[found.master]
+        state.detectedName = applications[found.application] ?? applications[found.master]
+    }
+
+    /// Names the protocol by the client's first command, where that says it.
+    func nameByOpening(_ way: FlowDirection, _ flow: Flow<InspectedFlow>, at offset: Int64) {
+        let state = flow.attachment
+        guard way == .toServer, state.named == nil, offset < StreamOpening.most else { return }
+        let client = pending[.toServer].opening(StreamOpening.most)
+        guard let first = client.first, StreamOpening.mayBegin(first) else { return }
+        var server = pending[.toClient].opening(StreamOpening.most)
+        if server.isEmpty, state.tails.toClient.count == flow.streamLengths.toClient {
+            server = Array(state.tails.toClient.prefix(StreamOpening.most))
+        }
+        state.openedName = StreamOpening(client: client, server: server).application
     }
 
     private func name(_ pair: ProtocolPair, of state: InspectedFlow) -> String {

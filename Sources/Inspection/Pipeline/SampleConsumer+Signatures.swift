@@ -49,6 +49,42 @@ extension SampleConsumer {
         run(&unit, nil, way, of: flow)
     }
 
+    /// The flow's protocol has got its name: what both sides said before may be what signatures look for.
+    func searchAgain(_ packet: DecodedPacket, _ sent: FlowDirection, _ flow: Flow<InspectedFlow>) {
+        let state = flow.attachment
+        state.searchedName = state.named
+        guard packet.proto == .tcp, state.hasSignatures, !state.isDropped else { return }
+        searchTail(sent, packet, flow, at: packet.time)
+        searchTail(sent.opposite, nil, flow, at: packet.time)
+    }
+
+    private func searchTail(
+        _ way: FlowDirection, _ packet: DecodedPacket?, _ flow: Flow<InspectedFlow>, at time: Int64
+    ) {
+        let state = flow.attachment
+        // A copy: what an answer does may touch it.
+        let tail = state.tails[way]
+        guard !tail.isEmpty else { return }
+        let lengths = flow.streamLengths
+        let length = way == .toServer ? lengths.toServer : lengths.toClient
+        let header = header(flow, way, time)
+        let context = MatchContext(flow: flow, packet: packet, way: way)
+        tail.withUnsafeBytes { bytes in
+            let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+            let border = StreamBorder(before: bytes, after: nothing, offset: UInt64(max(0, length)))
+            state.forEachSeat { seat in
+                guard !state.isDropped, let signatures = signatures(of: seat),
+                    let matchState = seat.matchState
+                else { return }
+                let matches = signatures.matcher.inspectBorder(border, header, flow: matchState)
+                guard !matches.isEmpty else { return }
+                var context = context
+                context.seat = seat
+                answer(matches, signatures, context)
+            }
+        }
+    }
+
     /// Whether signatures of any inspector still look at the flow.
     private func isSearched(_ state: InspectedFlow) -> Bool {
         var isSearched = false

@@ -163,6 +163,7 @@ extension SampleConsumer: StreamConsumer {
             } else {
                 flush(way.opposite, flow)
             }
+            if flow.attachment.named != flow.attachment.searchedName { searchAgain(packet, way, flow) }
         }
         writeLaterEvents(flow)
     }
@@ -182,6 +183,7 @@ extension SampleConsumer: StreamConsumer {
         state.gathered?.add(bytes, way, isWhole: bytes.count == payloadCount)
         if state.hasSignatures {
             pending[way].add(bytes, at: place.offset, tail: state.tails[way])
+            nameByOpening(way, flow, at: place.offset)
         }
         readStream(bytes, way, flow)
     }
