@@ -130,9 +130,11 @@ extension SampleConsumer {
     /// Names the protocol by the client's first command, where that says it.
     func nameByOpening(_ way: FlowDirection, _ flow: Flow<InspectedFlow>, at offset: Int64) {
         let state = flow.attachment
-        guard way == .toServer, state.named == nil, offset < StreamOpening.most else { return }
+        guard way == .toServer, state.named == nil, offset < StreamOpening.most,
+            let first = state.tails.toServer.first ?? pending.toServer.stream.first,
+            StreamOpening.mayBegin(first)
+        else { return }
         let client = pending[.toServer].opening(StreamOpening.most)
-        guard let first = client.first, StreamOpening.mayBegin(first) else { return }
         var server = pending[.toClient].opening(StreamOpening.most)
         if server.isEmpty, state.tails.toClient.count == flow.streamLengths.toClient {
             server = Array(state.tails.toClient.prefix(StreamOpening.most))
