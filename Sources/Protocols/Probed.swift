@@ -16,7 +16,9 @@ struct Probed {
     var isBehindGap = false
     /// Bytes were missed: what is held is a line, as far as it has come.
     var isBehindHole = false
-    /// Bytes behind a hole that were looked at.
+    /// More bytes came than are held, and what is held is a line likewise.
+    var isPastLimit = false
+    /// Bytes behind a hole, or past the limit, that were looked at.
     var searched = 0
 
     /// Lets go of DNS messages that are none: servers read on behind any number of them.

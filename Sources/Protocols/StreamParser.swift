@@ -138,18 +138,27 @@ extension StreamParser {
         if let found = candidates(direction) { return start(found, direction, sink) }
         let isNone = directions[direction].candidates.isEmpty
         if directions[direction].isBehindGap, isNone || directions[direction].held.count > http.limits.probe {
-            let held = directions[direction].held
-            searchLines(direction)
-            return held.withUnsafeBytes { search($0, direction, sink) }
+            return searchHeld(direction, sink)
         }
         if directions[direction].held.count > http.limits.probe {
             if directions[direction].candidates == [.dns] { directions[direction].passOver(direction) }
-            if directions[direction].held.count > http.limits.probe { giveUp(direction) }
+            if directions[direction].held.count > http.limits.probe {
+                if direction == .toServer, mayAnswerHTTP {
+                    return searchHeld(direction, isPastLimit: true, sink)
+                }
+                giveUp(direction)
+            }
         }
         endIfUnknown()
     }
 
+    /// The server's bytes, as far as they were seen, can still be HTTP.
+    private var mayAnswerHTTP: Bool {
+        directions[.toClient].candidates.contains(.http) || directions[.toClient].isBehindGap
+    }
+
     private func endIfUnknown() {
+        if directions[.toServer].isPastLimit, !mayAnswerHTTP { giveUp(.toServer) }
         guard directions.allSatisfy({ $0.candidates.isEmpty }) else { return }
         state = .unknown
         directions = [Probed(), Probed()]
@@ -166,6 +175,15 @@ extension StreamParser {
         } else {
             searchLines(direction)
         }
+    }
+
+    /// Searches what is held, and what comes. Behind what is none servers of HTTP answer with an error, or
+    /// pass it over, and read on: requests of one segment would hide those with it.
+    private func searchHeld(_ direction: FlowDirection, isPastLimit: Bool = false, _ sink: RecordSink) {
+        let held = directions[direction].held
+        searchLines(direction)
+        directions[direction].isPastLimit = isPastLimit
+        held.withUnsafeBytes { search($0, direction, sink) }
     }
 
     /// Of what is read here only HTTP can be recognised in its middle: by a message's first line.

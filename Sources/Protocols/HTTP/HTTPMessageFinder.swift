@@ -83,6 +83,12 @@ extension HTTPMessageFinder {
         return place
     }
 
+    private func beginsWithWord(_ line: UnsafeRawBufferPointer) -> Bool {
+        guard isAtLineStart, direction == .toServer else { return false }
+        let word = line.prefix { HTTPParser.isToken($0) }
+        return !word.isEmpty && word.count < line.count && Self.isBlank(line[word.count])
+    }
+
     /// A known start, or as much of one as there is.
     private func mayStart(_ text: UnsafeRawBufferPointer) -> Bool {
         if direction == .toClient { return Self.begins(text, Self.version, mayEnd: true) }
@@ -103,7 +109,8 @@ extension HTTPMessageFinder {
             end &-= 1
         }
         guard HTTPParser.hasVersion(UnsafeRawBufferPointer(rebasing: line[..<end])) else { return [] }
-        let first = candidate(line, from: 0)
+        // Behind a word of any length: the version says what the line is.
+        let first = beginsWithWord(line) ? 0 : candidate(line, from: 0)
         guard first < end &- 9 else { return [] }
         var last = first
         var place = end &- 10

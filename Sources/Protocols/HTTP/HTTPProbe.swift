@@ -17,6 +17,7 @@ extension HTTPParser {
     /// Together below what is held until a protocol is recognised.
     private static let mostEmpty = 512
     private static let longPath = 500
+    private static let longWord = 32
 
     private static func probeResponse(_ text: UnsafeRawBufferPointer) -> ProtocolMatch {
         let start: StaticString = "HTTP/"
@@ -28,24 +29,25 @@ extension HTTPParser {
     }
 
     private static func probeRequest(_ text: UnsafeRawBufferPointer) -> ProtocolMatch {
-        let method = text.prefix(33).prefix { isToken($0) }
-        guard !method.isEmpty, method.count < 33 else { return .no }
+        // Servers answer a method of any length with an error, and read on.
+        let method = text.prefix { isToken($0) }
+        guard !method.isEmpty else { return .no }
         guard method.count < text.count else { return .needMore }
         let delimiter = text[method.count]
         guard delimiter == 0x20 || delimiter == 0x09 else { return .no }
         if methods.contains(where: { $0.elementsEqual(method) }) { return .match }
         // An unknown method needs a version at the line's end; a path as long as this is nothing else's.
         guard let lineEnd = text.firstIndex(of: 0x0a) else {
-            return text.count >= longPath && isTarget(text, behind: method.count &+ 1) ? .match : .needMore
+            return text.count >= longPath && isTarget(text, behind: method.count) ? .match : .needMore
         }
         return hasVersion(UnsafeRawBufferPointer(rebasing: text[..<lineEnd])) ? .match : .no
     }
 
-    /// Whether what begins there, in more bytes than other protocols' commands have, is a path or a URI, or
-    /// still nothing but blanks.
-    private static func isTarget(_ text: UnsafeRawBufferPointer, behind start: Int) -> Bool {
-        let target = text[start...].drop { $0 == 0x20 || $0 == 0x09 }
-        guard let first = target.first else { return true }
+    /// Whether what stands behind a method, in more bytes than other protocols' commands have, is a path or a
+    /// URI, or still nothing but blanks, as it may be behind a method that is no longer than a word.
+    private static func isTarget(_ text: UnsafeRawBufferPointer, behind method: Int) -> Bool {
+        let target = text[method...].drop { $0 == 0x20 || $0 == 0x09 }
+        guard let first = target.first else { return method <= longWord }
         return first == 0x2f || target.drop(while: isScheme).starts(with: "://".utf8)
     }
 
