@@ -71,9 +71,11 @@ extension SampleConsumer {
     }
 
     private func take(_ transaction: HTTPTransaction, _ stage: HTTPStage, _ flow: Flow<InspectedFlow>) {
-        // A response without its request may end twice.
-        guard !transaction.isTold else { return }
+        // A response without its request may end twice. Of one that was told its request may go on.
+        let isOver = transaction.isTold && !flow.attachment.transactions.isOpen(transaction)
+        guard !isOver else { return }
         if stage == .givenUp { return tellGivenUp(transaction, flow) }
+        guard !transaction.isTold || stage.isOfRequest else { return }
         let wanted = wanted(flow)
         if let oldest = flow.attachment.transactions.surplus(transaction) { tellGivenUp(oldest, flow) }
         let buffers = flow.attachment.transactions.buffers(of: transaction) { wanted.map(HTTPBuffers.init) }
@@ -85,10 +87,19 @@ extension SampleConsumer {
         // Of a response without a request the parser has invented one, which ends with it.
         let isAllThereIs =
             stage == .requestComplete && transaction.isOneSided && !transaction.requestIsMissing
-        guard stage == .responseComplete || isAllThereIs else { return }
-        flow.attachment.transactions.close(transaction)
-        guard !transaction.isContinuation else { return }
-        writeRecord(.http(transaction), .http, flow)
+        let isLate = stage == .requestComplete && transaction.isTold
+        guard stage == .responseComplete || isAllThereIs || isLate else { return }
+        // Servers answer before they have read all of a request, and read its rest all the same.
+        let goesOn = transaction.requestProgress < .complete && buffers?.request.isComplete == false
+        finish(transaction, flow, goesOn: goesOn)
+    }
+
+    /// Writes a transaction's event, once.
+    private func finish(_ transaction: HTTPTransaction, _ flow: Flow<InspectedFlow>, goesOn: Bool = false) {
+        let isDue = !transaction.isTold && !transaction.isContinuation
+        transaction.isTold = true
+        if !goesOn { flow.attachment.transactions.close(transaction) }
+        if isDue { writeRecord(.http(transaction), .http, flow) }
     }
 
     /// A transaction that a bound ends: its bodies may end before their end.
@@ -96,9 +107,7 @@ extension SampleConsumer {
         if let open = flow.attachment.transactions.openHTTP.first(where: { $0.transaction === transaction }) {
             for way in FlowDirection.allCases { takeRest(of: open, way, isEnd: false) }
         }
-        flow.attachment.transactions.close(transaction)
-        guard !transaction.isContinuation else { return }
-        writeRecord(.http(transaction), .http, flow)
+        finish(transaction, flow)
     }
 
     private func take(_ session: TLSSession, _ stage: TLSStage, _ flow: Flow<InspectedFlow>) {
@@ -185,10 +194,7 @@ extension SampleConsumer {
     func writeUntold(_ flow: Flow<InspectedFlow>) {
         guard !flow.attachment.isDropped else { return }
         tellHandshake(flow)
-        for open in flow.attachment.transactions.openHTTP where !open.transaction.isContinuation {
-            writeRecord(.http(open.transaction), .http, flow)
-        }
-        flow.attachment.transactions.closeAll()
+        for open in flow.attachment.transactions.openHTTP { finish(open.transaction, flow) }
     }
 
     /// Once for each flow.

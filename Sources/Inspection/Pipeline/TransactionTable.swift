@@ -23,7 +23,7 @@ struct TransactionUnit {
 }
 
 struct TransactionTable {
-    /// HTTP requests whose response is not whole, by their number on the connection, oldest first.
+    /// HTTP transactions of which one side is not whole, by their number on the connection, oldest first.
     private(set) var openHTTP: [OpenHTTP] = []
     /// TLS or SSH: one for each flow.
     var handshake: HandshakeBuffers?
@@ -66,6 +66,11 @@ struct TransactionTable {
         return buffers
     }
 
+    /// Whether more of the transaction is looked at.
+    func isOpen(_ transaction: HTTPTransaction) -> Bool {
+        openHTTP.contains { $0.transaction === transaction }
+    }
+
     /// Forgets a transaction that is whole, or given up.
     mutating func close(_ transaction: HTTPTransaction) {
         openHTTP.removeAll { $0.transaction === transaction }
@@ -81,9 +86,6 @@ struct TransactionTable {
         return TransactionUnit(
             side: way == .toServer ? buffers.request : buffers.response, record: .http(open.transaction))
     }
-
-    /// Forgets all of them.
-    mutating func closeAll() { openHTTP = [] }
 
     /// The handshake's buffers, made at first sight.
     mutating func handshake(_ make: () -> HandshakeBuffers) -> HandshakeBuffers {

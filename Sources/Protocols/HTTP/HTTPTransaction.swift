@@ -55,7 +55,7 @@ public final class HTTPTransaction {
     public var isContinuation: Bool { continues != nil }
     /// Nothing more comes of it.
     public internal(set) var isGivenUp = false
-    /// For who reads the records: its end was told.
+    /// For who reads the records: its event was written.
     public var isTold = false
 
     init(index: Int) { self.index = index }
