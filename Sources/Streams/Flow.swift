@@ -114,7 +114,7 @@ public class FlowRecord {
     final var isClientLow = true
     /// The payload of the first packet said that it is an answer.
     final var isBegunByAnswer = false
-    /// TCP: it was picked up in its middle, and its first packet taken for the server's.
+    /// TCP: it was picked up in its middle, and who was heard first taken for the server.
     final var mayTurn = false
     /// TCP: what was said as long as one end alone was heard.
     final var pickUp: PickUp?

@@ -23,7 +23,7 @@ extension StreamTracker {
             // Its first words say whether it is: whoever asks may say a status line later.
             flow.mayTurn = false
             if isAnswer(packet, of: flow) {
-                return beginAnew(packet, flow, slot, place, direction: .toClient)
+                return beginAnew(packet, flow, slot, place, direction: .toClient, mayTurn: false)
             }
         }
         guard let pickUp = flow.pickUp, let session = flow.session else { return slot }
@@ -35,16 +35,23 @@ extension StreamTracker {
         }
         let flags = packet.tcpFlags
         guard flags.contains(.ack), flags.isDisjoint(with: [.syn, .rst]) else {
-            flow.endPickUp()
+            if !pickUp.isAnswered { flow.endPickUp() }
             return slot
         }
         // Who is taken for the server may turn out to be the client as soon as the other says more.
         let mayWait = flow.mayTurn && packet.payload.isEmpty
         let isTrusted = packet.isSentByHost || direction == .toClient
-        switch isTrusted ? answer(packet, pickUp, session) : .agreed {
+        switch isTrusted && !pickUp.isAnswered ? answer(packet, pickUp, session) : .agreed {
         case .open: break
-        case .agreed: if !mayWait { flow.endPickUp() }
-        case .other: return beginAnew(packet, flow, slot, place, direction: direction)
+        case .agreed:
+            guard mayWait else {
+                flow.endPickUp()
+                break
+            }
+            pickUp.wait()
+            session.isUnsettled = false
+        case .other:
+            return beginAnew(packet, flow, slot, place, direction: direction, mayTurn: flow.mayTurn)
         }
         return slot
     }
@@ -63,40 +70,53 @@ extension StreamTracker {
 
     /// A flow with the numbers that `packet` says, which goes in `direction` and has yet to be judged, and
     /// with what the other end said before.
+    /// - Parameter mayTurn: that one is taken for the server until the words of this one say who it is.
     private func beginAnew(
         _ packet: DecodedPacket, _ former: FlowOf, _ slot: FlowTable.Slot, _ place: FlowPlace,
-        direction: Direction
+        direction: Direction, mayTurn: Bool
     ) -> FlowTable.Slot {
-        let pickUp = former.pickUp
-        former.pickUp = nil
+        let pickUp = former.takePickUp()
+        let session = TCPSession(midstream: packet, direction, rules(of: packet))
         counters.flowsReplaced &+= 1
         close(slot, .replaced)
         let slot = open(packet, place, direction)
         guard let flow = flow(slot) else { return slot }
-        flow.mayTurn = false
-        let session = TCPSession(midstream: packet, direction, rules(of: packet))
+        flow.mayTurn = mayTurn
         flow.session = session
         counters.tcpSessions &+= 1
         counters.tcpMidstream &+= 1
         guard let pickUp else { return slot }
-        session.halves[direction.reversed].sync(pickUp.start(before: packet), limits.memory)
-        session.take(acknowledgementOf: packet, direction)
-        let half = session.halves[direction.reversed]
+        bringAll(of: pickUp, direction.reversed, before: packet, flow, session)
+        guard mayTurn else {
+            pickUp.discard()
+            return slot
+        }
+        pickUp.wait(behind: packet, direction.reversed)
+        flow.pickUp = pickUp
+        return slot
+    }
+
+    /// What one end said, to a flow that begins with the other's `answer`.
+    private func bringAll(
+        of pickUp: PickUp, _ direction: Direction, before answer: DecodedPacket, _ flow: FlowOf,
+        _ session: TCPSession
+    ) {
+        let half = session.halves[direction]
+        half.sync(pickUp.start(before: answer), limits.memory)
+        session.take(acknowledgementOf: answer, direction.reversed)
         // What is acknowledged and missing is among them still: they may be out of order.
         half.isHeld = true
         for segment in pickUp.segments where !segment.isRequest {
-            let isTaken = pickUp.isTaken(segment.packet, before: packet)
-            segment.withPacket { bringKept($0, direction.reversed, isTaken: isTaken, flow) }
+            let isTaken = pickUp.isTaken(segment.packet, before: answer)
+            segment.withPacket { bringKept($0, direction, isTaken: isTaken, flow) }
         }
         half.isHeld = false
-        tell(half, direction.reversed, flow, isClosing: false)
-        pickUp.discard()
-        return slot
+        tell(half, direction, flow, isClosing: false)
     }
 
     /// The other end is not heard so far. What the first said may have been the beginning of a connection.
     func conclude(_ slot: FlowTable.Slot) -> FlowTable.Slot {
-        guard let former = flow(slot), let pickUp = former.pickUp, !pickUp.isLate else { return slot }
+        guard let former = flow(slot), let pickUp = former.pickUp, pickUp.isOpen else { return slot }
         former.session?.isUnsettled = false
         guard let index = pickUp.newBeginning else { return slot }
         former.pickUp = nil

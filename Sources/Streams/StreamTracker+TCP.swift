@@ -9,7 +9,7 @@ extension StreamTracker {
         guard var flow = flow(settled) else { return }
         var (slot, direction) = (settled, place.direction(in: flow))
         // Before the other end was heard nobody knows what is refused.
-        var isAgreed = flow.pickUp?.isLate ?? true && flow.session?.isAgreed ?? false
+        var isAgreed = flow.pickUp?.isOpen != true && flow.session?.isAgreed ?? false
         var judgement = packet.discardReason == nil ? judge(packet, direction, flow) : .refused()
         if judgement.isReplaced {
             counters.flowsReplaced &+= 1

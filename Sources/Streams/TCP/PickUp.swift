@@ -7,7 +7,7 @@ import NetworkTypes
 /// The segments of the first end, kept until the other is heard.
 final class PickUp {
     /// Who was heard first, by the flow's guess of who is the client.
-    let direction: Direction
+    private(set) var direction: Direction
     private let begun: Int64
     private(set) var segments: [KeptSegment] = []
     private var byteCount = 0
@@ -16,6 +16,10 @@ final class PickUp {
 
     /// It was kept for long enough: the last few segments are, and the other end is still asked.
     private(set) var isLate = false
+    /// The other end was heard: only who of both is the client is still to be said.
+    private(set) var isAnswered = false
+    /// Nobody knows yet what is refused.
+    var isOpen: Bool { !isLate && !isAnswered }
     private var span: NumberSpan?
 
     private static let mostSegments = 96
@@ -106,14 +110,28 @@ final class PickUp {
         span = NumberSpan(packet)
     }
 
-    /// Forgets what asked whether the other end is still there, with a byte that it has already.
-    func leaveOut(keepAlive number: UInt32) {
+    /// Goes on until the other end's first words, with what it takes: they may say that it is the server.
+    func wait() { isAnswered = true }
+
+    /// Likewise in the flow that begins anew with the other end's `answer`.
+    func wait(behind answer: DecodedPacket, _ direction: Direction) {
+        self.direction = direction
+        forget { !isTaken($0.packet, before: answer) }
+        wait()
+    }
+
+    private func forget(_ isForgotten: (KeptSegment) -> Bool) {
         segments.removeAll { segment in
-            guard segment.isKeepAlive, segment.packet.tcpSequence == number else { return false }
+            guard isForgotten(segment) else { return false }
             memory.giveBack(segment.cost)
             byteCount -= segment.cost
             return true
         }
+    }
+
+    /// Forgets what asked whether the other end is still there, with a byte that it has already.
+    func leaveOut(keepAlive number: UInt32) {
+        forget { $0.isKeepAlive && $0.packet.tcpSequence == number }
     }
 
     /// Gives back what it holds.
