@@ -26,7 +26,16 @@ extension StreamTracker {
                 return beginAnew(packet, flow, slot, place, direction: .toClient, mayTurn: false)
             }
         }
-        guard let pickUp = flow.pickUp, let session = flow.session else { return slot }
+        guard let session = flow.session else { return slot }
+        if session.isRequestOpen, !flow.start.isSentByHost {
+            return settleRequest(packet, direction, flow, slot, place)
+        }
+        guard let pickUp = flow.pickUp else { return slot }
+        // What was kept of it was kept behind a SYN that was answered since.
+        guard session.isMidstream else {
+            flow.endPickUp()
+            return slot
+        }
         if direction == pickUp.direction {
             guard !pickUp.keep(packet) else { return slot }
             let slot = conclude(slot)
@@ -71,12 +80,15 @@ extension StreamTracker {
     /// A flow with the numbers that `packet` says, which goes in `direction` and has yet to be judged, and
     /// with what the other end said before.
     /// - Parameter mayTurn: that one is taken for the server until the words of this one say who it is.
-    private func beginAnew(
+    func beginAnew(
         _ packet: DecodedPacket, _ former: FlowOf, _ slot: FlowTable.Slot, _ place: FlowPlace,
         direction: Direction, mayTurn: Bool
     ) -> FlowTable.Slot {
-        let pickUp = former.takePickUp()
+        var pickUp = former.takePickUp()
+        if mayTurn, pickUp == nil { pickUp = PickUp(direction.reversed, at: packet.time, rules.copies) }
         let session = TCPSession(midstream: packet, direction, rules(of: packet))
+        let isReversed = place.direction(in: former) != direction
+        if let other = former.session { session.takeRequests(of: other, isReversed: isReversed) }
         counters.flowsReplaced &+= 1
         close(slot, .replaced)
         let slot = open(packet, place, direction)

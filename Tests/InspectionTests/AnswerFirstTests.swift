@@ -131,16 +131,19 @@ struct AnswerFirstTests {
     }
 
     /// What stands in front of a connection that was forgotten, with numbers that its server does not take.
-    enum Decoy: CaseIterable { case none, data, acknowledgement }
+    enum Decoy: CaseIterable { case none, data, acknowledgement, request, dataAndRequest }
 
     private func decoys(_ decoy: Decoy, from port: UInt16, to server: UInt16) -> [[UInt8]] {
         var strange = Conversation(serverPort: server, clientPort: port, from: 0x7000_0000)
         var ahead = Conversation(serverPort: server, clientPort: port, from: 0x4000_0001)
         _ = ahead.say(.toClient, [UInt8](repeating: 0, count: 200_000))
+        let request = strange.open()[0]
         return switch decoy {
         case .none: []
         case .data: [strange.say(.toServer, "x")]
         case .acknowledgement: [ahead.say(.toServer, "")]
+        case .request: [request]
+        case .dataAndRequest: [strange.say(.toServer, "x"), request]
         }
     }
 

@@ -71,8 +71,13 @@ struct OtherRequests {
     private static let mostPayload = 4096
 
     mutating func note(_ packet: DecodedPacket, _ memory: StreamMemory) {
-        let isSigned = SegmentMarks(packet.tcpOptions).isSigned
-        if let known = requests.firstIndex(where: { $0.sequence == packet.tcpSequence }) {
+        keep(ConnectionRequest(packet), packet.payload, memory)
+    }
+
+    /// - Parameter data: what the SYN brought.
+    mutating func keep(_ request: ConnectionRequest, _ data: some Collection<UInt8>, _ memory: StreamMemory) {
+        let isSigned = request.marks.isSigned
+        if let known = requests.firstIndex(where: { $0.sequence == request.sequence }) {
             // A server without a key has dropped the one with a signature.
             guard requests[known].marks.isSigned, !isSigned else { return }
             memory.giveBack(requests.remove(at: known).payload.count)
@@ -80,11 +85,12 @@ struct OtherRequests {
         if requests.count == Self.most {
             memory.giveBack(requests.remove(at: Self.most / 2).payload.count)
         }
-        var request = ConnectionRequest(packet)
-        let count = packet.payload.count
+        var request = request
+        request.payload = []
+        let count = data.count
         if count > 0, count <= Self.mostPayload, !isSigned {
             makeRoom(for: count, memory)
-            if memory.take(count) { request.payload = Array(packet.payload) }
+            if memory.take(count) { request.payload = Array(data) }
         }
         requests.append(request)
     }

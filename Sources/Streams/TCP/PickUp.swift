@@ -150,7 +150,8 @@ final class PickUp {
     }
 
     /// - Parameter base: the number that the first end's stream was taken to begin with.
-    func answer(_ packet: DecodedPacket, base: UInt32) -> Answer {
+    /// - Parameter requested: how many bytes the first end's SYN brought.
+    func answer(_ packet: DecodedPacket, base: UInt32, requested: Int = 0) -> Answer {
         let isOther = segments.contains { segment in
             guard segment.isFilled else { return segment.isBare && !isTaken(segment.packet, before: packet) }
             // A decoy that the other end discards may stand where something else comes later.
@@ -160,7 +161,8 @@ final class PickUp {
         let distance = Int64(Int32(bitPattern: packet.tcpAcknowledgement &- base))
         if isOther || distance < -HalfStream.blindWindow { return .other }
         guard distance > 0 else { return distance == 0 ? .agreed : .open }
-        return start(before: packet) == base ? .agreed : .other
+        let count = start(before: packet) &- base
+        return count == 0 || count == UInt32(truncatingIfNeeded: requested) ? .agreed : .other
     }
 
     /// Likewise when it was kept for long enough, and not all of it is there any more.

@@ -67,7 +67,7 @@ final class TCPSession {
     private var unconfirmed: [UnconfirmedAnswer] = []
     private static let mostUnconfirmed = 4
     /// SYNs of the end that is taken for the server, as the first segment that was seen had it.
-    private var reversedRequests = OtherRequests()
+    var reversedRequests = OtherRequests()
     /// What the client acknowledged before any SYN+ACK was seen.
     var earlyAcknowledgement: UInt32?
     /// No answer was seen, and the client says that it has one: it goes another way.
