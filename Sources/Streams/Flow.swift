@@ -114,6 +114,8 @@ public class FlowRecord {
     final var isClientLow = true
     /// The payload of the first packet said that it is an answer.
     final var isBegunByAnswer = false
+    /// TCP: its first packet was a SYN or SYN+ACK, which says who is the client, if the other end has it so.
+    final var isBegunBySYN = false
     /// TCP: it was picked up in its middle, and who was heard first taken for the server.
     final var mayTurn = false
     /// TCP: what was said as long as one end alone was heard.

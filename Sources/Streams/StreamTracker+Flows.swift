@@ -49,9 +49,8 @@ extension StreamTracker {
         flow.isClientLow = isClientLow
         flow.isBegunByAnswer =
             first == .toClient && !packet.tcpFlags.contains(.syn) && saysAnswer(packet)
-        flow.mayTurn =
-            packet.proto == .tcp && first == .toClient && !packet.tcpFlags.contains(.syn)
-            && !packet.isSentByHost
+        flow.isBegunBySYN = packet.tcpFlags.contains(.syn)
+        flow.mayTurn = packet.proto == .tcp && first == .toClient && !packet.isSentByHost
         flow.serial = counters.flows
         let slot = table.insert(flow, place.hash, packet.proto == .tcp ? .tcpNew : .otherNew)
         consumer.opened(flow)

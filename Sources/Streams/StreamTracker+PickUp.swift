@@ -7,9 +7,13 @@ import NetworkTypes
 extension StreamTracker {
     /// Keeps what the first end says, if it is not this host and another is to be heard.
     func beginPickUp(_ packet: DecodedPacket, _ direction: Direction, _ flow: FlowOf, _ session: TCPSession) {
-        guard !packet.isSentByHost, !session.rules.isOneSided, !packet.tcpFlags.contains(.syn) else { return }
+        guard !packet.isSentByHost, !session.rules.isOneSided else { return }
         let pickUp = PickUp(direction, at: packet.time, rules.copies)
-        if !pickUp.keep(packet) { pickUp.goLate(with: packet) }
+        if packet.tcpFlags.contains(.syn) {
+            pickUp.synData = packet.payload.count
+        } else if !pickUp.keep(packet) {
+            pickUp.goLate(with: packet)
+        }
         flow.pickUp = pickUp
         session.isUnsettled = !pickUp.isLate
     }
@@ -50,7 +54,7 @@ extension StreamTracker {
         // Who is taken for the server may turn out to be the client as soon as the other says more.
         let mayWait = flow.mayTurn && packet.payload.isEmpty
         let isTrusted = packet.isSentByHost || direction == .toClient
-        switch isTrusted && !pickUp.isAnswered ? answer(packet, pickUp, session) : .agreed {
+        switch isTrusted && !pickUp.isAnswered ? answer(packet, pickUp, flow, session) : .agreed {
         case .open: break
         case .agreed:
             guard mayWait else {
@@ -59,13 +63,20 @@ extension StreamTracker {
             }
             pickUp.wait()
             session.isUnsettled = false
+        case .other where flow.isBegunBySYN: return refute(packet, flow, slot, place)
         case .other:
             return beginAnew(packet, flow, slot, place, direction: direction, mayTurn: flow.mayTurn)
         }
         return slot
     }
 
-    private func answer(_ packet: DecodedPacket, _ pickUp: PickUp, _ session: TCPSession) -> PickUp.Answer {
+    private func answer(
+        _ packet: DecodedPacket, _ pickUp: PickUp, _ flow: FlowOf, _ session: TCPSession
+    ) -> PickUp.Answer {
+        // What a SYN+ACK answers is where this end stands.
+        let own = session.halves[pickUp.direction.reversed]
+        let place = own.offset(of: packet.tcpSequence)
+        if flow.isBegunBySYN, place < 0 || place > own.edge ?? HalfStream.blindWindow { return .other }
         if let keepAlive = session.keepAlive { pickUp.leaveOut(keepAlive: keepAlive) }
         let half = session.halves[pickUp.direction]
         return pickUp.isLate ? pickUp.lateAnswer(packet, half) : pickUp.answer(packet, base: half.base)

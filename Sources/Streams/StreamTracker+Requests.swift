@@ -21,6 +21,13 @@ extension StreamTracker {
             return slot
         }
         guard session.isRefuted(by: packet, flow.pickUp) else { return slot }
+        return refute(packet, flow, slot, place)
+    }
+
+    /// Begins anew with what the other end says, where its SYN or SYN+ACK, which was none, does not count.
+    func refute(_ packet: DecodedPacket, _ flow: FlowOf, _ slot: FlowTable.Slot, _ place: FlowPlace)
+        -> FlowTable.Slot
+    {
         var isClients = Self.isServiceLow(packet)
         let mayTurn = isClients && packet.payload.isEmpty
         if isClients, packet.isSentByHost, saysAnswer(packet) { isClients = false }
@@ -30,7 +37,11 @@ extension StreamTracker {
 
     /// What the SYN's sender goes on to say may be of the older connection.
     private func keep(_ packet: DecodedPacket, _ flow: FlowOf, _ session: TCPSession) {
-        guard let pickUp = flow.pickUp else { return beginPickUp(packet, .toServer, flow, session) }
+        guard let pickUp = flow.pickUp else {
+            beginPickUp(packet, .toServer, flow, session)
+            flow.pickUp?.synData = session.request?.payloadCount ?? 0
+            return
+        }
         if !pickUp.keep(packet) { pickUp.goLate(with: packet) }
     }
 

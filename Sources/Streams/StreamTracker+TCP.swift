@@ -23,7 +23,10 @@ extension StreamTracker {
             flow.session =
                 judgement.request.map { TCPSession(request: $0, rules(of: packet)) }
                 ?? judgement.answer.map { TCPSession($0, rules(of: packet)) }
-            if flow.session != nil { counters.tcpSessions &+= 1 }
+            if flow.session != nil {
+                counters.tcpSessions &+= 1
+                flow.mayTurn = false
+            }
             if let former = judgement.former {
                 goOn(behind: former, direction, flow)
                 pickUp?.restart(with: former, packet)
@@ -89,6 +92,7 @@ extension StreamTracker {
             return judgement
         }
         session.take(acknowledgementOf: packet, direction)
+        beginPickUp(packet, direction, flow, session)
         return session.payload(of: packet, at: 0)
     }
 

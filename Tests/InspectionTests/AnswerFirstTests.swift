@@ -131,20 +131,34 @@ struct AnswerFirstTests {
     }
 
     /// What stands in front of a connection that was forgotten, with numbers that its server does not take.
-    enum Decoy: CaseIterable { case none, data, acknowledgement, request, dataAndRequest }
+    enum Decoy: CaseIterable {
+        case none, data, acknowledgement, request, dataAndRequest, answer, answerInPlace, answerElsewhere
+    }
 
     private func decoys(_ decoy: Decoy, from port: UInt16, to server: UInt16) -> [[UInt8]] {
         var strange = Conversation(serverPort: server, clientPort: port, from: 0x7000_0000)
         var ahead = Conversation(serverPort: server, clientPort: port, from: 0x4000_0001)
         _ = ahead.say(.toClient, [UInt8](repeating: 0, count: 200_000))
         let request = strange.open()[0]
+        var inPlace = Conversation(serverPort: server, clientPort: port, from: 0x4000_0000)
         return switch decoy {
         case .none: []
         case .data: [strange.say(.toServer, "x")]
         case .acknowledgement: [ahead.say(.toServer, "")]
         case .request: [request]
+        case .answer: [answer(like: request, acknowledging: [0, 0, 0, 9])]
+        case .answerInPlace: [answer(like: inPlace.open()[0], acknowledging: [0xff, 0xff, 0xff, 0xf1])]
+        case .answerElsewhere: [answer(like: inPlace.open()[0], acknowledging: [0, 0, 0, 9])]
         case .dataAndRequest: [strange.say(.toServer, "x"), request]
         }
+    }
+
+    /// A SYN as SYN+ACK.
+    private func answer(like request: [UInt8], acknowledging number: [UInt8]) -> [UInt8] {
+        var frame = request
+        frame.replaceSubrange(42..<46, with: number)
+        frame[47] = 0x12
+        return frame
     }
 
     /// Any port can be had by whoever attacks.

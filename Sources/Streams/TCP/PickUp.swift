@@ -9,6 +9,8 @@ final class PickUp {
     /// Who was heard first, by the flow's guess of who is the client.
     private(set) var direction: Direction
     private let begun: Int64
+    /// How many bytes the first end's SYN or SYN+ACK brought.
+    var synData = 0
     private(set) var segments: [KeptSegment] = []
     private var byteCount = 0
     /// What all flows together keep in this way.
@@ -150,8 +152,7 @@ final class PickUp {
     }
 
     /// - Parameter base: the number that the first end's stream was taken to begin with.
-    /// - Parameter requested: how many bytes the first end's SYN brought.
-    func answer(_ packet: DecodedPacket, base: UInt32, requested: Int = 0) -> Answer {
+    func answer(_ packet: DecodedPacket, base: UInt32) -> Answer {
         let isOther = segments.contains { segment in
             guard segment.isFilled else { return segment.isBare && !isTaken(segment.packet, before: packet) }
             // A decoy that the other end discards may stand where something else comes later.
@@ -162,7 +163,7 @@ final class PickUp {
         if isOther || distance < -HalfStream.blindWindow { return .other }
         guard distance > 0 else { return distance == 0 ? .agreed : .open }
         let count = start(before: packet) &- base
-        return count == 0 || count == UInt32(truncatingIfNeeded: requested) ? .agreed : .other
+        return count == 0 || count == UInt32(truncatingIfNeeded: synData) ? .agreed : .other
     }
 
     /// Likewise when it was kept for long enough, and not all of it is there any more.

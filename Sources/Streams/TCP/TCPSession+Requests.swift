@@ -23,9 +23,7 @@ extension TCPSession {
         guard place >= 0, place <= server.acked + HalfStream.blindWindow else { return true }
         guard let pickUp else { return false }
         let answer =
-            pickUp.isLate
-            ? pickUp.lateAnswer(packet, client)
-            : pickUp.answer(packet, base: client.base, requested: request?.payloadCount ?? 0)
+            pickUp.isLate ? pickUp.lateAnswer(packet, client) : pickUp.answer(packet, base: client.base)
         return answer == .other
     }
 
