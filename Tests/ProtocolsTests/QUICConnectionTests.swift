@@ -68,7 +68,8 @@ private let junk =
     let third = packet(hello("third.example"), first.count + evil.count, 9)
     for datagrams in [
         [begin, second], [begin] + halves, [begin] + halves.reversed(), [begin, halves[0], begin, halves[1]],
-        [halves[1], begin, halves[0]], [begin, second, second, begin],
+        [halves[1], begin, halves[0]], [begin, second, second, begin], [second, begin],
+        halves + [begin], [packet(first + evil, 0, 3)],
     ] {
         let reading = read(datagrams)
         #expect(names(reading) == ["good.example", "evil.example"])
@@ -80,6 +81,29 @@ private let junk =
     let other = hello("a.example")
     let anew = [begin, packet(other, 0, 5), packet(evil, other.count, 6)]
     #expect(names(read(anew)) == ["good.example", "a.example", "evil.example"])
+}
+
+/// Each packet costs what it brings, however much stands behind the hello.
+@Test func `what is no hello behind one is not read on`() {
+    let first = hello("good.example"), one = builder(1), limits = ProtocolLimits()
+    let places = stride(from: first.count + 1, to: limits.quicCrypto, by: 2)
+    var streams = QUICHelloStreams()
+    func add(_ bytes: [UInt8], _ place: Int) {
+        _ = bytes.withUnsafeBytes { streams.add($0, at: place, limit: limits.quicCrypto) }
+    }
+    add(first, 0)
+    for place in places { add([7], place) }
+    streams.firstWasRead(first.count, isKnown: false)
+    add([7], first.count)
+    #expect(streams.second?.count == 2 && streams.first.count == 0)
+    let all = Array(places)
+    let holes = stride(from: 0, to: all.count, by: 200).enumerated().map { number, start in
+        let frames = all[start..<min(all.count, start + 200)].flatMap { QUICBuilder.crypto($0, [7]) }
+        return one.packet(frames, number: UInt8(number + 1))
+    }
+    let packets = [one.packet(QUICBuilder.crypto(0, first))] + holes
+    let last = one.packet(QUICBuilder.crypto(first.count, [7]), number: 200)
+    #expect(names(read(packets + [last])) == ["good.example"])
 }
 
 /// In datagrams of their own, and within one, in which receivers read packet after packet.

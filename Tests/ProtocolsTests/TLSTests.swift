@@ -127,6 +127,31 @@ func `the hello behind a retry request says which server is meant`(_ first: Stri
     #expect(reading.anomalies == ["client_hello_changed"])
 }
 
+/// A client that offers early data sends ChangeCipherSpec right behind its first hello, and may send the
+/// second one before the retry request is seen.
+@Test func `the second hello is read whatever comes before the retry request`() {
+    let change = Build.record(20, [1]), first = hello("good.example"), second = hello("evil.example")
+    let splits: [([UInt8], [UInt8])] = [
+        (first + change + second, []), (first + change, second), (first + second, change),
+        (first + change + second.prefix(7), Array(second.dropFirst(7))),
+    ]
+    for (before, behind) in splits {
+        var talk = conversation(before, retryRequest)
+        if !behind.isEmpty { talk.client(behind) }
+        #expect(Reading(talk).tls?.serverName?.text == "evil.example")
+    }
+}
+
+@Test(arguments: [[22, 20, 0, 0, 12], [22, 1, 0, 0, 60, 9, 9], [22, 11, 1, 0, 0]] as [[UInt8]])
+func `what is encrypted behind ChangeCipherSpec is no message, also where the server is not seen`(
+    _ start: [UInt8]
+) {
+    let encrypted = Build.record(22, Array(start.dropFirst()) + [UInt8](repeating: 9, count: 40))
+    let reading = Reading(conversation(usual + Build.record(20, [1]) + encrypted))
+    #expect(reading.anomalies == [])
+    #expect(reading.stages == ["tls clientHello", "tls finished"])
+}
+
 @Test func `a hello that says the same again is no news, nor is a third one`() {
     var talk = conversation(usual, retryRequest)
     talk.client(usual)

@@ -6,36 +6,36 @@
 /// and those behind its hello: the one that answers a retry request (RFC 8446 section 4.1.2).
 struct QUICHelloStreams {
     private(set) var first = QUICCryptoStream()
-    private(set) var second = QUICCryptoStream()
-    /// Where the second begins; 0: no hello was read.
-    private var end = 0
+    /// Nil where no hello was read, or what stands behind it is none.
+    private(set) var second: QUICCryptoStream?
+    private var hasRead = false
 
     /// False where the piece goes beyond `limit`; then nothing of it is kept.
     mutating func add(_ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int) -> Bool {
         guard first.add(piece, at: offset, limit: limit) else { return false }
-        guard end > 0, offset &+ piece.count > end else { return true }
-        let rest = UnsafeRawBufferPointer(rebasing: piece[max(0, end &- offset)...])
-        return second.add(rest, at: max(0, offset &- end), limit: limit)
+        _ = second?.add(piece, at: offset, limit: limit)
+        return true
     }
 
     /// The first one was read, which took `length` bytes.
     /// - Parameter isKnown: it is one that was read before, come again.
     mutating func firstWasRead(_ length: Int, isKnown: Bool) {
-        if !isKnown || end == 0 {
-            second = first.dropFirst(length)
-            end = length
+        if !isKnown || !hasRead {
+            second = first
+            second?.moveOn(by: length)
         }
+        hasRead = true
         first = QUICCryptoStream()
     }
 
-    /// The second one was read, which took `length` bytes.
-    mutating func secondWasRead(_ length: Int) {
-        second = second.dropFirst(length)
-        end &+= length
-    }
+    /// The second one was read, which took `length` bytes; a third one may stand behind it.
+    mutating func secondWasRead(_ length: Int) { second?.moveOn(by: length) }
+
+    /// What stands behind a hello is none: the server goes on to read other messages.
+    mutating func endSecond() { second = nil }
 
     /// In bytes of memory.
-    var held: Int { first.held &+ second.held }
+    var held: Int { first.held &+ (second?.held ?? 0) }
 }
 
 /// The CRYPTO stream of one side: pieces at any place, in any order; the first bytes at a place win. There
@@ -43,8 +43,12 @@ struct QUICHelloStreams {
 struct QUICCryptoStream {
     /// Places by pages: 0 where no byte came, else the byte with 256 added.
     private var pages: [[UInt16]] = []
-    /// Bytes from the start on without a hole.
+    /// Where what is looked at begins.
+    private var start = 0
+    /// Bytes from there on without a hole.
     private(set) var count = 0
+    /// Behind the last byte that came.
+    private var end = 0
     /// Bytes of memory that the pages take.
     private(set) var held = 0
 
@@ -60,7 +64,8 @@ struct QUICCryptoStream {
             put(part, page: place / Self.page, at: place % Self.page)
             done &+= part.count
         }
-        while let here = byte(count), here != 0 { count &+= 1 }
+        end = max(end, offset &+ piece.count)
+        while let here = byte(start &+ count), here != 0 { count &+= 1 }
         return true
     }
 
@@ -83,22 +88,18 @@ struct QUICCryptoStream {
         return pages[page][place % Self.page]
     }
 
-    /// What came from a place on, as a stream that begins there.
-    func dropFirst(_ start: Int) -> QUICCryptoStream {
-        var rest = QUICCryptoStream()
-        for page in pages.indices where !pages[page].isEmpty && (page &+ 1) &* Self.page > start {
-            for place in max(start, page &* Self.page)..<((page &+ 1) &* Self.page) {
-                guard let here = byte(place), here != 0 else { continue }
-                withUnsafeBytes(of: UInt8(truncatingIfNeeded: here)) {
-                    _ = rest.add($0, at: place &- start, limit: .max)
-                }
-            }
+    /// Lets go of the first bytes; `length` is at most `count`.
+    mutating func moveOn(by length: Int) {
+        start &+= length
+        count &-= length
+        for page in pages.indices.prefix(end <= start ? .max : start / Self.page) where !pages[page].isEmpty {
+            pages[page] = []
+            held &-= 2 &* Self.page
         }
-        return rest
     }
 
     /// The first bytes, at most those without a hole.
     func prefix(_ most: Int) -> [UInt8] {
-        (0..<max(0, min(most, count))).map { UInt8(truncatingIfNeeded: byte($0) ?? 0) }
+        (0..<max(0, min(most, count))).map { UInt8(truncatingIfNeeded: byte(start &+ $0) ?? 0) }
     }
 }

@@ -195,23 +195,33 @@ extension QUICParser {
     private func handOn(_ known: QUICHello, _ sink: RecordSink) {
         let newest = connections.count &- 1
         let side = Int(known.direction.rawValue)
+        handOnSecond(known, sink)
         var hello = known
-        if let read = read(&hello, connections[newest].streams[side].second) {
-            connections[newest].streams[side].secondWasRead(read.length)
-            // Of what is no hello there is none behind it: a server says more there.
-            if !read.digest.isEmpty { handOn(hello, read.digest, isSecond: true, sink) }
+        guard let read = read(&hello, connections[newest].streams[side].first) else { return }
+        let isKnown = told.contains { $0.digest == read.digest && $0.version == hello.version }
+        connections[newest].streams[side].firstWasRead(read.length, isKnown: isKnown)
+        connections[newest].forgetNumbers(known.direction)
+        if read.digest.isEmpty {
+            connections[newest].streams[side].endSecond()
+            return report("invalid_handshake_message", known.direction, sink)
         }
-        hello = known
-        if let read = read(&hello, connections[newest].streams[side].first) {
-            let isKnown = told.contains { $0.digest == read.digest && $0.version == hello.version }
-            connections[newest].streams[side].firstWasRead(read.length, isKnown: isKnown)
-            connections[newest].forgetNumbers(known.direction)
-            if read.digest.isEmpty {
-                report("invalid_handshake_message", known.direction, sink)
-            } else {
-                handOn(hello, read.digest, isSecond: false, sink)
-            }
+        handOn(hello, read.digest, isSecond: false, sink)
+        // Google's has no retry requests.
+        if known.version.isGoogle { return connections[newest].streams[side].endSecond() }
+        // It may have come before the first one was whole.
+        handOnSecond(known, sink)
+    }
+
+    private func handOnSecond(_ known: QUICHello, _ sink: RecordSink) {
+        let newest = connections.count &- 1
+        let side = Int(known.direction.rawValue)
+        var hello = known
+        guard let second = connections[newest].streams[side].second, let read = read(&hello, second) else {
+            return
         }
+        guard !read.digest.isEmpty else { return connections[newest].streams[side].endSecond() }
+        connections[newest].streams[side].secondWasRead(read.length)
+        handOn(hello, read.digest, isSecond: true, sink)
     }
 
     private func handOn(_ hello: QUICHello, _ digest: [UInt8], isSecond: Bool, _ sink: RecordSink) {

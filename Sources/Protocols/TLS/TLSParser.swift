@@ -84,6 +84,8 @@ private struct Side {
     var alert: [UInt8] = []
     /// ChangeCipherSpec was seen: handshake records are encrypted.
     var isEncrypted = false
+    /// It was seen before a ServerHello: they are, but for another ClientHello.
+    var isChanged = false
     var isFirst = true
     var isDone = false
 
@@ -105,15 +107,26 @@ extension TLSParser {
         let piece = UnsafeRawBufferPointer(rebasing: bytes.prefix(sides[direction].recordLeft))
         sides[direction].recordLeft &-= piece.count
         switch sides[direction].type {
-        // Behind a retry request it encrypts nothing, and hellos follow (RFC 8446 appendix D.4).
-        case 20 where isRetryAsked && session.serverHello == nil: break
-        case 20: sides[direction].isEncrypted = true
+        case 20: changeCipher(direction)
         case 21: readAlert(piece, direction, sink)
         case 22 where sides[direction].isEncrypted: sides[direction].end()
         case 22: readHandshake(piece, direction, sink)
         default: break
         }
         return piece.count
+    }
+
+    /// Around a retry request ChangeCipherSpec encrypts nothing, and hellos follow; a client may send it
+    /// right behind its first hello (RFC 8446 section 5 and appendix D.4). Before 1.3 it stands behind the
+    /// server's.
+    private func changeCipher(_ direction: FlowDirection) {
+        if session.serverHello != nil {
+            sides[direction].isEncrypted = true
+        } else if direction == .toServer {
+            sides[direction].isChanged = true
+        } else {
+            sides[direction].isEncrypted = !isRetryAsked
+        }
     }
 
     private func readHeader(
@@ -204,6 +217,13 @@ extension TLSParser {
     private func readMessage(
         _ pending: ArraySlice<UInt8>, _ direction: FlowDirection, _ sink: RecordSink
     ) -> Int? {
+        if sides[direction].isChanged, session.serverHello == nil {
+            guard pending.withUnsafeBytes(Self.mayBeHello) else {
+                sides[direction].end()
+                return nil
+            }
+            guard pending.count >= 6 else { return nil }
+        }
         guard pending.count >= 4 else { return nil }
         let (length, type) = pending.withUnsafeBytes { head in
             (Int(head[1]) << 16 | Int(head[2]) << 8 | Int(head[3]), head[0])
@@ -223,6 +243,15 @@ extension TLSParser {
         }
         if !isRead { fail("invalid_handshake_message", direction, sink) }
         return 4 &+ length
+    }
+
+    /// Whether a message can begin as a ClientHello of less than 64 KiB does: type, length, version 3.x. What
+    /// is encrypted does so once in a billion times.
+    private static func mayBeHello(_ message: UnsafeRawBufferPointer) -> Bool {
+        let known: [(place: Int, most: UInt8, least: UInt8)] = [(0, 1, 1), (1, 0, 0), (4, 3, 3), (5, 4, 0)]
+        return known.allSatisfy {
+            message.count <= $0.place || ($0.least...$0.most).contains(message[$0.place])
+        }
     }
 
     /// Client and server hello, certificates, and SSL 2.0's client hello.
