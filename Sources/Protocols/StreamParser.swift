@@ -57,6 +57,9 @@ public final class StreamParser {
         strange?.direction == direction ? strange?.appProtocol : appProtocol
     }
 
+    /// A line far within what the client says was taken for a request, and the server has not answered it.
+    public private(set) var isGuess = false
+
     /// Neither direction's bytes are a protocol that is read here, or all that can be read was: further bytes
     /// change nothing.
     public var isFinished: Bool {
@@ -86,6 +89,7 @@ public final class StreamParser {
         _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: (ProtocolRecord) -> Void
     ) {
         guard !bytes.isEmpty else { return }
+        if isGuess, direction == .toClient, Self.ask(.http, bytes, direction) != .no { isGuess = false }
         if compared & Self.bit(direction) == 0, let own = appProtocol { compare(bytes, direction, own) }
         switch state {
         case .unknown: return
@@ -205,6 +209,7 @@ extension StreamParser {
             if directions[direction].takes(
                 UnsafeRawBufferPointer(rebasing: rest[..<count]), direction, http.limits)
             {
+                isGuess = directions[direction].isPastLimit && directions[direction.opposite].held.isEmpty
                 self.start(.http, direction, sink)
                 let behind = UnsafeRawBufferPointer(rebasing: rest[count...])
                 return feed(behind, direction, sink)

@@ -38,8 +38,12 @@ private struct Session: Sendable, CustomTestStringConvertible {
             [(.toClient, "220-a\r\n220 b\r\n"), (.toServer, "user x\r\nUSER evil\r\nPASS evil\r\n")],
             [[], [1, 2, 3]]),
         Session("mail", [(.toClient, "220 x ESMTP\r\n"), (.toServer, "EHLO evil\r\n")], [[], [4, 5]]),
-        Session("mail whose server is not seen", [(.toServer, "EHLO evil\r\n")], [[4]]),
-        Session("a login whose server is not seen", [(.toServer, "USER evil\r\n")], [[1]]),
+        Session("a server that says nothing", [(.toServer, "EHLO evil\r\n")], [[]]),
+        Session("whois", [(.toServer, "helo evil\r\n"), (.toClient, "no match\r\n")], [[], []]),
+        Session(
+            "poppassd",
+            [(.toClient, "200 hello\r\n"), (.toServer, "USER evil\r\n"), (.toClient, "200 ok\r\n")],
+            [[], [], []]),
         Session("IRC", [(.toServer, "USER evil 0 * :name\r\n")], [[]]),
         Session("POP3", [(.toClient, "+OK ready\r\n"), (.toServer, "USER evil\r\n")], [[], []]),
     ]
@@ -68,6 +72,22 @@ private func `the first command names the protocol`(_ session: Session) throws {
     for byte in "220 ready\r\n".utf8 { bench.feed(talk.say(.toClient, [byte])) }
     for byte in "USER evil\r\n".utf8 { bench.feed(talk.say(.toServer, [byte])) }
     #expect(try bench.alerts().sorted() == [1, 3])
+}
+
+/// Where the server is not seen, what FTP and SMTP alone have.
+@Test(
+    arguments: [
+        ("EHLO a\r\n", "", ApplicationProtocol.smtp), ("FEAT\r\n", "", .ftp), ("USER a\r\n", "", nil),
+        ("user a\r\n", "220 x", .ftp), ("user a\r\n", "120-x", .ftp), ("user a\r\n", "2200", nil),
+        ("user a\r\n", "+OK x", nil), ("ehlo a\r\n", "22", nil), ("ehlo a\r\n", "hello", nil),
+    ] as [(String, String, ApplicationProtocol?)])
+func `a greeting belongs to the first command`(
+    _ client: String, _ server: String, _ named: ApplicationProtocol?
+) {
+    let opening = StreamOpening(client: Array(client.utf8), server: Array(server.utf8))
+    #expect(opening.application == named)
+    let seen = StreamOpening(client: Array(client.utf8), server: Array(server.utf8), isServerSeen: true)
+    #expect(seen.application == (server.isEmpty ? nil : named))
 }
 
 @Test(arguments: ["GET / HTTP/1.1\r\n", "PASSWORD", "EHLOX evil\r\n", "US", "FEATURES\r\n", "HELOO\r\n"])

@@ -25,6 +25,12 @@ enum ProtocolReader {
         }
     }
 
+    /// The protocol is not sure enough to forbid the flow for it.
+    var isGuess: Bool {
+        guard case .stream(let parser) = self else { return false }
+        return parser.isGuess
+    }
+
     /// Further bytes change nothing.
     var isFinished: Bool {
         switch self {

@@ -112,7 +112,8 @@ extension SampleConsumer {
     private func otherProtocols(_ state: InspectedFlow) -> [ProtocolPair] {
         var found: [ProtocolPair] = []
         if let pair = state.gathered?.recognised { found.append(pair) }
-        guard let read = state.reader?.applications else { return found }
+        guard let reader = state.reader, !reader.isGuess else { return found }
+        let read = reader.applications
         let spoken = read.toClient == read.toServer ? [read.toServer] : [read.toServer, read.toClient]
         for case let application? in spoken {
             guard let id = parsed[application] else { continue }
@@ -125,12 +126,14 @@ extension SampleConsumer {
     private func name(_ state: InspectedFlow, _ protocols: ProtocolPair) {
         let found = protocols.isUnknown ? state.gathered?.recognised ?? .unknown : protocols
         state.detectedName = applications[found.application] ?? applications[found.master]
+        if !found.isUnknown { state.openedName = nil }
     }
 
     /// Names the protocol by the client's first command, where that says it.
     func nameByOpening(_ way: FlowDirection, _ flow: Flow<InspectedFlow>, at offset: Int64) {
         let state = flow.attachment
-        guard way == .toServer, state.named == nil, offset < StreamOpening.most,
+        guard way == .toServer else { return doubtName(flow, at: offset) }
+        guard state.named == nil, state.detected == nil, offset < StreamOpening.most,
             let first = state.tails.toServer.first ?? pending.toServer.stream.first,
             StreamOpening.mayBegin(first)
         else { return }
@@ -139,7 +142,17 @@ extension SampleConsumer {
         if server.isEmpty, state.tails.toClient.count == flow.streamLengths.toClient {
             server = Array(state.tails.toClient.prefix(StreamOpening.most))
         }
-        state.openedName = StreamOpening(client: client, server: server).application
+        let isServerSeen = flow.counts[.toClient].packets > 0
+        let opening = StreamOpening(client: client, server: server, isServerSeen: isServerSeen)
+        state.openedName = opening.application
+    }
+
+    /// A server that was not seen before speaks: its first words are no greeting where it is another
+    /// protocol.
+    private func doubtName(_ flow: Flow<InspectedFlow>, at offset: Int64) {
+        guard flow.attachment.openedName != nil, offset < 4 else { return }
+        let server = pending[.toClient].opening(4)
+        if StreamOpening.isNoGreeting(server) { flow.attachment.openedName = nil }
     }
 
     private func name(_ pair: ProtocolPair, of state: InspectedFlow) -> String {

@@ -12,32 +12,32 @@ struct StreamOpening {
     /// Bytes that are looked at.
     static let most = 128
 
+    /// The server is seen: these protocols begin with its greeting.
+    var isServerSeen = false
+
     /// FTP (RFC 959) and SMTP (RFC 5321), by the client's first command and the server's greeting. Nil where
     /// it is neither, or cannot be told yet.
     var application: Signatures.ApplicationProtocol? {
-        guard !client.isEmpty, server.isEmpty || isGreeted else { return nil }
+        let isGreeted = server.count >= 4 && !Self.isNoGreeting(server)
+        guard !client.isEmpty, isGreeted || server.isEmpty && !isServerSeen else { return nil }
         if Self.begins(client, with: "ehlo") || Self.begins(client, with: "helo") { return .smtp }
         if Self.begins(client, with: "feat") { return .ftp }
-        // Without a greeting USER may be IRC's, which has more words behind it (RFC 1459 section 4.1.3).
-        if Self.begins(client, with: "user") { return isGreeted || hasOneWord ? .ftp : nil }
         // What POP3 and IRC have too.
         guard isGreeted else { return nil }
-        return Self.begins(client, with: "pass") || Self.begins(client, with: "auth") ? .ftp : nil
+        let isLogin = ["user", "pass", "auth"].contains { Self.begins(client, with: $0) }
+        return isLogin ? .ftp : nil
     }
 
     /// Whether a client that begins with this byte may say what is looked for: most do not.
     static func mayBegin(_ byte: UInt8) -> Bool { "aefhpu".utf8.contains(byte | 0x20) }
 
-    /// RFC 959 section 4.2, RFC 5321 section 4.2: three digits, then a blank or a hyphen.
-    private var isGreeted: Bool {
-        server.count >= 4 && server[..<3].allSatisfy { (0x30...0x39).contains($0) }
-            && (server[3] == 0x20 || server[3] == 0x2d)
-    }
-
-    /// The first line is whole, and one word stands behind its command.
-    private var hasOneWord: Bool {
-        guard let end = client.firstIndex(of: 0x0a) else { return false }
-        return client[..<end].split { $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }.count == 2
+    /// RFC 959 section 5.4, RFC 5321 section 4.3.2: 220, of FTP 120 too, of SMTP 554; then a blank or a
+    /// hyphen.
+    /// - Parameter server: its first bytes, as far as they came.
+    static func isNoGreeting(_ server: [UInt8]) -> Bool {
+        let codes = ["220", "120", "554"].map { Array($0.utf8) }
+        guard codes.contains(where: { $0.starts(with: server.prefix(3)) }) else { return true }
+        return server.count >= 4 && server[3] != 0x20 && server[3] != 0x2d
     }
 
     /// Whether a command stands first, in either case, with a blank or its line's end behind it.
