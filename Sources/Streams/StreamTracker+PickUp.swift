@@ -61,11 +61,19 @@ extension StreamTracker {
                 flow.endPickUp()
                 break
             }
+            // Of another host nobody knows whether it said that.
+            guard packet.isSentByHost else { break }
             pickUp.wait()
             session.isUnsettled = false
-        case .other where flow.isBegunBySYN: return refute(packet, flow, slot, place)
+        case .other where flow.isBegunBySYN:
+            guard packet.isSentByHost else {
+                flow.endPickUp()
+                break
+            }
+            return refute(packet, flow, slot, place)
         case .other:
-            return beginAnew(packet, flow, slot, place, direction: direction, mayTurn: flow.mayTurn)
+            let mayTurn = flow.mayTurn && packet.isSentByHost
+            return beginAnew(packet, flow, slot, place, direction: direction, mayTurn: mayTurn)
         }
         return slot
     }

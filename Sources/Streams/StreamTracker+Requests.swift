@@ -20,7 +20,8 @@ extension StreamTracker {
             keep(packet, flow, session)
             return slot
         }
-        guard session.isRefuted(by: packet, flow.pickUp) else { return slot }
+        // On a router anybody can have made it up.
+        guard packet.isSentByHost, session.isRefuted(by: packet, flow.pickUp) else { return slot }
         return refute(packet, flow, slot, place)
     }
 

@@ -16,6 +16,12 @@ struct RefutedRequestTests {
         }
     }
 
+    private var host: Wire {
+        let wire = Wire()
+        wire.isOnServer = true
+        return wire
+    }
+
     /// A SYN that stands so far from the next byte that the server expects.
     private func syn(at place: Int) -> Segment {
         talk.syn.with { $0.sequence &+= UInt32(truncatingIfNeeded: place + 1) }
@@ -35,7 +41,7 @@ struct RefutedRequestTests {
 
     @Test(arguments: places, [0, 1, 3])
     mutating func `a decoy in front does not hide what follows`(_ place: Int, _ challenges: Int) {
-        let wire = Wire()
+        let wire = host
         for number in 0..<max(1, challenges) {
             wire.send(syn(at: place + number * 100_000))
             if challenges > 0 { wire.send(talk.serverAck) }
@@ -51,7 +57,7 @@ struct RefutedRequestTests {
             // Data that the server may take, next to what it expects, is of one stream with it.
             let isNear = place > -20_000_000 && place < 30
             for text in isNear ? [""] : ["", "junk"] {
-                let wire = Wire()
+                let wire = host
                 talk = Talk()
                 wire.send(syn(at: place))
                 for number in 0..<count {
@@ -70,25 +76,43 @@ struct RefutedRequestTests {
 
     /// A server that has no key discards a SYN with a signature, and answers none of it.
     @Test(arguments: [-1, 50_000]) mutating func `nor does one with a signature`(_ place: Int) {
-        let wire = Wire()
+        let wire = host
         wire.send(syn(at: place).with { $0.options = [19, 18] + [UInt8](repeating: 7, count: 16) })
         wire.send(talk.serverAck)
         goOn(wire)
         #expect(heard(wire))
     }
 
-    /// Sent by this host, or seen on a router.
-    @Test(arguments: [false, true]) mutating func `what is said before the answer is read behind it`(
-        _ isSentByHost: Bool
-    ) {
-        let wire = Wire()
+    @Test mutating func `what is said before the answer is read behind it`() {
+        let wire = host
         wire.send(syn(at: 777_777_777), talk.say("GET /ev"), talk.say("il HTTP/1.1\r\n\r\n"))
         #expect(!heard(wire))
-        wire.send(talk.serverAck.packet) { $0.isSentByHost = isSentByHost }
+        wire.send(talk.serverAck)
         #expect(wire.request == real)
         #expect(wire.flow?.isMidstream == true)
         #expect(wire.recorder.flows.first?.attachment.end == .replaced)
         #expect(wire.tracker.rules.copies.used == 0)
+    }
+
+    /// On a router anybody can have made it up.
+    @Test(arguments: [[.ack], [.ack, .psh], [.ack, .fin]] as [TCPFlags], [false, true])
+    mutating func `what another host seems to acknowledge refutes nothing`(
+        _ flags: TCPFlags, _ isAnswerSeen: Bool
+    ) {
+        let wire = Wire()
+        wire.send(talk.syn)
+        wire.send(
+            talk.serverAck.with { segment in
+                segment.flags = flags
+                segment.sequence &+= 123_456_789
+                segment.acknowledgement &+= 500_000_000
+                if flags.contains(.psh) { segment.payload = Array("HTTP/1.1 200 OK\r\n\r\n".utf8) }
+            })
+        if isAnswerSeen { wire.send(talk.synAck) }
+        wire.send(talk.clientAck, talk.say("GET /ev"), talk.say("il HTTP/1.1\r\n\r\n"))
+        wire.tracker.finish()
+        #expect(wire.recorder.flows.count == 1)
+        if isAnswerSeen { #expect(wire.request == real) }
     }
 
     /// RFC 9293 3.5.1, figure 9: the client's reset makes way, and it asks again.

@@ -109,6 +109,8 @@ final class Wire {
     let recorder = StreamRecorder()
     let tracker: StreamTracker<StreamRecorder>
     var time: Int64 = 1_700_000_000_000_000_000
+    /// The server is this host.
+    var isOnServer = false
 
     init(_ change: (inout StreamOptions) -> Void = { _ in }) {
         var options = StreamOptions()
@@ -127,7 +129,12 @@ final class Wire {
         tracker.follow(input)
     }
 
-    func send(_ segments: Segment...) { for segment in segments { send(segment.packet) } }
+    func send(_ segments: Segment...) {
+        for segment in segments {
+            let isServers = segment.from.port == Host.server.port
+            send(segment.packet) { $0.isSentByHost = isOnServer && isServers }
+        }
+    }
 
     var counters: StreamCounters { tracker.counters }
     /// The last flow that began.
