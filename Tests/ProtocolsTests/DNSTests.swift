@@ -47,7 +47,7 @@ private func read(_ messages: [UInt8]...) -> Reading {
 }
 
 /// Servers answer a query whatever else it brings along.
-@Test(arguments: [(0, 2, 0), (0, 0, 9), (1, 0, 0), (3, 5, 16)])
+@Test(arguments: [(0, 2, 0), (0, 0, 9), (1, 0, 0), (3, 5, 16), (0, 0, 17), (40, 30, 20)])
 func `a query with further records is recognised`(
     _ answers: Int, _ authorities: Int, _ additionals: Int
 ) {
@@ -128,7 +128,8 @@ struct BrokenDNS: Sendable, CustomTestStringConvertible {
     BrokenDNS(name: "malformed_data", bytes: [1, 2, 3]),
     BrokenDNS(name: "malformed_data", bytes: header(answers: 1) + question("a.b")),
     BrokenDNS(name: "infinite_loop", bytes: header() + [0xc0, 12, 0, 1, 0, 1]),
-    BrokenDNS(name: "infinite_loop", bytes: header() + [1, 0x61, 0xc0, 200, 0, 1, 0, 1]),
+    BrokenDNS(name: "infinite_loop", bytes: header() + [0xc0, 14, 0xc0, 12, 0, 1, 0, 1]),
+    BrokenDNS(name: "malformed_data", bytes: header() + [1, 0x61, 0xc0, 200, 0, 1, 0, 1]),
     BrokenDNS(name: "malformed_data", bytes: header() + [0x80, 1, 0, 1, 0, 1]),
     BrokenDNS(name: "z_flag_set", bytes: header(flags: 0x0140) + question("a.b")),
     BrokenDNS(name: "invalid_opcode", bytes: header(flags: 0x3900) + question("a.b")),
@@ -144,6 +145,16 @@ func `what DNS forbids is named`(broken: BrokenDNS) {
         }
     }
     #expect(names.contains(broken.name))
+}
+
+/// masscan asks so for version.bind; dnsmasq follows it.
+@Test func `a name whose end is a pointer to what follows it is read`() throws {
+    let asked = header() + name("version.bind").dropLast() + [0xc0, 27, 0, 16, 0, 3]
+    let reading = read(asked)
+    #expect(reading.appProtocol == .dns)
+    #expect(reading.dns.first?.message.questions.first?.name.text == "version.bind")
+    let split = header() + name("www.evil").dropLast() + [0xc0, 27, 0, 1, 0, 1] + name("example.org")
+    #expect(read(split).dns.first?.message.questions.first?.name.text == "www.evil.example.org")
 }
 
 @Test func `names that pointers blow up are bounded`() throws {

@@ -80,7 +80,7 @@ extension DNSParser {
         datagram: UnsafeRawBufferPointer, _ direction: FlowDirection
     ) -> ProtocolMatch {
         var limits = ProtocolLimits()
-        guard datagram.count >= 17, hasPlausibleHeader(datagram) else { return .no }
+        guard datagram.count >= 17, hasPlausibleHeader(datagram, of: datagram.count) else { return .no }
         let isUsual = hasOneQuestion(datagram)
         if isUsual { limits.dnsRecords = 1 }
         var reader = DNSReader(datagram, limits: limits)
@@ -124,7 +124,7 @@ extension DNSParser {
         guard length >= 17 else { return .no }
         guard bytes.count >= 14 else { return .needMore }
         let message = UnsafeRawBufferPointer(rebasing: bytes[2...].prefix(length))
-        guard hasPlausibleHeader(message) else { return .no }
+        guard hasPlausibleHeader(message, of: length) else { return .no }
         if !hasOneQuestion(message), message.count < length {
             // No more is held of a direction before its protocol is known.
             return 2 &+ length <= ProtocolLimits().probe ? .needMore : .no
@@ -136,12 +136,17 @@ extension DNSParser {
     /// More than one is answered by some servers, and by none as many.
     private static let mostQuestions: UInt16 = 16
 
+    /// A question of one byte's name behind the header; a record of the root (RFC 1035 section 4.1).
+    private static let smallestMessage = 17
+    private static let smallestRecord = 11
+
     private static func hasOneQuestion(_ message: UnsafeRawBufferPointer) -> Bool {
         message[4] == 0 && message[5] == 1
     }
 
-    /// One question as a rule, few records, an opcode that is in use, no more answers than fit.
-    private static func hasPlausibleHeader(_ message: UnsafeRawBufferPointer) -> Bool {
+    /// One question as a rule, few records or no more than fit, an opcode that is in use.
+    /// - Parameter length: the message's, of which the first bytes may be all that is there.
+    private static func hasPlausibleHeader(_ message: UnsafeRawBufferPointer, of length: Int) -> Bool {
         var reader = ByteReader(message)
         guard reader.u16() != nil, let flags = reader.u16(), let questions = reader.u16(),
             let answers = reader.u16(), let authorities = reader.u16(), let additionals = reader.u16()
@@ -152,6 +157,8 @@ extension DNSParser {
         if isResponse { return answers <= 4096 && authorities <= 4096 && additionals <= 4096 }
         // Updates (5) and notifications (4) bring records along; what else does is answered all the same. A
         // query's response code says nothing: servers answer whatever it is.
+        let records = Int(answers) + Int(authorities) + Int(additionals)
         return opcode >= 4 || max(answers, authorities, additionals) <= 16
+            || records * smallestRecord <= length - smallestMessage
     }
 }

@@ -94,13 +94,13 @@ struct DNSReader {
 // MARK: - Names
 
 extension DNSReader {
-    /// A name: labels joined with dots. Goes behind it; nil where it is cut or leads in a circle.
+    /// A name: labels joined with dots. Goes behind it; nil where it is cut or leads in a circle. A pointer
+    /// may lead forwards too: RFC 1035 4.1.4 has none such, but there are servers that follow it (dnsmasq),
+    /// and scanners that send it.
     mutating func readName() -> [UInt8]? {
         var name: [UInt8] = []
         var cursor = reader
         var behind: Int?
-        // Each pointer must lead backwards, so that no circle is possible; labels are counted all the same.
-        var limit = reader.position
         for _ in 0..<256 {
             guard let length = cursor.u8() else { return nil }
             switch length >> 6 {
@@ -114,16 +114,11 @@ extension DNSReader {
             case 3:
                 guard let low = cursor.u8() else { return nil }
                 if behind == nil { behind = cursor.position }
-                let place = Int(length & 0x3f) << 8 | Int(low)
-                guard place < limit else {
-                    note("infinite_loop")
-                    return nil
-                }
-                limit = place
-                cursor.seek(place)
+                cursor.seek(Int(length & 0x3f) << 8 | Int(low))
             default: return nil
             }
         }
+        note("infinite_loop")
         return nil
     }
 
