@@ -56,6 +56,11 @@ struct ContentCase: Sendable, CustomTestStringConvertible {
     ContentCase(options: #"content:"abc"; isdataat:1,relative;"#, payload: "abcd", matches: true),
     ContentCase(options: #"content:"abc"; isdataat:1,relative;"#, payload: "abc", matches: false),
     ContentCase(options: #"content:"abc"; isdataat:!1,relative;"#, payload: "abc", matches: true),
+    ContentCase(options: #"content:!"abc"; isdataat:!1,relative;"#, payload: "abc", matches: false),
+    ContentCase(options: #"content:!"abc"; isdataat:!1,relative;"#, payload: "xabcd", matches: true),
+    ContentCase(options: #"content:!"abc"; isdataat:!1,relative;"#, payload: "xyz", matches: true),
+    ContentCase(
+        options: #"content:!"abc"; isdataat:!1,relative; content:"x";"#, payload: "x.yz", matches: true),
     ContentCase(options: #"content:"abc"; isdataat:5;"#, payload: "abcdef", matches: true),
     ContentCase(options: #"content:"abc"; isdataat:6;"#, payload: "abcdef", matches: false),
     ContentCase(options: #"content:"abc"; dsize:3;"#, payload: "abc", matches: true),

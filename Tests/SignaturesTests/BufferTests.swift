@@ -105,7 +105,7 @@ import Testing
     }
 
     @Test func `a relative test without a buffer goes to where the newest content is`() throws {
-        let matches = try signature("content:\"a\"; http_header; isdataat:!1,relative; content:\"b\";")
+        let matches = try signature("content:\"a\"; http_header; isdataat:!2,relative; content:\"b\";")
             .matches
         #expect(matches.map(\.buffer) == [.httpHeader, .payload])
         #expect(matches[0].inspections.count == 2)

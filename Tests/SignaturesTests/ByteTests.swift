@@ -122,4 +122,22 @@ import Testing
         guard case .dataAt(let none) = try inspections("isdataat:!1,relative;")[0] else { return }
         #expect(none.isNegated && !none.isRelative)
     }
+
+    @Test func `no byte behind a content is its endswith`() throws {
+        let old = try signature("content:!\"a\"; http_host; isdataat:!1,relative; content:\"b\";").matches
+        #expect(old == (try signature("content:!\"a\"; http_host; endswith; content:\"b\";").matches))
+        let named = try signature("http.host; content:\"a\"; nocase; isdataat:!1,relative;").matches
+        #expect(named == (try signature("http.host; content:\"a\"; nocase; endswith;").matches))
+        // The newest inspection is another one, or of another buffer.
+        for text in [
+            "content:\"a\"; pcre:\"/b/R\"; isdataat:!1,relative;",
+            "http.host; content:\"a\"; http.uri; isdataat:!1,relative;",
+            "content:\"a\"; isdataat:!2,relative;", "content:\"a\"; isdataat:1,relative;",
+            "content:\"a\"; isdataat:!1;",
+        ] {
+            let inspections = try signature(text).matches.flatMap(\.inspections)
+            let tests = inspections.filter { if case .dataAt = $0 { true } else { false } }
+            #expect(tests.count == 1, "\(text)")
+        }
+    }
 }

@@ -100,7 +100,7 @@ import Testing
 
     @Test func `a relative test retries the content before it`() throws {
         for test in [
-            "isdataat:!1,relative;", "byte_test:1,>,2,0,relative;", "byte_jump:1,0,relative;",
+            "isdataat:!2,relative;", "byte_test:1,>,2,0,relative;", "byte_jump:1,0,relative;",
             "pcre:\"/a/R\";",
             "byte_extract:1,0,n,relative;",
         ] {

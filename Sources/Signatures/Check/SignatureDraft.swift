@@ -114,6 +114,13 @@ extension SignatureDraft {
         return groups.count - 1
     }
 
+    /// The newest content is the newest inspection of all, and where the next one goes to.
+    var isContentNewest: Bool {
+        guard let at = lastContent, at.group == lastGroup, at.item == groups[at.group].items.count - 1
+        else { return false }
+        return sticky == nil || sticky?.group == at.group
+    }
+
     /// Changes the newest content. What `keyword` is about is said where there is none.
     mutating func changeContent(
         _ option: RuleOption, _ change: (inout ContentMatch, inout DraftItem) throws(RuleProblem) -> Void

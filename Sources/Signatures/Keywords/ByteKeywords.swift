@@ -198,7 +198,8 @@ private func byteMath(_ draft: inout SignatureDraft, _ option: RuleOption) throw
     draft.add(DraftItem(inspection: .byteMath(math), place: option.place), isRelative: field.isRelative)
 }
 
-/// `[!]DISTANCE[, relative][, rawbytes]`
+/// `[!]DISTANCE[, relative][, rawbytes]`. As in Suricata `!1, relative` behind a content is that content's
+/// `endswith`, which makes sense of a negated one: the buffer does not end so.
 private func isDataAt(_ draft: inout SignatureDraft, _ option: RuleOption) throws(RuleProblem) {
     let list = try parts(option, atLeast: 1, "a number of bytes")
     let isNegated = list[0].first == UInt8(ascii: "!")
@@ -211,6 +212,9 @@ private func isDataAt(_ draft: inout SignatureDraft, _ option: RuleOption) throw
         case "rawbytes": break
         default: throw unknown(part, option)
         }
+    }
+    if test.isRelative, test.isNegated, test.distance == .literal(1), draft.isContentNewest {
+        return try draft.changeContent(option) { content, _ in content.isAtEnd = true }
     }
     draft.add(DraftItem(inspection: .dataAt(test), place: option.place), isRelative: test.isRelative)
 }
