@@ -138,7 +138,7 @@ extension FlowRecord {
     public final var tcpState: TCPState { session?.state ?? .none }
     /// TCP: no handshake was seen; the client is then a guess: see StreamOptions.midstream.
     public final var isMidstream: Bool { session?.isMidstream ?? false }
-    /// TCP: bytes of a direction that were given or lost so far, gaps included; Suricata's `stream_size`.
+    /// TCP: bytes of a direction that were given or lost so far, gaps included.
     public final func streamLength(_ direction: Direction) -> Int64 {
         session?.halves[direction].next ?? 0
     }

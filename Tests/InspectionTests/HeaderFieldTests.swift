@@ -32,3 +32,19 @@ func `2_compat is every version that speaks 2`(_ version: String, _ isFound: Boo
     bench.finish()
     #expect(try bench.alerts().contains(1) == isFound)
 }
+
+/// As Suricata counts, and as rules for what a client says first are written.
+@Test func `a stream's size is one before it has payload`() throws {
+    let bench = try Bench(
+        """
+        alert tcp any any -> any any (flow:established,to_server; stream_size:server,=,1; content:"c"; sid:1;)
+        alert tcp any any -> any any (flow:established,to_server; stream_size:client,=,8; content:"c"; sid:2;)
+        alert tcp any any -> any any (flow:to_client; stream_size:server,=,3; content:"ok"; sid:3;)
+        """)
+    var talk = Conversation(serverPort: 9000)
+    bench.feed(talk.open())
+    bench.feed(talk.say(.toServer, "checkin"))
+    bench.feed(talk.say(.toClient, "ok"))
+    bench.finish()
+    #expect(try bench.alerts() == [1, 2, 3])
+}

@@ -26,7 +26,8 @@ public struct PacketHeader: Sendable {
     public var applicationToClient: ApplicationProtocol?
     /// What it was before a change of protocol (STARTTLS, CONNECT); nil: it did not change.
     public var originalApplication: ApplicationProtocol?
-    /// TCP payload bytes seen so far in each way, without retransmissions (`stream_size`).
+    /// TCP payload bytes seen so far in each way, without retransmissions, and one for the SYN
+    /// (`stream_size`).
     public var streamBytesToServer: UInt64 = 0
     public var streamBytesToClient: UInt64 = 0
 

@@ -85,7 +85,7 @@ public enum ProtocolTest: Hashable, Sendable {
     /// The flow's protocol is this one (negated: is recognised, and is not). `isExact`: without what it
     /// includes.
     case application(ApplicationProtocol, isNegated: Bool, side: Side, isExact: Bool)
-    /// Payload bytes seen so far in a direction (`stream_size`).
+    /// Payload bytes seen so far in a direction, and one for its SYN (`stream_size`).
     case streamSize(StreamDirection, NumberTest)
     case dnsOpcode(NumberTest)
     case dnsRcode(NumberTest)
