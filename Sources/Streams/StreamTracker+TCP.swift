@@ -70,7 +70,10 @@ extension StreamTracker {
             counters.tcpSessions &+= 1
             return session.judge(packet, direction)
         }
-        if flags.contains(.fin) { return .refused(.finWithoutSession) }
+        // Whoever sends all that it has left in one segment may have been connected for long.
+        if flags.contains(.fin), !options.midstream || !flags.contains(.ack) || packet.payload.isEmpty {
+            return .refused(.finWithoutSession)
+        }
         guard flags.contains(.ack), options.midstream else { return .refused() }
         return pickUp(packet, direction, flow)
     }

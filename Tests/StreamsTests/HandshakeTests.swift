@@ -293,18 +293,20 @@ struct MidstreamTests {
 
     struct NoBeginning: Sendable {
         var flags: TCPFlags
+        var payload = "x"
         var anomalies: [Anomaly]
     }
 
     @Test(arguments: [
         NoBeginning(flags: [.rst], anomalies: [.resetWithoutSession]),
-        NoBeginning(flags: [.fin, .ack], anomalies: [.finWithoutSession]),
+        NoBeginning(flags: [.fin, .ack], payload: "", anomalies: [.finWithoutSession]),
+        NoBeginning(flags: [.fin], anomalies: [.finWithoutSession]),
         NoBeginning(flags: [], anomalies: []),
         NoBeginning(flags: [.psh, .urg], anomalies: []),
     ])
     func `a segment that no connection can be made of makes none`(segment: NoBeginning) {
         let wire = Wire()
-        wire.send(Talk().request("x").with { $0.flags = segment.flags })
+        wire.send(Talk().request(segment.payload).with { $0.flags = segment.flags })
         #expect(wire.flow?.tcpState == TCPState.none)
         #expect(wire.anomalies == segment.anomalies)
         #expect(wire.notes.uses == [.none])

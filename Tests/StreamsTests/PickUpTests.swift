@@ -50,11 +50,13 @@ struct PickUpTests {
     func `nor does a server that is heard late let one hide anything`(_ place: Int, _ ahead: Int) {
         for (silence, more) in Self.delays {
             // A decoy with the very numbers that are expected is none to anybody.
-            for text in ["", "junkjunk"] where place != 0 || ahead != 0 {
+            for (text, flags) in [("", TCPFlags.ack), ("junkjunk", .ack), ("junkjunk", [.ack, .fin])]
+            where place != 0 || ahead != 0 {
                 let wire = Wire()
                 var talk = talk
                 let decoy = talk.request(text, at: place).with {
                     $0.acknowledgement &+= UInt32(truncatingIfNeeded: ahead)
+                    $0.flags.formUnion(flags)
                 }
                 for _ in 0...more { wire.send(decoy) }
                 wire.time += Int64(silence)
@@ -67,6 +69,15 @@ struct PickUpTests {
                 #expect(wire.tracker.rules.copies.used == 0)
             }
         }
+    }
+
+    /// The last of a connection may be all that is seen of it.
+    @Test(arguments: [false, true]) func `a request with the end of its stream is read`(isAnswered: Bool) {
+        let wire = Wire()
+        wire.send(talk.request(real).with { $0.flags.insert(.fin) })
+        if isAnswered { wire.send(ack(real.utf8.count + 1)) }
+        wire.tracker.finish()
+        #expect(heard(wire, real))
     }
 
     /// Two that go on from one another are followed where nobody is heard.
