@@ -131,15 +131,28 @@ func `the hello behind a retry request says which server is meant`(_ first: Stri
 /// second one before the retry request is seen.
 @Test func `the second hello is read whatever comes before the retry request`() {
     let change = Build.record(20, [1]), first = hello("good.example"), second = hello("evil.example")
+    let early = Build.record(23, [UInt8](repeating: 9, count: 100))
     let splits: [([UInt8], [UInt8])] = [
         (first + change + second, []), (first + change, second), (first + second, change),
         (first + change + second.prefix(7), Array(second.dropFirst(7))),
+        (first + early, second), (first + change + early, change + second),
+        (first + change, early + early + second),
     ]
     for (before, behind) in splits {
         var talk = conversation(before, retryRequest)
         if !behind.isEmpty { talk.client(behind) }
         #expect(Reading(talk).tls?.serverName?.text == "evil.example")
     }
+}
+
+/// RFC 8446 section 4.1.2: servers pass over the version there.
+@Test(arguments: [[3, 5], [3, 255], [4, 0], [0x7f, 0x1c], [0, 0]] as [[UInt8]])
+func `nor does the second hello's old version hide it`(_ version: [UInt8]) {
+    var second = hello("evil.example")
+    second.replaceSubrange(9..<11, with: version)
+    var talk = conversation(hello("good.example"), retryRequest)
+    talk.client(Build.record(20, [1]) + second)
+    #expect(Reading(talk).tls?.serverName?.text == "evil.example")
 }
 
 @Test(arguments: [[22, 20, 0, 0, 12], [22, 1, 0, 0, 60, 9, 9], [22, 11, 1, 0, 0]] as [[UInt8]])

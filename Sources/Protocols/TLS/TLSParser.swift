@@ -88,6 +88,8 @@ private struct Side {
     var isChanged = false
     var isFirst = true
     var isDone = false
+    /// Bytes of early data that may still be passed over: as many as servers are ready for, and more.
+    var earlyLeft = 65_536
 
     mutating func end() {
         isDone = true
@@ -159,9 +161,18 @@ extension TLSParser {
         sides[direction].type = header[0]
         sides[direction].recordLeft = length
         sides[direction].alert = []
-        // Application data: from here on all is encrypted, as it is behind TLS 1.3's ServerHello.
-        if header[0] == 23 { sides[direction].end() }
+        if header[0] == 23, !isEarlyData(length, direction) { sides[direction].end() }
         return count
+    }
+
+    /// Whether application data of this length is a client's before it knows that the server wants another
+    /// hello, which then discards it (RFC 8446 section 4.2.10). From any other on all is encrypted, as it is
+    /// behind TLS 1.3's ServerHello.
+    private func isEarlyData(_ length: Int, _ direction: FlowDirection) -> Bool {
+        guard direction == .toServer, session.serverHello == nil else { return false }
+        // An empty record counts too.
+        sides[direction].earlyLeft &-= length &+ 5
+        return sides[direction].earlyLeft >= 0
     }
 
     /// A ClientHello of SSL 2.0, which later versions take too (RFC 5246 appendix E.2): its 15-bit length
@@ -222,7 +233,7 @@ extension TLSParser {
                 sides[direction].end()
                 return nil
             }
-            guard pending.count >= 6 else { return nil }
+            guard pending.count >= 39 else { return nil }
         }
         guard pending.count >= 4 else { return nil }
         let (length, type) = pending.withUnsafeBytes { head in
@@ -245,10 +256,11 @@ extension TLSParser {
         return 4 &+ length
     }
 
-    /// Whether a message can begin as a ClientHello of less than 64 KiB does: type, length, version 3.x. What
-    /// is encrypted does so once in a billion times.
+    /// Whether a message can begin as a ClientHello of less than 64 KiB does: type, length, length of the
+    /// session id. What is encrypted does so twice in a million times. Servers take any version there
+    /// (RFC 8446 section 4.1.2).
     private static func mayBeHello(_ message: UnsafeRawBufferPointer) -> Bool {
-        let known: [(place: Int, most: UInt8, least: UInt8)] = [(0, 1, 1), (1, 0, 0), (4, 3, 3), (5, 4, 0)]
+        let known: [(place: Int, most: UInt8, least: UInt8)] = [(0, 1, 1), (1, 0, 0), (38, 32, 0)]
         return known.allSatisfy {
             message.count <= $0.place || ($0.least...$0.most).contains(message[$0.place])
         }
