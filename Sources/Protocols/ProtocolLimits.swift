@@ -60,7 +60,7 @@ public struct ProtocolLimits: Sendable {
     /// How often a datagram's packets are tried with keys of connections that their ids only might mean.
     public var quicGuesses = 64
     /// Numbers of packets of a connection's side that are remembered: one that comes again is discarded.
-    public var quicNumbers = 1024
+    public var quicNumbers = 512
 
     /// Questions and records of one message.
     public var dnsRecords = 256

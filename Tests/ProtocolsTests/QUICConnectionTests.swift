@@ -58,7 +58,7 @@ private let junk =
 /// RFC 9001 section 4.6, RFC 8446 section 4.1.2: the stream goes on behind the first hello.
 @Test func `the hello behind a retry request is read, whatever comes again`() {
     let first = hello("good.example"), one = builder(1)
-    func packet(_ bytes: [UInt8], _ place: Int, _ number: UInt8) -> [UInt8] {
+    func packet(_ bytes: [UInt8], _ place: Int, _ number: UInt64) -> [UInt8] {
         one.packet(QUICBuilder.crypto(place, bytes), number: number)
     }
     let begin = packet(first, 0, 0), second = packet(evil, first.count, 1)
@@ -83,23 +83,52 @@ private let junk =
     #expect(names(read(anew)) == ["good.example", "a.example", "evil.example"])
 }
 
+/// RFC 9000 section 12.3: who did not forget the first packets discards another one with their number.
+@Test func `a number that comes again behind a hello does not hide the next one`() {
+    let first = hello("good.example"), one = builder(1)
+    let begin = one.packet(QUICBuilder.crypto(0, first))
+    let second = one.packet(QUICBuilder.crypto(first.count, evil), number: 1)
+    for decoy in [[2], hello("decoy.example"), Array(evil.prefix(30)) + [7]] {
+        let again = one.packet(QUICBuilder.crypto(first.count, decoy))
+        #expect(names(read([begin, again, second])).contains("evil.example"))
+        #expect(names(read([begin, again, again, second])).contains("evil.example"))
+    }
+}
+
+/// Section 17.1 and appendix A.3: a packet has the last bytes of its number.
+@Test func `numbers are those nearest to what is expected`() {
+    for (number, bytes) in [(300, 1), (328, 1), (0x1_0010, 2), (200, 1), (73, 1)] as [(UInt64, Int)] {
+        let reading = read([
+            builder(1).packet(QUICBuilder.crypto(0, Array(evil[..<1])), number: number - 1, bytes: 4),
+            builder(1).packet(QUICBuilder.crypto(1, Array(evil[1...])), number: number, bytes: bytes),
+        ])
+        #expect(names(reading) == ["evil.example"] && reading.anomalies == [], "\(number)")
+    }
+    #expect(QUICKeys.whole(0x9b32, bytes: 2, expected: 0xa82f_30eb) == 0xa82f_9b32)
+    #expect(QUICKeys.whole(0xff, bytes: 1, expected: 0x100) == 0xff)
+    #expect(QUICKeys.whole(0x00, bytes: 1, expected: 0xff) == 0x100)
+    // Another connection's with the same ids.
+    let other = [builder(1).packet([1], number: 1 << 33), builder(1).packet(QUICBuilder.crypto(0, evil))]
+    #expect(names(read(other)) == ["evil.example"])
+}
+
 /// Each packet costs what it brings, however much stands behind the hello.
 @Test func `what is no hello behind one is not read on`() {
     let first = hello("good.example"), one = builder(1), limits = ProtocolLimits()
     let places = stride(from: first.count + 1, to: limits.quicCrypto, by: 2)
     var streams = QUICHelloStreams()
     func add(_ bytes: [UInt8], _ place: Int) {
-        _ = bytes.withUnsafeBytes { streams.add($0, at: place, limit: limits.quicCrypto) }
+        _ = bytes.withUnsafeBytes { streams.add($0, at: place, limit: limits.quicCrypto, isRepeated: false) }
     }
     add(first, 0)
     for place in places { add([7], place) }
     streams.firstWasRead(first.count, isKnown: false)
     add([7], first.count)
-    #expect(streams.second?.count == 2 && streams.first.count == 0)
+    #expect(streams.seconds.map { $0?.count } == [2, 2] && streams.first.count == 0)
     let all = Array(places)
     let holes = stride(from: 0, to: all.count, by: 200).enumerated().map { number, start in
         let frames = all[start..<min(all.count, start + 200)].flatMap { QUICBuilder.crypto($0, [7]) }
-        return one.packet(frames, number: UInt8(number + 1))
+        return one.packet(frames, number: UInt64(number + 1))
     }
     let packets = [one.packet(QUICBuilder.crypto(0, first))] + holes
     let last = one.packet(QUICBuilder.crypto(first.count, [7]), number: 200)
@@ -113,7 +142,7 @@ private let junk =
     #expect(names(read(own + [packet])) == ["evil.example"])
     #expect(names(read([own.flatMap { $0 } + packet])) == ["evil.example"])
     let parts = [0..<20, 20..<evil.count].map {
-        builder(1).packet(QUICBuilder.crypto($0.lowerBound, Array(evil[$0])), number: UInt8($0.lowerBound))
+        builder(1).packet(QUICBuilder.crypto($0.lowerBound, Array(evil[$0])), number: UInt64($0.lowerBound))
     }
     #expect(names(read([parts[0]] + own + [parts[1]])) == ["evil.example"])
 }
@@ -132,7 +161,7 @@ private let junk =
     func padded(_ packet: [UInt8], _ count: Int) -> [UInt8] {
         packet + [UInt8](repeating: 0, count: count - packet.count)
     }
-    func packet(_ name: String, _ number: UInt8) -> [UInt8] {
+    func packet(_ name: String, _ number: UInt64) -> [UInt8] {
         builder(1).packet(QUICBuilder.crypto(0, hello(name)), number: number)
     }
     var conversation = Conversation()
@@ -171,7 +200,7 @@ private let junk =
     let places = Array(stride(from: 0, to: long.count, by: 2)) + Array(stride(from: 1, to: long.count, by: 2))
     let frames = places.map { QUICBuilder.crypto($0, [long[$0]]) }
     let packets = stride(from: 0, to: frames.count, by: 100).map {
-        builder(1).packet(frames[$0..<min($0 + 100, frames.count)].flatMap { $0 }, number: UInt8($0 / 100))
+        builder(1).packet(frames[$0..<min($0 + 100, frames.count)].flatMap { $0 }, number: UInt64($0 / 100))
     }
     let reading = read(packets)
     #expect(names(reading) == ["evil.example"])
@@ -256,7 +285,7 @@ private let junk =
     for index in frames.indices { frames.swapAt(index, random.below(frames.count)) }
     var datagrams: [[UInt8]] = []
     for (index, frame) in frames.enumerated() {
-        let packet = builder(1).packet(frame, number: UInt8(truncatingIfNeeded: index))
+        let packet = builder(1).packet(frame, number: UInt64(truncatingIfNeeded: index))
         if random.chance(50), let last = datagrams.indices.last {
             datagrams[last] += packet
         } else {

@@ -19,8 +19,14 @@ struct QUICConnection {
     var streams = [QUICHelloStreams(), QUICHelloStreams()]
     private let keys: QUICKeys
     private var serverKeys: QUICKeys?
-    /// Of each side the numbers of packets that were opened, the newest last.
-    private var numbers: [[UInt32]] = [[], []]
+    /// Of each side the numbers of packets that were opened since its hello was read, the newest last; and
+    /// of those before.
+    private var numbers: [[UInt64]] = [[], []]
+    private var former: [[UInt64]] = [[], []]
+    /// Of each side one more than the largest of them all.
+    private var expected: [UInt64] = [0, 0]
+    /// The packet that was opened last has the number of one before its side's hello was read.
+    private(set) var isRepeated = false
 
     /// Nil for versions whose keys are not known here.
     init?(_ version: QUICVersion, originalID: [UInt8], clientID: [UInt8]) {
@@ -42,16 +48,22 @@ struct QUICConnection {
             serverKeys = serverKeys ?? QUICKeys(version, destinationID: originalID, .toClient)
             keys = serverKeys
         }
-        guard let (number, frames) = keys?.open(bytes, numberPlace: packet.numberPlace) else { return nil }
         let side = Int(direction.rawValue)
+        let opened = keys?.open(bytes, numberPlace: packet.numberPlace, expected: expected[side])
+        guard let (number, frames) = opened else { return nil }
+        expected[side] = max(expected[side], number &+ 1)
         if numbers[side].contains(number) { return [] }
+        isRepeated = former[side].contains(number)
         if numbers[side].count >= max(1, most) { numbers[side].removeFirst() }
         numbers[side].append(number)
         return frames
     }
 
     /// A side's hello was read: its packets' numbers may be another connection's next.
-    mutating func forgetNumbers(_ direction: FlowDirection) { numbers[Int(direction.rawValue)] = [] }
+    mutating func forgetNumbers(_ direction: FlowDirection) {
+        let side = Int(direction.rawValue)
+        (former[side], numbers[side]) = (numbers[side], [])
+    }
 
     /// What a packet's ids say of whether it is of this connection.
     func fit(_ packet: QUICPacket, _ direction: FlowDirection) -> QUICFit {

@@ -6,14 +6,19 @@
 /// and those behind its hello: the one that answers a retry request (RFC 8446 section 4.1.2).
 struct QUICHelloStreams {
     private(set) var first = QUICCryptoStream()
-    /// Nil where no hello was read, or what stands behind it is none.
-    private(set) var second: QUICCryptoStream?
+    /// As whoever forgot the packets before the hello reads it, and as whoever did not: those discard what
+    /// has their numbers. Nil where no hello was read, or what stands behind it is none.
+    private(set) var seconds: [QUICCryptoStream?] = [nil, nil]
     private var hasRead = false
 
     /// False where the piece goes beyond `limit`; then nothing of it is kept.
-    mutating func add(_ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int) -> Bool {
+    /// - Parameter isRepeated: its packet's number came before the hello was read.
+    mutating func add(
+        _ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int, isRepeated: Bool
+    ) -> Bool {
         guard first.add(piece, at: offset, limit: limit) else { return false }
-        _ = second?.add(piece, at: offset, limit: limit)
+        _ = seconds[0]?.add(piece, at: offset, limit: limit)
+        if !isRepeated { _ = seconds[1]?.add(piece, at: offset, limit: limit) }
         return true
     }
 
@@ -21,21 +26,24 @@ struct QUICHelloStreams {
     /// - Parameter isKnown: it is one that was read before, come again.
     mutating func firstWasRead(_ length: Int, isKnown: Bool) {
         if !isKnown || !hasRead {
-            second = first
-            second?.moveOn(by: length)
+            var second = first
+            second.moveOn(by: length)
+            seconds = [second, second]
         }
         hasRead = true
         first = QUICCryptoStream()
     }
 
-    /// The second one was read, which took `length` bytes; a third one may stand behind it.
-    mutating func secondWasRead(_ length: Int) { second?.moveOn(by: length) }
+    /// A second one was read, which took `length` bytes; a third one may stand behind it.
+    mutating func secondWasRead(_ reading: Int, _ length: Int) { seconds[reading]?.moveOn(by: length) }
 
     /// What stands behind a hello is none: the server goes on to read other messages.
-    mutating func endSecond() { second = nil }
+    mutating func endSecond(_ reading: Int) { seconds[reading] = nil }
+
+    mutating func endSeconds() { seconds = [nil, nil] }
 
     /// In bytes of memory.
-    var held: Int { first.held &+ (second?.held ?? 0) }
+    var held: Int { first.held &+ (seconds[0]?.held ?? 0) &+ (seconds[1]?.held ?? 0) }
 }
 
 /// The CRYPTO stream of one side: pieces at any place, in any order; the first bytes at a place win. There

@@ -28,27 +28,48 @@ struct QUICKeys {
         return Array(Hashing.hmac(key: secret, info).prefix(Int(count)))
     }
 
-    /// The frames of a packet whose header protection ends at `numberPlace`, and its number, as much of it as
-    /// it has; nil where the tag does not fit.
-    func open(_ packet: [UInt8], numberPlace: Int) -> (number: UInt32, frames: [UInt8])? {
+    /// The frames of a packet whose header protection ends at `numberPlace`, and its number; nil where the
+    /// tag fits neither the number that follows from the largest before it nor the bytes that the packet has
+    /// of it, which are the number in another connection with the same ids.
+    /// - Parameter expected: one more than the largest number that was opened; 0 where none was.
+    func open(
+        _ packet: [UInt8], numberPlace: Int, expected: UInt64
+    ) -> (number: UInt64, frames: [UInt8])? {
         guard numberPlace > 0, packet.count >= numberPlace &+ 20 else { return nil }
         let sample = Array(packet[(numberPlace &+ 4)..<(numberPlace &+ 20)])
         guard let mask = encryptBlock(sample) else { return nil }
         var packet = packet
         packet[0] ^= mask[0] & 0x0f
         let size = Int(packet[0] & 3) &+ 1
-        var nonce = iv
-        var number: UInt32 = 0
+        var short: UInt64 = 0
         for index in 0..<size {
             packet[numberPlace &+ index] ^= mask[1 &+ index]
-            nonce[nonce.count &- size &+ index] ^= packet[numberPlace &+ index]
-            number = number << 8 | UInt32(packet[numberPlace &+ index])
+            short = short << 8 | UInt64(packet[numberPlace &+ index])
         }
         let start = numberPlace &+ size
         guard packet.count >= start &+ 16 else { return nil }
         let sealed = Sealed(
             header: packet[..<start], body: packet[start..<(packet.count &- 16)], tag: packet.suffix(16))
-        return decrypt(sealed, nonce).map { (number, $0) }
+        let number = Self.whole(short, bytes: size, expected: expected)
+        if let frames = decrypt(sealed, nonce(number)) { return (number, frames) }
+        guard number != short, let frames = decrypt(sealed, nonce(short)) else { return nil }
+        return (short, frames)
+    }
+
+    private func nonce(_ number: UInt64) -> [UInt8] {
+        var nonce = iv
+        for index in 0..<8 {
+            nonce[nonce.count &- 1 &- index] ^= UInt8(truncatingIfNeeded: number >> UInt64(8 &* index))
+        }
+        return nonce
+    }
+
+    /// The number nearest to what is expected that ends in these bytes (RFC 9000 appendix A.3).
+    static func whole(_ short: UInt64, bytes: Int, expected: UInt64) -> UInt64 {
+        let window: UInt64 = 1 << UInt64(8 &* bytes)
+        let candidate = expected & ~(window &- 1) | short
+        if candidate &+ window / 2 <= expected, candidate < 1 << 62 &- window { return candidate &+ window }
+        return candidate > expected &+ window / 2 && candidate >= window ? candidate &- window : candidate
     }
 
     private struct Sealed {

@@ -94,10 +94,12 @@ public final class QUICParser {
         let direction = hello.direction
         // By number: the subscript for directions copies.
         let side = Int(direction.rawValue)
+        let isRepeated = connections[newest].isRepeated
         var isWithinLimit = true
         let isRead = frames.withUnsafeBytes { frames in
             QUICFrames.crypto(hello.version.cryptoFrame, frames) {
-                let fits = connections[newest].streams[side].add($0, at: $1, limit: limits.quicCrypto)
+                let fits = connections[newest].streams[side].add(
+                    $0, at: $1, limit: limits.quicCrypto, isRepeated: isRepeated)
                 if !fits { isWithinLimit = false }
             }
         }
@@ -195,32 +197,37 @@ extension QUICParser {
     private func handOn(_ known: QUICHello, _ sink: RecordSink) {
         let newest = connections.count &- 1
         let side = Int(known.direction.rawValue)
-        handOnSecond(known, sink)
+        handOnSeconds(known, sink)
         var hello = known
         guard let read = read(&hello, connections[newest].streams[side].first) else { return }
         let isKnown = told.contains { $0.digest == read.digest && $0.version == hello.version }
         connections[newest].streams[side].firstWasRead(read.length, isKnown: isKnown)
         connections[newest].forgetNumbers(known.direction)
         if read.digest.isEmpty {
-            connections[newest].streams[side].endSecond()
+            connections[newest].streams[side].endSeconds()
             return report("invalid_handshake_message", known.direction, sink)
         }
         handOn(hello, read.digest, isSecond: false, sink)
         // Google's has no retry requests.
-        if known.version.isGoogle { return connections[newest].streams[side].endSecond() }
+        if known.version.isGoogle { return connections[newest].streams[side].endSeconds() }
         // It may have come before the first one was whole.
-        handOnSecond(known, sink)
+        handOnSeconds(known, sink)
     }
 
-    private func handOnSecond(_ known: QUICHello, _ sink: RecordSink) {
+    private func handOnSeconds(_ known: QUICHello, _ sink: RecordSink) {
+        handOnSecond(0, known, sink)
+        handOnSecond(1, known, sink)
+    }
+
+    private func handOnSecond(_ reading: Int, _ known: QUICHello, _ sink: RecordSink) {
         let newest = connections.count &- 1
         let side = Int(known.direction.rawValue)
         var hello = known
-        guard let second = connections[newest].streams[side].second, let read = read(&hello, second) else {
-            return
-        }
-        guard !read.digest.isEmpty else { return connections[newest].streams[side].endSecond() }
-        connections[newest].streams[side].secondWasRead(read.length)
+        guard let second = connections[newest].streams[side].seconds[reading],
+            let read = read(&hello, second)
+        else { return }
+        guard !read.digest.isEmpty else { return connections[newest].streams[side].endSecond(reading) }
+        connections[newest].streams[side].secondWasRead(reading, read.length)
         handOn(hello, read.digest, isSecond: true, sink)
     }
 

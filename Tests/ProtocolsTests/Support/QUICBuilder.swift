@@ -21,23 +21,24 @@ struct QUICBuilder {
         [0x80 | UInt8(value >> 24 & 0x3f), UInt8(value >> 16 & 0xff)] + TLSBuilder.u16(value & 0xffff)
     }
 
-    /// One Initial packet with these frames, padded to 40 bytes at least.
-    func packet(_ frames: [UInt8], number: UInt8 = 0) -> [UInt8] {
+    /// One Initial packet with these frames, padded to 40 bytes at least; the last bytes of its number.
+    func packet(_ frames: [UInt8], number: UInt64 = 0, bytes: Int = 4) -> [UInt8] {
         let body = frames + [UInt8](repeating: 0, count: max(0, 40 - frames.count))
-        let number: [UInt8] = [0, 0, 0, number]
-        let kind: UInt8 = version.isVersion2 ? 0xd3 : 0xc3
+        let all = (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * $0)) }
+        let number = Array(all.suffix(bytes))
+        let kind: UInt8 = (version.isVersion2 ? 0xd0 : 0xc0) | UInt8(bytes - 1)
         let words = [version.rawValue >> 16, version.rawValue & 0xffff]
         let start =
             [kind] + words.flatMap { TLSBuilder.u16(Int($0)) } + TLSBuilder.block8(destinationID)
             + TLSBuilder.block8(sourceID) + [0]
-        let header = start + Self.variable(4 + body.count + 16) + number
+        let header = start + Self.variable(bytes + body.count + 16) + number
         guard let keys = QUICKeys(version, destinationID: keyID ?? destinationID, direction) else {
             return []
         }
         var nonce = keys.iv
-        nonce[11] ^= number[3]
+        for index in 0..<8 { nonce[4 + index] ^= all[index] }
         let sealed = seal(keys, nonce, header: header, body: body)
-        return protect(keys, header + sealed, place: header.count - 4)
+        return protect(keys, header + sealed, place: header.count - bytes, bytes)
     }
 
     private func seal(_ keys: QUICKeys, _ nonce: [UInt8], header: [UInt8], body: [UInt8]) -> [UInt8] {
@@ -55,11 +56,11 @@ struct QUICBuilder {
         return out + tag
     }
 
-    private func protect(_ keys: QUICKeys, _ packet: [UInt8], place: Int) -> [UInt8] {
+    private func protect(_ keys: QUICKeys, _ packet: [UInt8], place: Int, _ bytes: Int) -> [UInt8] {
         var packet = packet
         guard let mask = keys.encryptBlock(Array(packet[(place + 4)..<(place + 20)])) else { return [] }
         packet[0] ^= mask[0] & 0x0f
-        for index in 0..<4 { packet[place + index] ^= mask[1 + index] }
+        for index in 0..<bytes { packet[place + index] ^= mask[1 + index] }
         return packet
     }
 }
