@@ -72,6 +72,21 @@ func `what SSH forbids is named`(broken: BrokenSSH) {
     #expect(parser.session.server.banner?.softwareVersion.text == "x")
 }
 
+/// OpenSSH takes lines of 8,191 bytes and, from a server, a thousand of them in front.
+@Test func `a long line is read as far as the standard goes`() {
+    var conversation = Conversation()
+    conversation.client("SSH-2.0-evil_1 " + String(repeating: "a", count: 8000) + "\r\n")
+    let front = String(repeating: "hello\n", count: 1000) + String(repeating: "b", count: 300) + "\r\n"
+    conversation.server(front + "SSH-2.0-" + String(repeating: "x", count: 300) + "\n")
+    conversation.client(offer(lists))
+    let reading = Reading(conversation)
+    #expect(reading.ssh?.client.banner?.softwareVersion.text == "evil_1")
+    #expect(reading.ssh?.client.banner?.line.count == 255)
+    #expect(reading.ssh?.client.keyExchange != nil)
+    #expect(reading.ssh?.server.banner?.softwareVersion.text == String(repeating: "x", count: 247))
+    #expect(reading.anomalies == ["long_banner", "long_banner"])
+}
+
 @Test func `version 1 ends behind its banner`() {
     var conversation = Conversation()
     conversation.client("SSH-1.5-old\nanything else")

@@ -15,6 +15,9 @@ public final class SSHParser {
         var pending: [UInt8] = []
         var hasBanner = false
         var otherLines = 0
+        /// Bytes of the line so far, which need not all be kept.
+        var lineLength = 0
+        var hasLongLine = false
         var isDone = false
     }
 
@@ -63,6 +66,10 @@ public final class SSHParser {
 
     private func fail(_ name: StaticString, _ direction: FlowDirection, _ sink: RecordSink) {
         stop(direction)
+        report(name, direction, sink)
+    }
+
+    private func report(_ name: StaticString, _ direction: FlowDirection, _ sink: RecordSink) {
         if reporter.admits() { sink(.anomaly(ProtocolAnomaly(.ssh, direction, name))) }
     }
 }
@@ -70,27 +77,38 @@ public final class SSHParser {
 // MARK: - Banner
 
 extension SSHParser {
-    /// Reads up to a line's end, and says how many bytes that took.
+    /// Lines that OpenSSH takes: their length with the line's end, and how many may stand before a server's
+    /// banner.
+    private static let mostLine = 8192
+    private static let mostLines = 1024
+
+    /// Reads up to a line's end, and says how many bytes that took. Of a line that is longer than RFC 4253
+    /// allows the first bytes count.
     private func readLine(
         _ bytes: UnsafeRawBufferPointer, _ direction: FlowDirection, _ sink: RecordSink
     ) -> Int {
         let part = bytes.prefix { $0 != 0x0a }
         let room = limits.sshBanner &+ 1 &- sides[direction].pending.count
         sides[direction].pending.append(contentsOf: part.prefix(max(0, room)))
-        guard part.count <= room else {
+        sides[direction].lineLength &+= part.count
+        guard sides[direction].lineLength < Self.mostLine else {
             fail("long_banner", direction, sink)
             return bytes.count
         }
         guard part.count < bytes.count else { return bytes.count }
         var line = sides[direction].pending
+        var length = sides[direction].lineLength
         sides[direction].pending = []
-        if line.last == 0x0d { line.removeLast() }
-        guard line.count <= limits.sshBanner else {
-            // The room for a carriage return was used otherwise.
-            fail("long_banner", direction, sink)
-            return bytes.count
+        sides[direction].lineLength = 0
+        if line.count == length, line.last == 0x0d {
+            line.removeLast()
+            length &-= 1
         }
-        take(line, direction, sink)
+        if length > limits.sshBanner, !sides[direction].hasLongLine {
+            sides[direction].hasLongLine = true
+            report("long_banner", direction, sink)
+        }
+        take(Array(line.prefix(limits.sshBanner)), direction, sink)
         return part.count &+ 1
     }
 
@@ -98,7 +116,7 @@ extension SSHParser {
         guard line.starts(with: "SSH-".utf8) else {
             // A server may send other lines first.
             sides[direction].otherLines &+= 1
-            if sides[direction].otherLines > 16 || direction == .toServer {
+            if sides[direction].otherLines >= Self.mostLines || direction == .toServer {
                 fail("invalid_banner", direction, sink)
             }
             return
