@@ -37,6 +37,12 @@ private struct Session: Sendable, CustomTestStringConvertible {
             "commands in one segment",
             [(.toClient, "220-a\r\n220 b\r\n"), (.toServer, "user x\r\nUSER evil\r\nPASS evil\r\n")],
             [[], [1, 2, 3]]),
+        Session(
+            "commands before the greeting",
+            [
+                (.toServer, "USER evil\r\nPASS evil\r\nNOOP \(String(repeating: "x", count: 150))\r\n"),
+                (.toClient, "220 ready\r\n"),
+            ], [[], [1, 3]]),
         Session("mail", [(.toClient, "220 x ESMTP\r\n"), (.toServer, "EHLO evil\r\n")], [[], [4, 5]]),
         Session("a server that says nothing", [(.toServer, "EHLO evil\r\n")], [[]]),
         Session("whois", [(.toServer, "helo evil\r\n"), (.toClient, "no match\r\n")], [[], []]),

@@ -132,19 +132,27 @@ extension SampleConsumer {
     /// Names the protocol by the client's first command, where that says it.
     func nameByOpening(_ way: FlowDirection, _ flow: Flow<InspectedFlow>, at offset: Int64) {
         let state = flow.attachment
-        guard way == .toServer else { return doubtName(flow, at: offset) }
-        guard state.named == nil, state.detected == nil, offset < StreamOpening.most,
+        if way == .toClient, state.openedName != nil { return doubtName(flow, at: offset) }
+        // A greeting may come behind the first commands.
+        guard state.named == nil, state.detected == nil, offset < (way == .toServer ? StreamOpening.most : 4),
             let first = state.tails.toServer.first ?? pending.toServer.stream.first,
             StreamOpening.mayBegin(first)
         else { return }
-        let client = pending[.toServer].opening(StreamOpening.most)
-        var server = pending[.toClient].opening(StreamOpening.most)
-        if server.isEmpty, state.tails.toClient.count == flow.streamLengths.toClient {
-            server = Array(state.tails.toClient.prefix(StreamOpening.most))
-        }
         let isServerSeen = flow.counts[.toClient].packets > 0
-        let opening = StreamOpening(client: client, server: server, isServerSeen: isServerSeen)
-        state.openedName = opening.application
+        state.openedName =
+            StreamOpening(
+                client: opening(.toServer, flow), server: opening(.toClient, flow), isServerSeen: isServerSeen
+            ).application
+    }
+
+    /// A direction's first bytes, where these are at hand.
+    private func opening(_ way: FlowDirection, _ flow: Flow<InspectedFlow>) -> [UInt8] {
+        let waiting = pending[way].opening(StreamOpening.most)
+        let (tail, lengths) = (flow.attachment.tails[way], flow.streamLengths)
+        guard waiting.isEmpty, tail.count == (way == .toServer ? lengths.toServer : lengths.toClient) else {
+            return waiting
+        }
+        return Array(tail.prefix(StreamOpening.most))
     }
 
     /// A server that was not seen before speaks: its first words are no greeting where it is another
