@@ -80,6 +80,23 @@ struct PickUpTests {
         #expect(heard(wire, real))
     }
 
+    /// What the server acknowledges counts the FIN.
+    @Test(arguments: [5000, -1000, 1_000_000_000, 0], [false, true])
+    func `nor do decoys in front of one that ends its stream`(_ place: Int, isBare: Bool) {
+        for (silence, more) in Self.delays {
+            let wire = Wire()
+            if place != 0 { for _ in 0...more { wire.send(talk.request("junkjunk", at: place)) } }
+            if place != 0 { wire.time += Int64(silence) }
+            let end = talk.request("il HTTP/1.1\r\n\r\n", at: 7)
+            wire.send(talk.request("GET /ev"), isBare ? end : end.with { $0.flags.insert(.fin) })
+            if isBare { wire.send(talk.request("", at: 22).with { $0.flags.insert(.fin) }) }
+            wire.send(ack(23))
+            wire.tracker.finish()
+            #expect(heard(wire, real), "\(silence) \(more)")
+            if place == 0 { #expect(wire.recorder.flows.count == 1) }
+        }
+    }
+
     /// Two that go on from one another are followed where nobody is heard.
     @Test func `nor do pairs of decoys behind a silence`() {
         let wire = Wire()

@@ -174,18 +174,19 @@ final class PickUp {
         let distance = Int64(Int32(bitPattern: packet.tcpAcknowledgement &- half.base))
         guard areTaken, !span.isBefore(half.base), distance >= -HalfStream.blindWindow else { return .other }
         guard distance > 0 else { return distance == 0 ? .agreed : .open }
-        return !half.hasGap && half.wholeEnd >= distance ? .agreed : .other
+        let end = half.wholeEnd + (half.fin == half.wholeEnd ? 1 : 0)
+        return !half.hasGap && end >= distance ? .agreed : .other
     }
 
     /// The number with which the first end's stream begins, by the other's acknowledgement: that of the first
     /// segment behind which there is no hole before it.
     func start(before answer: DecodedPacket) -> UInt32 {
-        let filled = segments.filter { $0.isFilled && isTaken($0.packet, before: answer) }
+        let taken = segments.filter { ($0.isFilled || $0.isEnd) && isTaken($0.packet, before: answer) }
         var start = answer.tcpAcknowledgement
         var hasMoved = true
         while hasMoved {
             hasMoved = false
-            for segment in filled {
+            for segment in taken {
                 let isBefore = Int32(bitPattern: segment.packet.tcpSequence &- start) < 0
                 guard isBefore, Int32(bitPattern: segment.end &- start) >= 0 else { continue }
                 start = segment.packet.tcpSequence
@@ -288,8 +289,10 @@ final class KeptSegment {
         packet.bytes.count + MemoryLayout<DecodedPacket>.stride
     }
     var isKeepAlive: Bool { withPacket(\.isKeepAlive) }
-    /// The number behind its payload.
-    var end: UInt32 { packet.tcpSequence &+ UInt32(truncatingIfNeeded: count) }
+    /// It ends its sender's stream.
+    var isEnd: Bool { packet.tcpFlags.contains(.fin) && packet.tcpFlags.isDisjoint(with: [.syn, .rst]) }
+    /// The number behind its payload, and behind its FIN.
+    var end: UInt32 { packet.tcpSequence &+ UInt32(truncatingIfNeeded: count + (isEnd ? 1 : 0)) }
 
     /// Whether it is what a client says behind a SYN.
     func follows(_ number: UInt32) -> Bool {
