@@ -48,3 +48,16 @@ func `2_compat is every version that speaks 2`(_ version: String, _ isFound: Boo
     bench.finish()
     #expect(try bench.alerts() == [1, 2, 3])
 }
+
+/// Of a server that was not heard nothing is known but what its client acknowledges.
+@Test func `a stream of which no number is known has no size`() throws {
+    let bench = try Bench(
+        """
+        alert tcp any any -> any any (flags:S; stream_size:server,=,0; stream_size:client,=,1; sid:1;)
+        alert tcp any any -> any any (flags:S; stream_size:server,>,0; sid:2;)
+        """)
+    var talk = Conversation(serverPort: 9000)
+    bench.feed(talk.open())
+    bench.finish()
+    #expect(try bench.alerts() == [1])
+}

@@ -194,10 +194,7 @@ extension SampleConsumer {
         header.timeNanoseconds = time
         (header.applicationToServer, header.applicationToClient) = applications(of: flow.attachment)
         guard testsStreamSizes else { return header }
-        // As Suricata counts, from the SYN on: who sent no payload has 1.
-        let (lengths, syn) = (flow.streamLengths, flow.tcpState == .none ? 0 : UInt64(1))
-        header.streamBytesToServer = UInt64(max(0, lengths.toServer)) &+ syn
-        header.streamBytesToClient = UInt64(max(0, lengths.toClient)) &+ syn
+        (header.streamBytesToServer, header.streamBytesToClient) = flow.streamSizes
         return header
     }
 }
