@@ -92,6 +92,9 @@ private let junk =
         let again = one.packet(QUICBuilder.crypto(first.count, decoy))
         #expect(names(read([begin, again, second])).contains("evil.example"))
         #expect(names(read([begin, again, again, second])).contains("evil.example"))
+        // The first hello in between, with another number.
+        let known = one.packet(QUICBuilder.crypto(0, first), number: 5)
+        #expect(names(read([begin, known, again, second])).contains("evil.example"))
     }
 }
 

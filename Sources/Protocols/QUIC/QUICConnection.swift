@@ -60,9 +60,13 @@ struct QUICConnection {
     }
 
     /// A side's hello was read: its packets' numbers may be another connection's next.
-    mutating func forgetNumbers(_ direction: FlowDirection) {
+    /// - Parameters:
+    ///   - most: numbers that are remembered.
+    ///   - isKnown: it is the hello that was read before, come again: so is what stands in front of its second.
+    mutating func forgetNumbers(_ direction: FlowDirection, isKnown: Bool, most: Int) {
         let side = Int(direction.rawValue)
-        (former[side], numbers[side]) = (numbers[side], [])
+        let before = isKnown ? former[side] : []
+        (former[side], numbers[side]) = (Array((before + numbers[side]).suffix(max(1, most))), [])
     }
 
     /// What a packet's ids say of whether it is of this connection.

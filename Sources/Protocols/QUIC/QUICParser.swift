@@ -202,7 +202,7 @@ extension QUICParser {
         guard let read = read(&hello, connections[newest].streams[side].first) else { return }
         let isKnown = told.contains { $0.digest == read.digest && $0.version == hello.version }
         connections[newest].streams[side].firstWasRead(read.length, isKnown: isKnown)
-        connections[newest].forgetNumbers(known.direction)
+        connections[newest].forgetNumbers(known.direction, isKnown: isKnown, most: limits.quicNumbers)
         if read.digest.isEmpty {
             connections[newest].streams[side].endSeconds()
             return report("invalid_handshake_message", known.direction, sink)
