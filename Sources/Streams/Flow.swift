@@ -152,8 +152,8 @@ extension FlowRecord {
         return (session.halves.toServer.next, session.halves.toClient.next)
     }
 
-    /// TCP: bytes from each direction's SYN on, that one included, as Suricata's `stream_size` counts; 0 for one
-    /// of which no number is known, by its own segments or by what the other acknowledges.
+    /// TCP: bytes from each direction's SYN on, that one included, as Suricata's `stream_size` counts; 0 for
+    /// one of which no number is known, by its own segments or by what the other acknowledges.
     public final var streamSizes: (toServer: UInt64, toClient: UInt64) {
         guard let session else { return (0, 0) }
         return (Self.size(session.halves.toServer), Self.size(session.halves.toClient))

@@ -62,7 +62,7 @@ struct QUICConnection {
     /// A side's hello was read: its packets' numbers may be another connection's next.
     /// - Parameters:
     ///   - most: numbers that are remembered.
-    ///   - isKnown: it is the hello that was read before, come again: so is what stands in front of its second.
+    ///   - isKnown: it is the hello that was read before, come again.
     mutating func forgetNumbers(_ direction: FlowDirection, isKnown: Bool, most: Int) {
         let side = Int(direction.rawValue)
         let before = isKnown ? former[side] : []
