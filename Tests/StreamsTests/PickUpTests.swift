@@ -97,6 +97,19 @@ struct PickUpTests {
         }
     }
 
+    /// Nobody ends what he has not begun.
+    @Test(arguments: [0, 7], [false, true])
+    func `a FIN in front of a request leaves no hole`(_ acknowledged: Int, isAnswered: Bool) {
+        let wire = Wire()
+        wire.send(talk.request("junkjunk", at: 5000))
+        wire.send(talk.request("", at: -1).with { $0.flags.insert(.fin) })
+        if isAnswered { wire.send(ack(0)) }
+        wire.send(talk.request("GET /ev"), ack(acknowledged), talk.request("il HTTP/1.1\r\n\r\n", at: 7))
+        wire.send(ack(22))
+        #expect(wire.request == real)
+        #expect(!wire.anomalies.contains(.sequenceGap))
+    }
+
     /// Two that go on from one another are followed where nobody is heard.
     @Test func `nor do pairs of decoys behind a silence`() {
         let wire = Wire()

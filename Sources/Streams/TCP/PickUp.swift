@@ -181,12 +181,24 @@ final class PickUp {
     /// The number with which the first end's stream begins, by the other's acknowledgement: that of the first
     /// segment behind which there is no hole before it.
     func start(before answer: DecodedPacket) -> UInt32 {
-        let taken = segments.filter { ($0.isFilled || $0.isEnd) && isTaken($0.packet, before: answer) }
-        var start = answer.tcpAcknowledgement
+        let filled = segments.filter { $0.isFilled && isTaken($0.packet, before: answer) }
+        let end = answer.tcpAcknowledgement
+        let start = Self.start(of: filled, behind: end)
+        // A FIN counts as one, where something ends with it.
+        let hasFIN = segments.contains {
+            $0.isFIN && $0.end == end &- 1 && isTaken($0.packet, before: answer)
+        }
+        guard start == end, hasFIN else { return start }
+        let other = Self.start(of: filled, behind: end &- 1)
+        return other == end &- 1 ? start : other
+    }
+
+    private static func start(of filled: [KeptSegment], behind end: UInt32) -> UInt32 {
+        var start = end
         var hasMoved = true
         while hasMoved {
             hasMoved = false
-            for segment in taken {
+            for segment in filled {
                 let isBefore = Int32(bitPattern: segment.packet.tcpSequence &- start) < 0
                 guard isBefore, Int32(bitPattern: segment.end &- start) >= 0 else { continue }
                 start = segment.packet.tcpSequence
@@ -289,10 +301,9 @@ final class KeptSegment {
         packet.bytes.count + MemoryLayout<DecodedPacket>.stride
     }
     var isKeepAlive: Bool { withPacket(\.isKeepAlive) }
-    /// It ends its sender's stream.
-    var isEnd: Bool { packet.tcpFlags.contains(.fin) && packet.tcpFlags.isDisjoint(with: [.syn, .rst]) }
-    /// The number behind its payload, and behind its FIN.
-    var end: UInt32 { packet.tcpSequence &+ UInt32(truncatingIfNeeded: count + (isEnd ? 1 : 0)) }
+    var isFIN: Bool { packet.tcpFlags.contains(.fin) && packet.tcpFlags.isDisjoint(with: [.syn, .rst]) }
+    /// The number behind its payload.
+    var end: UInt32 { packet.tcpSequence &+ UInt32(truncatingIfNeeded: count) }
 
     /// Whether it is what a client says behind a SYN.
     func follows(_ number: UInt32) -> Bool {
