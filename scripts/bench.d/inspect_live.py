@@ -176,7 +176,8 @@ def measure_bans(pair, times):
 
 
 def flowing(pair, rate, seconds):
-    sent, ready = multiprocessing.Value("Q", 0), multiprocessing.Event()
+    # Without a lock: the sender is ended at any moment, also while it would hold it.
+    sent, ready = multiprocessing.Value("Q", 0, lock=False), multiprocessing.Event()
     process = multiprocessing.Process(target=send_flows, args=(pair.peer, rate, seconds, sent, ready))
     process.start()
     ready.wait(30)
