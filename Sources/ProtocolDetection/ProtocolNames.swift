@@ -37,11 +37,12 @@ public struct ProtocolNames: Sendable {
     /// The number of a name, in whatever case it is written. "Unknown" is a name too: that of flows of which
     /// nothing was recognised.
     public func id(named name: String) throws(UnknownProtocolName) -> ProtocolID {
-        guard let id = numbers[name.lowercased()] else {
-            throw UnknownProtocolName(name: name, nearest: near(name))
-        }
+        guard let id = find(name) else { throw UnknownProtocolName(name: name, nearest: near(name)) }
         return id
     }
+
+    /// Likewise, for who does not ask what else may have been meant, which takes longer; nil: no name.
+    public func find(_ name: String) -> ProtocolID? { numbers[name.lowercased()] }
 
     /// The nearest by spelling, else those that hold the word or are held by it, as `google` and
     /// `GoogleMaps`; at most three.

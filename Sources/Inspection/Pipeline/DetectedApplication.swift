@@ -10,7 +10,7 @@ extension ProtocolNames {
     var signatureApplications: [ProtocolID: Signatures.ApplicationProtocol] {
         var found: [ProtocolID: Signatures.ApplicationProtocol] = [:]
         for (name, application) in applicationNames {
-            if let id = try? id(named: name) { found[id] = application }
+            if let id = find(name) { found[id] = application }
         }
         return found
     }
