@@ -58,7 +58,13 @@ private func stages() -> [Stage] {
             name: "one line of 16 MiB, read", frames: sources, with: ("line", unlimited),
             without: ("flood", unlimited)),
         Stage(
-            name: "one line of each of 100,000, read", frames: sources, with: ("lines-set", bare),
+            name: "one line of 16 MiB, exchanged", frames: sources, with: ("exchange", unlimited),
+            without: ("flood", unlimited)),
+        Stage(
+            name: "one line of each of 100,000 in 16 MiB, read", frames: sources, with: ("lines-set", bare),
+            without: ("nothing-set", bare)),
+        Stage(
+            name: "one line of each of 100,000 in 32 MiB, read", frames: sources, with: ("wide-set", bare),
             without: ("nothing-set", bare)),
     ] + inspectionStages(sources, unlimited) + [10_000, 100_000].flatMap(connectionStages)
 }
@@ -102,9 +108,9 @@ private func connectionStages(_ count: Int) -> [Stage] {
 }
 
 /// Prints a line for each stage: the median over rounds of the difference.
-/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o, uninspected.o, flood.o and
-///   line.o, and with room for more frames nothing-set.o, filter-set.o, outbound-set.o and
-///   lines-set.o.
+/// - Parameter folder: has the compiled programs nothing.o, headers.o, filter.o, uninspected.o, flood.o,
+///   line.o and exchange.o, and with room for more frames nothing-set.o, filter-set.o, outbound-set.o,
+///   lines-set.o and wide-set.o.
 /// - Parameter words: measures stages alone whose names begin with one of these; none: all.
 func measureStages(_ folder: String, rounds: Int, named words: ArraySlice<String> = []) throws {
     for stage in stages() where words.isEmpty || words.contains(where: stage.name.hasPrefix) {

@@ -50,9 +50,9 @@ class Program:
 
     def stages(self):
         """Nanoseconds of single stages."""
-        for mode in ("nothing", "headers", "filter", "uninspected", "flood", "line"):
+        for mode in ("nothing", "headers", "filter", "uninspected", "flood", "line", "exchange"):
             self.build(mode, "stage")
-        for mode in ("nothing", "filter", "outbound", "lines"):
+        for mode in ("nothing", "filter", "outbound", "lines", "wide"):
             self.build(mode, "set")
         lines = self.run("stages", self.folder, str(3 * self.rounds)).splitlines()
         return [json.loads(line) for line in lines]

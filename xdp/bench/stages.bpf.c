@@ -12,6 +12,8 @@
 #define BENCH_UNINSPECTED 5 /* the filter, as if it knew no inspection */
 #define BENCH_LINE 6 /* the flood, and before it one cache line of a large table is read */
 #define BENCH_LINES 7 /* nothing, but that one cache line of 100,000 is read, each in turn */
+#define BENCH_WIDE 8 /* the same, in a table of twice the size */
+#define BENCH_EXCHANGE 9 /* as BENCH_LINE, but that a word of the line is exchanged */
 
 #if BENCH_MODE == BENCH_UNINSPECTED
 #include "abi/guard_abi.h"
@@ -44,13 +46,18 @@ struct {
 	__uint(max_entries, BENCH_TEMPLATES);
 } bench_frames SEC(".maps");
 
-/* As large as the token buckets. */
+/* Of 10 million sources. */
+#define BENCH_MANY (BENCH_MODE == BENCH_FLOOD || BENCH_MODE == BENCH_LINE || BENCH_MODE == BENCH_EXCHANGE)
+
+/* As large as the token buckets, or as the connections. */
+#define BENCH_LINE_COUNT (BENCH_MODE == BENCH_WIDE ? 2 * GUARD_BUCKET_LINES : GUARD_BUCKET_LINES)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct guard_bucket_line);
-	__uint(max_entries, GUARD_BUCKET_LINES);
+	__uint(max_entries, BENCH_LINE_COUNT);
 } bench_lines SEC(".maps");
 
 static __u32 bench_next;
@@ -83,7 +90,7 @@ static __always_inline int write_ahead(struct xdp_md *ctx, __u32 run)
 	if (!frame || (void *)(to + 1) > (void *)(long)ctx->data_end)
 		return -1;
 	*to = *frame;
-	if (BENCH_MODE == BENCH_FLOOD || BENCH_MODE == BENCH_LINE)
+	if (BENCH_MANY)
 		write_source(to, run);
 	return 0;
 }
@@ -100,29 +107,33 @@ static __always_inline int headers(struct xdp_md *ctx)
 	return judge_headers(ctx, &room->packet, &decision) ? XDP_DROP : XDP_PASS;
 }
 
-static __always_inline void read_line(__u32 number)
+/* A line that nothing foresees: mixed once, numbers in turn have lines at one distance from each other, which
+ * the processor notices. */
+static __always_inline void touch_line(__u32 number)
 {
-	__u32 index = guard_bucket_line_of(guard_mix(number, 1), GUARD_BUCKET_LINES);
-	const struct guard_bucket_line *line = bpf_map_lookup_elem(&bench_lines, &index);
+	__u32 index = guard_bucket_line_of(guard_mix(guard_mix(number, 1), 1), BENCH_LINE_COUNT);
+	struct guard_bucket_line *line = bpf_map_lookup_elem(&bench_lines, &index);
+	__u64 was = 0;
 
-	if (line)
-		asm volatile("" : : "r"(read_once(&line->tags[0])));
+	if (line && BENCH_MODE == BENCH_EXCHANGE)
+		was = __sync_val_compare_and_swap(&line->times[0], 0, 1);
+	else if (line)
+		was = read_once(&line->tags[0]);
+	asm volatile("" : : "r"(was));
 }
 
 static __always_inline int run_stage(struct xdp_md *ctx, __u32 run)
 {
-	if (BENCH_MODE == BENCH_LINE)
-		read_line(run);
-	if (BENCH_MODE == BENCH_LINES)
-		read_line(run % 100000);
+	if (BENCH_MODE == BENCH_LINE || BENCH_MODE == BENCH_EXCHANGE)
+		touch_line(run);
+	if (BENCH_MODE == BENCH_LINES || BENCH_MODE == BENCH_WIDE)
+		touch_line(run % 100000);
 	if (BENCH_MODE == BENCH_HEADERS)
 		return headers(ctx);
 	if (BENCH_MODE == BENCH_OUTBOUND)
 		follow_outbound(ctx);
-	return BENCH_MODE == BENCH_FILTER || BENCH_MODE == BENCH_FLOOD || BENCH_MODE == BENCH_LINE ||
-	                       BENCH_MODE == BENCH_UNINSPECTED
-	               ? filter(ctx)
-	               : XDP_PASS;
+	return BENCH_MODE == BENCH_FILTER || BENCH_MANY || BENCH_MODE == BENCH_UNINSPECTED ? filter(ctx)
+	                                                                                   : XDP_PASS;
 }
 
 SEC("xdp.frags")
