@@ -14,8 +14,9 @@ public struct NativeReplayEngine: ReplayEngine {
     private let datapath: NativeProgram
     private var generation: ReplayGeneration
     private var clock = ReplayClock()
-    /// The last answer in words: most packets get the one of the packet before.
-    private var latest: (answer: ProgramAnswer, judgement: Judgement)?
+    /// The last answer, and what it is in words: most packets get the one of the packet before.
+    private var latestAnswer: ProgramAnswer?
+    private var latestJudgement = Judgement(.pass, .default)
 
     /// - Parameters:
     ///   - bans: banned from the first packet on, without an end.
@@ -43,10 +44,11 @@ public struct NativeReplayEngine: ReplayEngine {
         trace.ifindex = interface.index
         datapath.run(frame.bytes, &trace)
         let answer = ProgramAnswer(trace)
-        if let latest, latest.answer == answer { return latest.judgement }
-        let judgement = generation.judgement(answer)
-        latest = (answer, judgement)
-        return judgement
+        if latestAnswer != answer {
+            latestJudgement = generation.judgement(answer)
+            latestAnswer = answer
+        }
+        return latestJudgement
     }
 
     public mutating func send(_ frame: CapturedFrame) -> SampleMark? {
