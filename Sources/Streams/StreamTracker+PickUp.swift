@@ -215,7 +215,7 @@ extension StreamTracker {
         guard let session = flow.session else { return }
         guard isTaken else { return doubt(packet, direction, flow) }
         let judgement = session.judge(packet, direction)
-        guard !judgement.isReplaced else { return }
+        guard judgement.successor == nil else { return }
         _ = bring(packet, direction, judgement, flow)
         flow.state = Self.state(flow.tcpState)
     }
@@ -226,6 +226,11 @@ extension FlowRecord {
     final func takePickUp() -> PickUp? {
         defer { pickUp = nil }
         return pickUp
+    }
+
+    /// What its next segment says may show that it is another connection, or turn it: few are so.
+    final var mayNeedSettling: Bool {
+        mayTurn || pickUp != nil || !start.isSentByHost && session?.isRequestOpen ?? false
     }
 
     /// Both ends were heard, or it does not matter any more.

@@ -5,29 +5,34 @@ import NetworkTypes
 extension StreamTracker {
     /// A TCP segment of the flow in `slot`.
     func handleSegment(_ packet: DecodedPacket, _ slot: FlowTable.Slot, _ place: FlowPlace) {
-        let settled = packet.discardReason == nil ? settle(packet, slot, place) : slot
-        guard var flow = flow(settled) else { return }
-        var (slot, direction) = (settled, place.direction(in: flow))
+        guard var flow = flow(slot) else { return }
+        var slot = slot
+        if packet.discardReason == nil, flow.mayNeedSettling {
+            slot = settle(packet, slot, place)
+            guard let settled = self.flow(slot) else { return }
+            flow = settled
+        }
+        var direction = place.direction(in: flow)
         // Before the other end was heard nobody knows what is refused.
         var isAgreed = flow.pickUp?.isOpen != true && flow.session?.isAgreed ?? false
         var judgement = packet.discardReason == nil ? judge(packet, direction, flow) : .refused()
-        if judgement.isReplaced {
+        if let successor = judgement.successor {
             counters.flowsReplaced &+= 1
-            let pickUp = judgement.former == nil ? nil : flow.takePickUp()
+            let pickUp = successor.former == nil ? nil : flow.takePickUp()
             close(slot, .replaced)
-            let isClients = judgement.isClients || !packet.tcpFlags.contains(.ack)
+            let isClients = successor.isClients || !packet.tcpFlags.contains(.ack)
             slot = open(packet, place, isClients ? .toServer : .toClient)
             guard let opened = self.flow(slot) else { return }
             flow = opened
             direction = place.direction(in: flow)
             flow.session =
-                judgement.request.map { TCPSession(request: $0, rules(of: packet)) }
-                ?? judgement.answer.map { TCPSession($0, rules(of: packet)) }
+                successor.request.map { TCPSession(request: $0, rules(of: packet)) }
+                ?? successor.answer.map { TCPSession($0, rules(of: packet)) }
             if flow.session != nil {
                 counters.tcpSessions &+= 1
                 flow.mayTurn = false
             }
-            if let former = judgement.former {
+            if let former = successor.former {
                 goOn(behind: former, direction, flow)
                 pickUp?.restart(with: former, packet)
                 flow.pickUp = pickUp
@@ -59,7 +64,7 @@ extension StreamTracker {
             // What came before said nothing of who is the client; this does.
             guard direction == (flags.contains(.ack) ? .toClient : .toServer) else {
                 var judgement = SegmentJudgement()
-                judgement.isReplaced = true
+                judgement.successor = Successor()
                 return judgement
             }
         }

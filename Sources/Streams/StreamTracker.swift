@@ -11,7 +11,7 @@ public final class StreamTracker<Consumer: StreamConsumer> {
     /// The time of the last packet or `advance`, nanoseconds since 1970-01-01T00:00Z.
     public private(set) var now = Int64.min
 
-    var table = FlowTable()
+    let table = FlowTable()
     var defragmenter: Defragmenter
     let limits: HalfLimits
     let rules: SessionRules

@@ -223,7 +223,7 @@ struct FlowTableTests {
     func `a table agrees with a dictionary, whatever is put in and taken out`(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let flows = (0..<40).map(flow)
-        var table = FlowTable()
+        let table = FlowTable()
         var slots: [Int: FlowTable.Slot] = [:]
         var order: [FlowQueue: [Int]] = [:]
         for _ in 0..<3000 {
@@ -255,7 +255,7 @@ struct FlowTableTests {
     }
 
     @Test func `a table grows and finds all`() {
-        var table = FlowTable()
+        let table = FlowTable()
         let flows = (0..<3000).map(flow)
         for flow in flows { _ = table.insert(flow, flow.key.hash(seed: 9), .otherNew) }
         #expect(flows.allSatisfy { table[table.find($0.key, $0.key.hash(seed: 9))] === $0 })

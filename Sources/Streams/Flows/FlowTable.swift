@@ -11,8 +11,8 @@ enum FlowQueue: UInt8, CaseIterable {
 }
 
 /// A hash table with chains, and a list for each queue, all linked by slots: no reference is counted and no
-/// flow frees another.
-struct FlowTable {
+/// flow frees another. A class: of a value each call would hold all its arrays.
+final class FlowTable {
     /// A place for a flow; none is -1.
     typealias Slot = Int32
     static let none: Slot = -1
@@ -52,7 +52,7 @@ struct FlowTable {
     }
 
     /// Adds a flow whose key is not in the table, as the newest of its queue.
-    mutating func insert(_ flow: FlowRecord, _ hash: UInt32, _ queue: FlowQueue) -> Slot {
+    func insert(_ flow: FlowRecord, _ hash: UInt32, _ queue: FlowQueue) -> Slot {
         if count >= buckets.count { grow() }
         let slot = takeSlot()
         let place = bucket(hash)
@@ -65,13 +65,13 @@ struct FlowTable {
     }
 
     /// Makes a flow the newest of a queue.
-    mutating func touch(_ slot: Slot, _ queue: FlowQueue) {
+    func touch(_ slot: Slot, _ queue: FlowQueue) {
         if links[Int(slot)].queue == queue, ends[Int(queue.rawValue)].newest == slot { return }
         unlink(slot)
         append(slot, queue)
     }
 
-    mutating func remove(_ slot: Slot) {
+    func remove(_ slot: Slot) {
         unlink(slot)
         let place = bucket(links[Int(slot)].hash)
         if buckets[place] == slot {
@@ -99,7 +99,7 @@ struct FlowTable {
 
     private func bucket(_ hash: UInt32) -> Int { Int(hash) & (buckets.count - 1) }
 
-    private mutating func takeSlot() -> Slot {
+    private func takeSlot() -> Slot {
         guard free == FlowTable.none else {
             let slot = free
             free = links[Int(slot)].chain
@@ -110,7 +110,7 @@ struct FlowTable {
         return Slot(truncatingIfNeeded: flows.count - 1)
     }
 
-    private mutating func append(_ slot: Slot, _ queue: FlowQueue) {
+    private func append(_ slot: Slot, _ queue: FlowQueue) {
         let end = Int(queue.rawValue)
         let before = ends[end].newest
         links[Int(slot)].queue = queue
@@ -121,7 +121,7 @@ struct FlowTable {
         ends[end].count += 1
     }
 
-    private mutating func unlink(_ slot: Slot) {
+    private func unlink(_ slot: Slot) {
         let link = links[Int(slot)]
         let end = Int(link.queue.rawValue)
         if link.older == FlowTable.none {
@@ -137,7 +137,7 @@ struct FlowTable {
         ends[end].count -= 1
     }
 
-    private mutating func grow() {
+    private func grow() {
         buckets = [Slot](repeating: FlowTable.none, count: buckets.count * 2)
         for index in flows.indices where flows[index] != nil {
             let place = bucket(links[index].hash)

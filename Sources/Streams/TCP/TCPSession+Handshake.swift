@@ -228,7 +228,7 @@ extension TCPSession {
         let isOver = state == .timeWait || state == .closed && (!isReset || isRefused || isOneSided)
         if isOver {
             var judgement = SegmentJudgement()
-            judgement.isReplaced = true
+            judgement.successor = Successor()
             return judgement
         }
         guard direction == .toServer else { return .refused(.establishedSYNToClient) }
@@ -242,8 +242,7 @@ extension TCPSession {
         guard direction == .toClient else { return .refused(.establishedSYNACKToServer) }
         if let other = answeredAnew(packet) {
             var judgement = SegmentJudgement()
-            judgement.isReplaced = true
-            judgement.request = other
+            judgement.successor = Successor(request: other)
             return judgement
         }
         if isReset { note(packet, to: nil) }

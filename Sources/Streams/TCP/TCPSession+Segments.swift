@@ -50,9 +50,7 @@ extension TCPSession {
     private func elsewhere(_ packet: DecodedPacket, _ direction: Direction) -> SegmentJudgement {
         var judgement = SegmentJudgement()
         if let stranger, stranger.direction == direction, stranger.segment.goesOn(with: packet) {
-            judgement.isReplaced = true
-            judgement.isClients = direction == .toServer
-            judgement.former = stranger.segment
+            judgement.successor = Successor(former: stranger.segment, isClients: direction == .toServer)
             return judgement
         }
         judgement.isElsewhere = true

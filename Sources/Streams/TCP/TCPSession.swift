@@ -15,16 +15,9 @@ struct SegmentJudgement {
     var isDoubted = false
     /// Where in the sender's stream its payload begins.
     var offset: Int64 = 0
-    /// A new connection took the place of this one; of a request that was seen before, this is it.
-    var isReplaced = false
-    var request: ConnectionRequest?
-    /// Likewise, where its answer was seen too: the segment is the client's.
-    var answer: UnconfirmedAnswer?
-    /// The segment is the client's although it is no SYN.
-    var isClients = false
-    /// The segment before, which stood where nothing of this connection does, and with which another begins.
-    var former: KeptSegment?
-    /// It stands so itself: what it says is looked at alone.
+    /// The connection that took the place of this one, with which the segment is judged again.
+    var successor: Successor?
+    /// It stands where nothing of this connection does: what it says is looked at alone.
     var isElsewhere = false
 
     static func refused(_ anomaly: Anomaly? = nil) -> SegmentJudgement {
@@ -39,6 +32,28 @@ struct SegmentJudgement {
         judgement.anomalies.insert(.invalidAck)
         judgement.isDoubted = true
         return judgement
+    }
+}
+
+/// What is known of a connection that takes the place of another. By reference: few segments bring one.
+final class Successor {
+    /// Its SYN, where that was seen before.
+    let request: ConnectionRequest?
+    /// Its SYN and SYN+ACK, likewise: the segment is the client's.
+    let answer: UnconfirmedAnswer?
+    /// The segment before, which stood where nothing of the former connection does, and with which it begins.
+    let former: KeptSegment?
+    /// The segment is the client's although it is no SYN.
+    let isClients: Bool
+
+    init(
+        request: ConnectionRequest? = nil, answer: UnconfirmedAnswer? = nil, former: KeptSegment? = nil,
+        isClients: Bool = false
+    ) {
+        self.request = request
+        self.answer = answer
+        self.former = former
+        self.isClients = isClients
     }
 }
 
@@ -165,9 +180,7 @@ final class TCPSession {
             let answer = unconfirmed.first(where: { $0.isConfirmed(by: packet) })
         {
             var judgement = SegmentJudgement()
-            judgement.isReplaced = true
-            judgement.answer = answer
-            judgement.isClients = true
+            judgement.successor = Successor(answer: answer, isClients: true)
             return judgement
         }
         if isMidstream, let other = begunAnew(packet, direction) { return other }
@@ -210,9 +223,7 @@ final class TCPSession {
         }
         guard let request else { return nil }
         var judgement = SegmentJudgement()
-        judgement.isReplaced = true
-        judgement.request = request
-        judgement.isClients = !flags.contains(.syn)
+        judgement.successor = Successor(request: request, isClients: !flags.contains(.syn))
         return judgement
     }
 
