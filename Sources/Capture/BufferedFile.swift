@@ -10,7 +10,7 @@ final class BufferedFile {
     /// Whoever closes it does so before this goes.
     var isClosedByReader = false
     private let memory: UnsafeMutablePointer<CChar>
-    private static let byteCount = 1 << 18
+    private static let byteCount = 1 << 16
 
     init(_ file: UnsafeMutablePointer<FILE>) {
         self.file = file
