@@ -59,6 +59,8 @@ public struct ProtocolLimits: Sendable {
     public var quicIDs = 8
     /// How often a datagram's packets are tried with keys of connections that their ids only might mean.
     public var quicGuesses = 64
+    /// Hellos of a connection's side behind which another one is looked for.
+    public var quicStarts = 8
     /// Numbers of packets of a connection's side that are remembered: one that comes again is discarded.
     public var quicNumbers = 512
 

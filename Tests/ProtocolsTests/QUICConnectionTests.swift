@@ -121,13 +121,14 @@ private let junk =
     let places = stride(from: first.count + 1, to: limits.quicCrypto, by: 2)
     var streams = QUICHelloStreams()
     func add(_ bytes: [UInt8], _ place: Int) {
-        _ = bytes.withUnsafeBytes { streams.add($0, at: place, limit: limits.quicCrypto, isRepeated: false) }
+        _ = bytes.withUnsafeBytes { streams.add($0, at: place, limit: limits.quicCrypto) }
     }
     add(first, 0)
     for place in places { add([7], place) }
-    streams.firstWasRead(first.count, isKnown: false)
+    let isKept = streams.firstWasRead(first.count, [1], limits)
+    #expect(isKept)
     add([7], first.count)
-    #expect(streams.seconds.map { $0?.count } == [2, 2] && streams.first.count == 0)
+    #expect(streams.starts.map { $0.readings.map { $0?.count } } == [[2, 2]] && streams.first.count == 0)
     let all = Array(places)
     let holes = stride(from: 0, to: all.count, by: 200).enumerated().map { number, start in
         let frames = all[start..<min(all.count, start + 200)].flatMap { QUICBuilder.crypto($0, [7]) }

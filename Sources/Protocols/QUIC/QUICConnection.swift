@@ -8,25 +8,19 @@ struct QUICConnection {
     let version: QUICVersion
     /// The id that keys come from.
     let originalID: [UInt8]
-    /// The id that the client calls itself.
-    var clientID: [UInt8]
+    /// The id that the client calls itself. Nil: the packets of all that have the first id, as servers read
+    /// them that do not discard those with another one (RFC 9000 section 7.2).
+    var clientID: [UInt8]?
     /// The id that the server calls itself, once a packet of it was opened.
     var serverID: [UInt8]?
     /// Its number in records.
     var number = 0
     /// A hello of the client was read.
     var isTold = false
+    /// Of each side.
     var streams = [QUICHelloStreams(), QUICHelloStreams()]
     private let keys: QUICKeys
     private var serverKeys: QUICKeys?
-    /// Of each side the numbers of packets that were opened since its hello was read, the newest last; and
-    /// of those before.
-    private var numbers: [[UInt64]] = [[], []]
-    private var former: [[UInt64]] = [[], []]
-    /// Of each side one more than the largest of them all.
-    private var expected: [UInt64] = [0, 0]
-    /// The packet that was opened last has the number of one before its side's hello was read.
-    private(set) var isRepeated = false
 
     /// Nil for versions whose keys are not known here.
     init?(_ version: QUICVersion, originalID: [UInt8], clientID: [UInt8]) {
@@ -37,8 +31,18 @@ struct QUICConnection {
         self.keys = keys
     }
 
+    /// One with the same first id, of which nothing was heard; nil for `clientID`: what this one's client
+    /// said, and what others with that id will.
+    func sibling(_ clientID: [UInt8]?) -> QUICConnection {
+        var sibling = self
+        sibling.clientID = clientID
+        sibling.serverID = nil
+        sibling.streams = [clientID == nil ? streams[0] : QUICHelloStreams(), QUICHelloStreams()]
+        return sibling
+    }
+
     /// A packet's frames; nil where it is none of that side of this connection. Of a number that came before
-    /// there are none: its receiver discards it (RFC 9000 section 12.3).
+    /// there are none.
     /// - Parameter most: numbers that are remembered.
     mutating func open(
         _ packet: QUICPacket, _ bytes: [UInt8], _ direction: FlowDirection, most: Int
@@ -49,33 +53,32 @@ struct QUICConnection {
             keys = serverKeys
         }
         let side = Int(direction.rawValue)
-        let opened = keys?.open(bytes, numberPlace: packet.numberPlace, expected: expected[side])
+        let opened = keys?.open(bytes, numberPlace: packet.numberPlace, expected: streams[side].expected)
         guard let (number, frames) = opened else { return nil }
-        expected[side] = max(expected[side], number &+ 1)
-        if numbers[side].contains(number) { return [] }
-        isRepeated = former[side].contains(number)
-        if numbers[side].count >= max(1, most) { numbers[side].removeFirst() }
-        numbers[side].append(number)
-        return frames
+        return streams[side].admit(number, most: most) ? frames : []
     }
 
-    /// A side's hello was read: its packets' numbers may be another connection's next.
-    /// - Parameters:
-    ///   - most: numbers that are remembered.
-    ///   - isKnown: it is the hello that was read before, come again.
-    mutating func forgetNumbers(_ direction: FlowDirection, isKnown: Bool, most: Int) {
-        let side = Int(direction.rawValue)
-        let before = isKnown ? former[side] : []
-        (former[side], numbers[side]) = (Array((before + numbers[side]).suffix(max(1, most))), [])
+    /// Whether a client's packet has the id that its keys come from.
+    func begins(_ packet: QUICPacket) -> Bool {
+        version == packet.version && originalID == packet.destinationID
     }
 
-    /// What a packet's ids say of whether it is of this connection.
+    /// Likewise, where the packet is known by what is told of its hello.
+    func begins(_ hello: QUICHello) -> Bool {
+        version == hello.version && originalID == hello.destinationID
+    }
+
+    /// Whether another one has the same first id.
+    func begins(as other: QUICConnection) -> Bool {
+        version == other.version && originalID == other.originalID
+    }
+
+    /// What the ids of a packet that has other ones than the first say of whether it is of this connection.
     func fit(_ packet: QUICPacket, _ direction: FlowDirection) -> QUICFit {
         guard version == packet.version else { return .none }
         let (client, server) =
             direction == .toServer
             ? (packet.sourceID, packet.destinationID) : (packet.destinationID, packet.sourceID)
-        if direction == .toServer, server == originalID { return .original }
         guard client == clientID else { return .none }
         return server == serverID ? .both : .client
     }
@@ -84,11 +87,9 @@ struct QUICConnection {
     var held: Int { streams[0].held &+ streams[1].held }
 }
 
-/// What of a packet's ids is a connection's: nothing, the client's own id, both own ids, or the one that keys
-/// come from.
+/// What of a packet's ids is a connection's: nothing, the client's own id, or both own ids.
 enum QUICFit {
     case none
     case client
     case both
-    case original
 }

@@ -3,47 +3,106 @@
 // order. Out: whole bytes from a hello's start on.
 
 /// The bytes of a side from the start on, which its hello takes, and another connection's with the same ids;
-/// and those behind its hello: the one that answers a retry request (RFC 8446 section 4.1.2).
+/// and those behind each hello that was read: of the one that answers a retry request (RFC 8446 section
+/// 4.1.2).
 struct QUICHelloStreams {
     private(set) var first = QUICCryptoStream()
-    /// As whoever forgot the packets before the hello reads it, and as whoever did not: those discard what
-    /// has their numbers. Nil where no hello was read, or what stands behind it is none.
-    private(set) var seconds: [QUICCryptoStream?] = [nil, nil]
-    private var hasRead = false
+    /// The newest last. Which of them the receiver's is nobody knows: another one may be a decoy.
+    private(set) var starts: [QUICStart] = []
+    /// One more than the largest packet number that was opened; 0 where none was.
+    private(set) var expected: UInt64 = 0
+    /// Numbers of the packets that were opened since a first hello was read, the newest last.
+    private var numbers: [UInt64] = []
+    /// That of the packet whose pieces are added.
+    private var number: UInt64?
 
-    /// False where the piece goes beyond `limit`; then nothing of it is kept.
-    /// - Parameter isRepeated: its packet's number came before the hello was read.
-    mutating func add(
-        _ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int, isRepeated: Bool
-    ) -> Bool {
-        guard first.add(piece, at: offset, limit: limit) else { return false }
-        _ = seconds[0]?.add(piece, at: offset, limit: limit)
-        if !isRepeated { _ = seconds[1]?.add(piece, at: offset, limit: limit) }
+    /// A packet was opened. False where its number came before: its receiver discards it (RFC 9000 section
+    /// 12.3).
+    /// - Parameter most: numbers that are remembered.
+    mutating func admit(_ number: UInt64, most: Int) -> Bool {
+        expected = max(expected, number &+ 1)
+        if numbers.contains(number) { return false }
+        self.number = number
+        if numbers.count >= max(1, most) { numbers.removeFirst() }
+        numbers.append(number)
         return true
     }
 
-    /// The first one was read, which took `length` bytes.
-    /// - Parameter isKnown: it is one that was read before, come again.
-    mutating func firstWasRead(_ length: Int, isKnown: Bool) {
-        if !isKnown || !hasRead {
-            var second = first
-            second.moveOn(by: length)
-            seconds = [second, second]
-        }
-        hasRead = true
-        first = QUICCryptoStream()
+    /// Adds a piece of the packet that was admitted last. False where it goes beyond `limit`; then nothing of
+    /// it is kept.
+    mutating func add(_ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int) -> Bool {
+        guard first.add(piece, at: offset, limit: limit) else { return false }
+        for place in starts.indices { starts[place].add(piece, at: offset, limit: limit, of: number) }
+        return true
     }
 
-    /// A second one was read, which took `length` bytes; a third one may stand behind it.
-    mutating func secondWasRead(_ reading: Int, _ length: Int) { seconds[reading]?.moveOn(by: length) }
+    /// The first hello was read, or something else in its place.
+    /// - Parameters:
+    ///   - length: bytes that it took.
+    ///   - digest: what tells it from others; empty where it is no hello, behind which none is read.
+    /// - Returns: false where one that was read before had to go.
+    mutating func firstWasRead(_ length: Int, _ digest: [UInt8], _ limits: ProtocolLimits) -> Bool {
+        let most = max(1, limits.quicNumbers)
+        for place in starts.indices { starts[place].know(numbers, most: most) }
+        var isKept = true
+        if !digest.isEmpty, !starts.contains(where: { $0.digest == digest }) {
+            var behind = first
+            behind.moveOn(by: length)
+            starts.append(QUICStart(digest, behind, numbers))
+            if starts.count > max(1, limits.quicStarts) { isKept = !forgetStart() }
+        }
+        (first, numbers) = (QUICCryptoStream(), [])
+        return isKept
+    }
+
+    /// A second hello was read, which took `length` bytes; a third one may stand behind it.
+    mutating func secondWasRead(_ start: Int, _ reading: Int, _ length: Int) {
+        starts[start].readings[reading]?.moveOn(by: length)
+    }
 
     /// What stands behind a hello is none: the server goes on to read other messages.
-    mutating func endSecond(_ reading: Int) { seconds[reading] = nil }
+    mutating func endSecond(_ start: Int, _ reading: Int) { starts[start].readings[reading] = nil }
 
-    mutating func endSeconds() { seconds = [nil, nil] }
+    /// Nothing stands behind its hellos.
+    mutating func endSeconds() { starts = [] }
+
+    /// Forgets what is behind the oldest hello, or behind one where nothing is; false where there is but one.
+    mutating func forgetStart() -> Bool {
+        guard starts.count > 1 else { return false }
+        starts.remove(at: starts.firstIndex { $0.readings.allSatisfy { $0 == nil } } ?? 0)
+        return true
+    }
 
     /// In bytes of memory.
-    var held: Int { first.held &+ (seconds[0]?.held ?? 0) &+ (seconds[1]?.held ?? 0) }
+    var held: Int { first.held &+ starts.reduce(0) { $0 &+ $1.held } }
+}
+
+/// What stands behind a hello.
+struct QUICStart {
+    /// Tells the hello from others.
+    let digest: [UInt8]
+    /// As whoever forgot the packets before reads it, and as whoever did not: those discard what has their
+    /// numbers. Nil where what stands there is no hello.
+    var readings: [QUICCryptoStream?]
+    private var numbers: [UInt64]
+
+    /// - Parameter numbers: those of the packets before.
+    init(_ digest: [UInt8], _ behind: QUICCryptoStream, _ numbers: [UInt64]) {
+        (self.digest, readings, self.numbers) = (digest, [behind, behind], numbers)
+    }
+
+    mutating func add(_ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int, of number: UInt64?) {
+        _ = readings[0]?.add(piece, at: offset, limit: limit)
+        if let number, numbers.contains(number) { return }
+        _ = readings[1]?.add(piece, at: offset, limit: limit)
+    }
+
+    /// More packets came before.
+    mutating func know(_ more: [UInt64], most: Int) {
+        if readings.contains(where: { $0 != nil }) { numbers = (numbers + more).suffix(most) }
+    }
+
+    var held: Int { readings.reduce(0) { $0 &+ ($1?.held ?? 0) } }
 }
 
 /// The CRYPTO stream of one side: pieces at any place, in any order; the first bytes at a place win. There

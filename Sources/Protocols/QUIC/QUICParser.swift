@@ -61,30 +61,29 @@ public final class QUICParser {
 
     private func read(_ packet: QUICPacket, _ direction: FlowDirection, _ sink: RecordSink) {
         guard let bytes = packet.initial else { return }
+        var hello = QUICHello(version: packet.version, direction: direction)
+        hello.destinationID = packet.destinationID
+        hello.sourceID = packet.sourceID
+        if direction == .toServer,
+            takeByOriginal(hello, sink, { $0.open(packet, bytes, .toServer, most: limits.quicNumbers) })
+        {
+            return
+        }
         guard let frames = open(packet, bytes, direction, sink) else {
             // Without the client's first packet the server's cannot be opened; that says nothing bad.
             if direction == .toServer { report("decrypt_failed", direction, sink) }
             return
         }
-        var hello = QUICHello(version: packet.version, direction: direction)
-        hello.destinationID = packet.destinationID
-        hello.sourceID = packet.sourceID
         takeNewest(frames, hello, sink)
     }
 
     /// A decrypted packet's frames; `hello` has the packet's version, direction and ids.
     package func take(_ frames: [UInt8], _ hello: QUICHello, _ sink: (ProtocolRecord) -> Void) {
-        let known = connections.firstIndex {
-            $0.version == hello.version && $0.originalID == hello.destinationID
-        }
-        if let known {
-            use(known)
-        } else {
+        guard !takeByOriginal(hello, sink, { _ in frames }),
             let made = QUICConnection(
                 hello.version, originalID: hello.destinationID, clientID: hello.sourceID)
-            guard let made else { return }
-            add(made, sink)
-        }
+        else { return }
+        add(made, sink)
         takeNewest(frames, hello, sink)
     }
 
@@ -94,12 +93,10 @@ public final class QUICParser {
         let direction = hello.direction
         // By number: the subscript for directions copies.
         let side = Int(direction.rawValue)
-        let isRepeated = connections[newest].isRepeated
         var isWithinLimit = true
         let isRead = frames.withUnsafeBytes { frames in
             QUICFrames.crypto(hello.version.cryptoFrame, frames) {
-                let fits = connections[newest].streams[side].add(
-                    $0, at: $1, limit: limits.quicCrypto, isRepeated: isRepeated)
+                let fits = connections[newest].streams[side].add($0, at: $1, limit: limits.quicCrypto)
                 if !fits { isWithinLimit = false }
             }
         }
@@ -107,7 +104,15 @@ public final class QUICParser {
         // Servers differ in what they hold, and some pass over what they do not: so does this.
         if !isWithinLimit { report("crypto_over_limit", direction, sink) }
         handOn(hello, sink)
-        while heldBytes > limits.quicHeld, connections.count > 1 { forgetOne(sink) }
+        while heldBytes > limits.quicHeld {
+            if let newest = connections.indices.last, connections[newest].streams[side].forgetStart() {
+                report("hellos_over_limit", direction, sink)
+            } else if connections.count > 1 {
+                forgetOne(sink)
+            } else {
+                break
+            }
+        }
     }
 
     private func report(_ name: StaticString, _ direction: FlowDirection, _ sink: RecordSink) {
@@ -118,6 +123,38 @@ public final class QUICParser {
 // MARK: - Connections
 
 extension QUICParser {
+    /// Takes a client's packet with the first id of a connection: as who reads all that have that id, and, if
+    /// others came with another source id, as who discards those (RFC 9000 section 7.2) and keeps to its own.
+    /// - Parameter open: gives its frames; nil where it is none of that connection.
+    /// - Returns: false where there is no such connection, or it is none of theirs.
+    private func takeByOriginal(
+        _ hello: QUICHello, _ sink: RecordSink, _ open: (inout QUICConnection) -> [UInt8]?
+    ) -> Bool {
+        let clientID = hello.sourceID
+        let isAlone = place(of: hello, nil) == nil && place(of: hello, clientID) != nil
+        var isOpened = false
+        for id in isAlone ? [clientID] : [nil, clientID] {
+            var frames: [UInt8]?
+            if let place = place(of: hello, id) {
+                frames = open(&connections[place])
+                if frames != nil { use(place) }
+            } else if let other = connections.first(where: { $0.begins(hello) }) {
+                var made = other.sibling(id)
+                frames = open(&made)
+                if frames != nil { keep(made, sink) }
+            }
+            guard let frames else { continue }
+            isOpened = true
+            takeNewest(frames, hello, sink)
+        }
+        return isOpened
+    }
+
+    /// The connection with the packet's first id and this client's.
+    private func place(of hello: QUICHello, _ clientID: [UInt8]?) -> Int? {
+        connections.firstIndex { $0.clientID == clientID && $0.begins(hello) }
+    }
+
     /// Opens a packet with the keys of the connection that its ids mean, with those of its own id (a new
     /// connection, or one behind a retry), or with those of connections that it may be of. The connection is
     /// then the last one.
@@ -125,13 +162,11 @@ extension QUICParser {
         _ packet: QUICPacket, _ bytes: [UInt8], _ direction: FlowDirection, _ sink: RecordSink
     ) -> [UInt8]? {
         let fits = connections.map { $0.fit(packet, direction) }
-        let original = fits.firstIndex(of: .original)
-        for place in [original, fits.lastIndex(of: .both)].compactMap(\.self) {
-            if let frames = tryKeys(place, packet, bytes, direction) { return frames }
-        }
-        if direction == .toServer, original == nil, let frames = openFirst(packet, bytes, sink) {
+        if let place = fits.lastIndex(of: .both), let frames = tryKeys(place, packet, bytes, direction) {
             return frames
         }
+        let isKnown = connections.contains { $0.begins(packet) }
+        if direction == .toServer, !isKnown, let frames = openFirst(packet, bytes, sink) { return frames }
         for place in connections.indices.reversed() where fits[place] == .client && left.guesses > 0 {
             left.guesses &-= 1
             if let frames = tryKeys(place, packet, bytes, direction) { return frames }
@@ -141,7 +176,7 @@ extension QUICParser {
 
     /// Opens a packet that begins a connection.
     private func openFirst(_ packet: QUICPacket, _ bytes: [UInt8], _ sink: RecordSink) -> [UInt8]? {
-        if unused?.fit(packet, .toServer) != .original {
+        if unused?.begins(packet) != true {
             guard left.ids > 0 else { return nil }
             left.ids &-= 1
             unused = QUICConnection(
@@ -173,10 +208,14 @@ extension QUICParser {
     }
 
     private func add(_ connection: QUICConnection, _ sink: RecordSink) {
-        if connections.count >= max(1, limits.quicConnections) { forgetOne(sink) }
-        connections.append(connection)
+        keep(connection, sink)
         connections[connections.count &- 1].number = numbers
         numbers &+= 1
+    }
+
+    private func keep(_ connection: QUICConnection, _ sink: RecordSink) {
+        if connections.count >= max(1, limits.quicConnections) { forgetOne(sink) }
+        connections.append(connection)
     }
 
     /// Forgets the oldest connection whose client's hello was read, else the oldest: not the one in use.
@@ -200,11 +239,10 @@ extension QUICParser {
         handOnSeconds(known, sink)
         var hello = known
         guard let read = read(&hello, connections[newest].streams[side].first) else { return }
-        let isKnown = told.contains { $0.digest == read.digest && $0.version == hello.version }
-        connections[newest].streams[side].firstWasRead(read.length, isKnown: isKnown)
-        connections[newest].forgetNumbers(known.direction, isKnown: isKnown, most: limits.quicNumbers)
-        if read.digest.isEmpty {
-            connections[newest].streams[side].endSeconds()
+        let isKept = connections[newest].streams[side].firstWasRead(read.length, read.digest, limits)
+        if !isKept { report("hellos_over_limit", known.direction, sink) }
+        // The one that was read before may be the receiver's: what stands behind it is read on.
+        guard !read.digest.isEmpty else {
             return report("invalid_handshake_message", known.direction, sink)
         }
         handOn(hello, read.digest, isSecond: false, sink)
@@ -215,19 +253,24 @@ extension QUICParser {
     }
 
     private func handOnSeconds(_ known: QUICHello, _ sink: RecordSink) {
-        handOnSecond(0, known, sink)
-        handOnSecond(1, known, sink)
+        let side = Int(known.direction.rawValue)
+        guard let newest = connections.indices.last else { return }
+        for start in connections[newest].streams[side].starts.indices {
+            for reading in 0..<2 { handOnSecond(start, reading, known, sink) }
+        }
     }
 
-    private func handOnSecond(_ reading: Int, _ known: QUICHello, _ sink: RecordSink) {
+    private func handOnSecond(_ start: Int, _ reading: Int, _ known: QUICHello, _ sink: RecordSink) {
         let newest = connections.count &- 1
         let side = Int(known.direction.rawValue)
         var hello = known
-        guard let second = connections[newest].streams[side].seconds[reading],
+        guard let second = connections[newest].streams[side].starts[start].readings[reading],
             let read = read(&hello, second)
         else { return }
-        guard !read.digest.isEmpty else { return connections[newest].streams[side].endSecond(reading) }
-        connections[newest].streams[side].secondWasRead(reading, read.length)
+        guard !read.digest.isEmpty else {
+            return connections[newest].streams[side].endSecond(start, reading)
+        }
+        connections[newest].streams[side].secondWasRead(start, reading, read.length)
         handOn(hello, read.digest, isSecond: true, sink)
     }
 
@@ -240,10 +283,18 @@ extension QUICParser {
             connections[newest].number = numbers
             numbers &+= 1
         }
-        if hello.direction == .toServer { connections[newest].isTold = true }
+        if hello.direction == .toServer { markTold(connections[newest]) }
         var hello = hello
         hello.connection = connections[newest].number
         if former == nil { tell(hello, digest, sink) }
+    }
+
+    /// Of all that have its first id: they stand for one, and another hello is another's.
+    private func markTold(_ connection: QUICConnection) {
+        for place in connections.indices
+        where connections[place].begins(as: connection) {
+            connections[place].isTold = true
+        }
     }
 
     /// Reads a stream's hello and says how long it is and what tells it from others: nothing where it is
