@@ -13,8 +13,6 @@ struct QUICHelloStreams {
     private(set) var expected: UInt64 = 0
     /// Numbers of the packets that were opened since a first hello was read, the newest last.
     private var numbers: [UInt64] = []
-    /// That of the packet whose pieces are added.
-    private var number: UInt64?
 
     /// A packet was opened. False where its number came before: its receiver discards it (RFC 9000 section
     /// 12.3).
@@ -22,7 +20,7 @@ struct QUICHelloStreams {
     mutating func admit(_ number: UInt64, most: Int) -> Bool {
         expected = max(expected, number &+ 1)
         if numbers.contains(number) { return false }
-        self.number = number
+        for place in starts.indices { starts[place].admit(number) }
         if numbers.count >= max(1, most) { numbers.removeFirst() }
         numbers.append(number)
         return true
@@ -32,7 +30,7 @@ struct QUICHelloStreams {
     /// it is kept.
     mutating func add(_ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int) -> Bool {
         guard first.add(piece, at: offset, limit: limit) else { return false }
-        for place in starts.indices { starts[place].add(piece, at: offset, limit: limit, of: number) }
+        for place in starts.indices { starts[place].add(piece, at: offset, limit: limit) }
         return true
     }
 
@@ -85,16 +83,20 @@ struct QUICStart {
     /// numbers. Nil where what stands there is no hello.
     var readings: [QUICCryptoStream?]
     private var numbers: [UInt64]
+    /// The packet whose pieces are added has the number of one before.
+    private var isRepeated = false
 
     /// - Parameter numbers: those of the packets before.
     init(_ digest: [UInt8], _ behind: QUICCryptoStream, _ numbers: [UInt64]) {
         (self.digest, readings, self.numbers) = (digest, [behind, behind], numbers)
     }
 
-    mutating func add(_ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int, of number: UInt64?) {
+    /// A packet comes. Once for each, as it may have hundreds of pieces.
+    mutating func admit(_ number: UInt64) { isRepeated = numbers.contains(number) }
+
+    mutating func add(_ piece: UnsafeRawBufferPointer, at offset: Int, limit: Int) {
         _ = readings[0]?.add(piece, at: offset, limit: limit)
-        if let number, numbers.contains(number) { return }
-        _ = readings[1]?.add(piece, at: offset, limit: limit)
+        if !isRepeated { _ = readings[1]?.add(piece, at: offset, limit: limit) }
     }
 
     /// More packets came before.
