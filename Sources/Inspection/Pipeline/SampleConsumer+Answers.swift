@@ -120,20 +120,23 @@ extension SampleConsumer {
         }
         switch plan.inspectors[number].onMatch {
         case .alert: return .alert
-        case .dropFlow: return .dropFlow(flow, nanoseconds: Finding.flowDropNanoseconds)
+        case .dropFlow:
+            // Neither is what the other end sends to such a one dropped.
+            guard !plan.neverBan.contains((carrierEnds(context) ?? ends).remote) else { return .alert }
+            return .dropFlow(flow, nanoseconds: Finding.flowDropNanoseconds)
         case .ban(let nanoseconds):
             return .ban(carrierEnds(context)?.remote ?? ends.remote, nanoseconds: nanoseconds)
         }
     }
 
     /// Whether the firewall drops what comes behind: under the policy's `mode: monitor` it drops nothing, and
-    /// of a source in `never-ban` neither for a ban nor for a dropped flow.
+    /// no ban holds for a source in `never-ban`.
     private func blocks(_ response: Finding.Response, _ context: MatchContext) -> Bool {
         switch response {
         case _ where plan.isMonitoring: false
         case .alert: false
         case .ban(let address, _): !plan.neverBan.contains(address)
-        case .dropFlow: !plan.neverBan.contains((carrierEnds(context) ?? ends(context)).remote)
+        case .dropFlow: true
         }
     }
 
