@@ -32,7 +32,7 @@ struct Top: ParsableCommand {
                     .usage, "top needs a terminal; use --once, or --output json for a line each interval")
             }
             var screen = TopScreen(reader: reader, interval: interval)
-            try screen.run()
+            if let ending = try screen.run() { EndingSignals.end(by: ending) }
         }
     }
 

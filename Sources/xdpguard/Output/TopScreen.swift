@@ -4,7 +4,7 @@ import Dataplane
 import Glibc
 import Service
 
-/// Reads keys and draws a report each interval, until q or Ctrl-C.
+/// Reads keys and draws a report each interval, until q, Ctrl-C, or a signal.
 struct TopScreen {
     private let reader: CounterReader
     private var interval: Double
@@ -16,14 +16,19 @@ struct TopScreen {
         self.interval = interval
     }
 
-    mutating func run() throws {
+    /// - Returns: nil, or the number of the signal that ends it, which was held back until the terminal was
+    /// restored.
+    mutating func run() throws -> Int32? {
+        let signals = try EndingSignals()
         let terminal = RawTerminal()
         defer { terminal.restore() }
         var before = try reader.read()
         draw(TopReport(from: before, to: before, sourceLimit: 10))
         while true {
-            switch try waitForKey(seconds: interval) {
-            case UInt8(ascii: "q"), 3: return
+            let key = try waitForKey(seconds: interval, signals)
+            if let signal = signals.next() { return signal }
+            switch key {
+            case UInt8(ascii: "q"), 3: return nil
             case UInt8(ascii: "s"): order = order.next
             case UInt8(ascii: " "): isPaused.toggle()
             case UInt8(ascii: "+"): interval = min(3600, interval * 2)
@@ -38,10 +43,12 @@ struct TopScreen {
         }
     }
 
-    /// The next key, or nil when the interval is over.
-    private func waitForKey(seconds: Double) throws -> UInt8? {
-        var request = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
-        guard poll(&request, 1, Int32(seconds * 1000)) > 0 else { return nil }
+    /// The next key, or nil when the interval is over or a signal has come.
+    private func waitForKey(seconds: Double, _ signals: EndingSignals) throws -> UInt8? {
+        var requests = [STDIN_FILENO, signals.descriptor].map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
+        guard poll(&requests, 2, Int32(seconds * 1000)) > 0, requests[0].revents != 0 else { return nil }
         var key: UInt8 = 0
         // The end of standard input ends top, like q.
         return read(STDIN_FILENO, &key, 1) == 1 ? key : UInt8(ascii: "q")
